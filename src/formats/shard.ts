@@ -1,0 +1,79 @@
+/**
+ * What every reader of a shard gives and takes. A shard is one Parquet, Arrow or JSONL file; it has units (row group,
+ * record batch, stretch of a JSONL file), each of which can be read alone by any worker, from plain data.
+ * Text stays UTF-8 bytes: a batch holds one buffer and offsets, never a string per document.
+ */
+
+export type ShardFormat = "parquet" | "arrow-file" | "arrow-stream" | "jsonl";
+
+/** Which columns to read. A path's dots go into structs, unless a top-level column has exactly that name. */
+export interface ColumnSelection {
+  readonly text: string;
+  /** column whose string value names the document's domain */
+  readonly domain?: string;
+  /** further columns for a transform, by path */
+  readonly extra?: readonly string[];
+}
+
+/** Limits that hold before memory is taken. All in bytes. */
+export interface ReadLimits {
+  /** largest decompressed page (Parquet) or buffer (Arrow) */
+  readonly maxPageBytes: number;
+  /** longest JSONL line, decompressed */
+  readonly maxLineBytes: number;
+  /** largest footer, schema or metadata block */
+  readonly maxMetadataBytes: number;
+  /** a unit is handed on in batches of about this many text bytes (at least one document each) */
+  readonly batchBytes: number;
+}
+
+export const DEFAULT_LIMITS: ReadLimits = {
+  maxPageBytes: 1 << 30,
+  maxLineBytes: 1 << 29,
+  maxMetadataBytes: 1 << 28,
+  batchBytes: 16 << 20,
+};
+
+/** One independently readable part of a shard, as plain data (crosses threads, goes into plan files). */
+export interface ShardUnit {
+  /** 0-based: row group, record batch, or stretch of a JSONL file */
+  readonly index: number;
+  /** rows in this unit; null where only reading tells (JSONL) */
+  readonly rows: number | null;
+  /** bytes of the shard that reading the selected columns of this unit touches */
+  readonly storedBytes: number;
+  /** estimate of memory that reading it takes, for the pool's budget */
+  readonly memoryBytes: number;
+  /** what the reader of this format needs to find the unit again (offsets); opaque to others, JSON-serialisable */
+  readonly locator: unknown;
+}
+
+/** What opening a shard tells, without reading its data. Plain data. */
+export interface ShardLayout {
+  readonly format: ShardFormat;
+  /** of the file, bytes */
+  readonly size: number;
+  /** rows of the whole shard; null where only reading tells */
+  readonly rows: number | null;
+  readonly units: readonly ShardUnit[];
+}
+
+/**
+ * Consecutive rows of one unit. `bytes`/`offsets` are Arrow's utf8 layout: text of row i is
+ * bytes[offsets[i] .. offsets[i + 1]]. The UTF-8 is as stored (validity of the encoding is the consumer's to judge).
+ */
+export interface TextBatch {
+  readonly unit: number;
+  /** row within the unit of the batch's first row */
+  readonly rowStart: number;
+  readonly rows: number;
+  readonly bytes: Uint8Array;
+  /** length rows + 1 */
+  readonly offsets: Uint32Array;
+  /** 1 = has a text, 0 = null; absent when none is null */
+  readonly validity?: Uint8Array;
+  /** present when a domain column was selected: dictionary index of each row, −1 for null */
+  readonly domain?: { readonly names: readonly string[]; readonly indices: Int32Array };
+  /** present when extra columns were selected: values by path, as apache-arrow vectors or plain arrays */
+  readonly extra?: ReadonlyMap<string, ArrayLike<unknown>>;
+}

@@ -1,0 +1,76 @@
+/**
+ * Files that appear whole or not at all: written under a temporary name in the same folder, flushed to the disk,
+ * renamed, and the folder flushed. What a crash leaves behind ends in `.tmp` and nothing reads it.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdir, open, rename, rm } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
+import { dirname } from "node:path";
+
+export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {
+  const file = await AtomicFile.create(path);
+  try {
+    await file.write(typeof data === "string" ? Buffer.from(data) : data);
+    await file.commit();
+  } catch (error) {
+    await file.discard();
+    throw error;
+  }
+}
+
+/** A file written in parts: `write` as often as needed, then `commit` or `discard`. */
+export class AtomicFile {
+  readonly path: string;
+  /** bytes written so far */
+  size = 0;
+  readonly #temporary: string;
+  readonly #handle: FileHandle;
+
+  private constructor(path: string, temporary: string, handle: FileHandle) {
+    this.path = path;
+    this.#temporary = temporary;
+    this.#handle = handle;
+  }
+
+  static async create(path: string): Promise<AtomicFile> {
+    await mkdir(dirname(path), { recursive: true });
+    const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
+    return new AtomicFile(path, temporary, await open(temporary, "wx"));
+  }
+
+  async write(data: Uint8Array): Promise<void> {
+    let done = 0;
+    while (done < data.length) {
+      const { bytesWritten } = await this.#handle.write(data, done, data.length - done, this.size);
+      done += bytesWritten;
+      this.size += bytesWritten;
+    }
+  }
+
+  /** Overwrites bytes before the end, for headers whose content is known only at the end. */
+  async patch(data: Uint8Array, position: number): Promise<void> {
+    await this.#handle.write(data, 0, data.length, position);
+  }
+
+  async commit(): Promise<void> {
+    await this.#handle.sync();
+    await this.#handle.close();
+    await rename(this.#temporary, this.path);
+    await syncFolder(dirname(this.path));
+  }
+
+  async discard(): Promise<void> {
+    await this.#handle.close().catch(() => {});
+    await rm(this.#temporary, { force: true }).catch(() => {});
+  }
+}
+
+/** Makes a rename in the folder durable. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

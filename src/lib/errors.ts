@@ -1,0 +1,122 @@
+/**
+ * Every failure that a user can cause or meet is a DoremiError with a stable code. The message says who, the rule,
+ * what was found and what to do. This module also carries errors across thread boundaries as plain data, because
+ * structured clone drops the class and, for some errors, the message.
+ */
+
+/** code → process exit status (sysexits.h where one fits). */
+export const EXIT_STATUS = {
+  usage: 2,
+  "bad-data": 65,
+  "missing-input": 66,
+  "internal": 70,
+  "cannot-write": 73,
+  "interrupted": 75,
+  "bad-configuration": 78,
+} as const;
+
+export type ErrorKind = keyof typeof EXIT_STATUS;
+
+export interface ErrorPlace {
+  /** path or URI of the file at fault */
+  readonly file?: string;
+  /** 0-based row group (Parquet) or record batch (Arrow) */
+  readonly rowGroup?: number;
+  /** 1-based line (JSONL, YAML) */
+  readonly line?: number;
+}
+
+export interface ErrorDetail extends ErrorPlace {
+  readonly cause?: unknown;
+}
+
+/** @example throw new DoremiError("bad-data", "truncated", "shard a.parquet: must end in PAR1, …", { file: "a.parquet" }) */
+export class DoremiError extends Error {
+  override readonly name = "DoremiError";
+  readonly kind: ErrorKind;
+  /** stable, kebab-case, for scripts: `truncated`, `missing-column`, `unknown-key`, … */
+  readonly code: string;
+  readonly file?: string;
+  readonly rowGroup?: number;
+  readonly line?: number;
+
+  constructor(kind: ErrorKind, code: string, message: string, detail: ErrorDetail = {}) {
+    super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
+    this.kind = kind;
+    this.code = code;
+    if (detail.file !== undefined) this.file = detail.file;
+    if (detail.rowGroup !== undefined) this.rowGroup = detail.rowGroup;
+    if (detail.line !== undefined) this.line = detail.line;
+  }
+
+  get exitStatus(): number {
+    return EXIT_STATUS[this.kind];
+  }
+}
+
+/** A failure as plain data: what worker threads return and what the CLI prints as JSON. */
+export interface PlainError extends ErrorPlace {
+  readonly kind: ErrorKind;
+  readonly code: string;
+  readonly message: string;
+  readonly stack?: string;
+}
+
+export function toPlainError(error: unknown): PlainError {
+  if (error instanceof DoremiError) {
+    return {
+      kind: error.kind,
+      code: error.code,
+      message: error.message,
+      ...(error.file !== undefined && { file: error.file }),
+      ...(error.rowGroup !== undefined && { rowGroup: error.rowGroup }),
+      ...(error.line !== undefined && { line: error.line }),
+    };
+  }
+  const system = systemError(error);
+  if (system) return toPlainError(system);
+  const message = error instanceof Error ? error.message : String(error);
+  const stack = error instanceof Error ? error.stack : undefined;
+  return { kind: "internal", code: "internal", message, ...(stack !== undefined && { stack }) };
+}
+
+export function fromPlainError(plain: PlainError): DoremiError {
+  const error = new DoremiError(plain.kind, plain.code, plain.message, plain);
+  if (plain.stack !== undefined) error.stack = plain.stack;
+  return error;
+}
+
+/** Adds the place to an error that was thrown where the file's name was not known. */
+export function withPlace(error: unknown, place: ErrorPlace): DoremiError {
+  const plain = toPlainError(error);
+  return fromPlainError({ ...place, ...plain });
+}
+
+/** Node's own file-system errors, in the words of ours; undefined for anything else. */
+function systemError(error: unknown): DoremiError | undefined {
+  if (!(error instanceof Error) || !("code" in error) || !("syscall" in error)) return undefined;
+  const path = "path" in error && typeof error.path === "string" ? error.path : undefined;
+  const place = path === undefined ? { cause: error } : { file: path, cause: error };
+  const who = path ?? "a file";
+  switch (error.code) {
+    case "ENOENT":
+      return new DoremiError("missing-input", "missing-file", `${who}: no such file or folder; check the path`, place);
+    case "EACCES":
+    case "EPERM":
+      return new DoremiError("cannot-write", "no-permission", `${who}: permission denied; check its owner and mode`, place);
+    case "EROFS":
+      return new DoremiError("cannot-write", "read-only", `${who}: the file system is read-only; choose another --output`, place);
+    case "ENOSPC":
+    case "EDQUOT":
+      return new DoremiError(
+        "cannot-write",
+        "disk-full",
+        `${who}: no space left on the device; free some and run the same command again, it goes on from here`,
+        place,
+      );
+    case "EMFILE":
+      return new DoremiError("cannot-write", "too-many-files", "too many open files; raise `ulimit -n`", place);
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * What the trainer takes and gives. Tensor letters: B batch, T sequence length, D width, H heads, L layers,
+ * V vocabulary, K domains, N = B·T tokens.
+ */
+
+export interface ModelConfig {
+  readonly architecture: "gpt2";
+  readonly vocabularySize: number; // V
+  readonly sequenceLength: number; // T
+  readonly width: number; // D
+  readonly layers: number; // L
+  readonly heads: number; // H, divides D
+}
+
+export interface OptimizerConfig {
+  readonly name: "adamw";
+  readonly learningRate: number;
+  readonly finalLearningRate: number;
+  readonly warmupSteps: number;
+  readonly decay: "exponential" | "cosine" | "linear" | "constant";
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  /** on matrices only, not on biases, layer norms */
+  readonly weightDecay: number;
+  /** clip gradients to this global norm; 0 = off */
+  readonly clipNorm: number;
+}
+
+/** DoReMi's domain-weight update, Algorithm 1 of arXiv 2305.10429. */
+export interface DoReMiConfig {
+  /** step size η of the multiplicative update; the paper's 1 */
+  readonly eta: number;
+  /** smoothing c toward uniform; the paper's 1e-3 */
+  readonly smoothing: number;
+}
+
+/** One batch. Row b is a sequence of one domain. Arrays are row-major. */
+export interface TrainingBatch {
+  readonly inputs: Int32Array; // [B, T]
+  readonly targets: Int32Array; // [B, T]
+  /** 1 = counts, 0 = padding */
+  readonly mask: Float32Array; // [B, T]
+  readonly domains: Int32Array; // [B], 0..K−1
+}
+
+/** Where batches come from. Pure in the step, so a resumed run sees the same ones. */
+export interface BatchSource {
+  readonly domains: number; // K
+  readonly batchSize: number; // B
+  batch(step: number): TrainingBatch | Promise<TrainingBatch>;
+}
+
+/** What is known after a training step; arrays are by domain. */
+export interface StepRecord {
+  readonly step: number; // 1-based
+  /** mean cross-entropy (nats) over the batch's unmasked tokens */
+  readonly loss: number;
+  readonly learningRate: number;
+  readonly gradientNorm: number;
+  readonly tokens: number;
+  readonly durationMs: number;
+  /** proxy only */
+  readonly doremi?: {
+    /** λ: clipped excess, domain mean over the batch's tokens; 0 for an absent domain */
+    readonly excess: Float64Array; // [K]
+    /** α after this step's update */
+    readonly alpha: Float64Array; // [K]
+    /** mean of α over steps 1..t */
+    readonly average: Float64Array; // [K]
+    /** unmasked tokens of each domain in this batch */
+    readonly domainTokens: Float64Array; // [K]
+    /** mean proxy loss of each domain in this batch, NaN where absent */
+    readonly domainLoss: Float64Array; // [K]
+  };
+}
+
+/** Per-domain loss on held-out sequences. */
+export interface EvaluationResult {
+  /** mean cross-entropy (nats per token); null where a domain has no held-out token */
+  readonly loss: readonly (number | null)[]; // [K]
+  readonly tokens: readonly number[]; // [K]
+}

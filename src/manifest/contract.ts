@@ -1,0 +1,107 @@
+/**
+ * The manifest's shape, and the counts that it is made from. `manifest.json` says what was chosen and why,
+ * `selection.parquet` which rows. Same inputs and seed give the same bytes of both.
+ */
+
+/** One input file. `path` is relative to the manifest's root, with `/` between its parts. */
+export interface ManifestFile {
+  readonly path: string;
+  /** bytes */
+  readonly size: number;
+  readonly sha256: string;
+  readonly format: "parquet" | "arrow-file" | "arrow-stream" | "jsonl";
+  readonly rows: number;
+  /** rows of each row group or record batch, in order; one entry for JSONL */
+  readonly rowGroups: readonly number[];
+  /** domain of every row of the file; null where a column of the file says it */
+  readonly domain: string | null;
+}
+
+/** Row by row what counting found in one shard. All arrays have a place for every row of the file. */
+export interface ShardCounts {
+  readonly file: ManifestFile;
+  /** domain index; −1 where the row is no document (null text, dropped by a transform, unlisted domain) */
+  readonly domain: Int32Array;
+  /** UTF-8 bytes */
+  readonly bytes: Uint32Array;
+  /** under the tokenizer that the manifest counts in */
+  readonly tokens: Uint32Array;
+}
+
+/** The counts in the order of the manifest's files; may be iterated more than once. */
+export type CountSource = () => AsyncIterable<ShardCounts> | Iterable<ShardCounts>;
+
+/**
+ * Documents that training never sees. Documents of a domain are numbered in the order of files and rows; those whose
+ * number is among the first max(minDocuments, ceil(fraction·n)) of a seeded permutation are held out, never more than half.
+ * "files": whole files are held out instead, and are not among the manifest's files.
+ */
+export type HeldOutRule =
+  | { readonly kind: "fraction"; readonly fraction: number; readonly minDocuments: number }
+  | { readonly kind: "files" }
+  | { readonly kind: "none" };
+
+export interface ManifestDomain {
+  readonly name: string;
+  /** of the corpus without held-out documents */
+  readonly documents: number;
+  readonly bytes: number;
+  readonly tokens: number;
+  readonly meanTokensPerDocument: number;
+  readonly heldOutDocuments: number;
+  /** learned (or given) weight by tokens */
+  readonly weight: number;
+  /** weight after epoch caps: target tokens ÷ budget */
+  readonly targetWeight: number;
+  readonly targetTokens: number;
+  readonly achievedTokens: number;
+  readonly achievedWeight: number;
+  /** documents in the selection, repeats included */
+  readonly selectedDocuments: number;
+  /** achieved tokens ÷ available tokens */
+  readonly epochs: number;
+  /** most epochs allowed; null = no cap */
+  readonly maxEpochs: number | null;
+}
+
+export interface Manifest {
+  readonly format: "doremi-manifest";
+  readonly version: 1;
+  readonly generator: string; // doremi@0.1.0
+  readonly name: string;
+  readonly seed: number;
+  readonly rng: string;
+  readonly tokenizer: { readonly name: string; readonly fingerprint: string; readonly vocabularySize: number };
+  readonly columns: { readonly text: string; readonly domain: string | null };
+  /** the module that every batch goes through between reading and counting, when there is one */
+  readonly transform: { readonly module: string; readonly sha256: string } | null;
+  readonly heldOut: HeldOutRule;
+  /** where the weights came from: "doremi" (learned), "given", "natural", … */
+  readonly weightsFrom: string;
+  readonly budgetTokens: number;
+  readonly achievedTokens: number;
+  readonly granularity: "document";
+  /** "domain": rows sorted by domain, epoch, file, row; shuffle when reading */
+  readonly order: "domain";
+  readonly domains: readonly ManifestDomain[];
+  /** folder that file paths are relative to, itself relative to the manifest's folder */
+  readonly root: string;
+  readonly files: readonly ManifestFile[];
+  readonly selection: { readonly path: string; readonly sha256: string; readonly rows: number };
+  readonly notes: readonly string[];
+}
+
+/** One row of selection.parquet: a run of consecutive rows of one row group that all belong to one domain and epoch. */
+export interface SelectionRow {
+  /** ManifestFile.path */
+  readonly file: string;
+  readonly rowGroup: number;
+  /** rows are counted from the start of the file */
+  readonly rowStart: number;
+  readonly rowEnd: number; // exclusive
+  readonly domain: string;
+  /** 0-based: the how-manieth pass over the domain this is */
+  readonly epoch: number;
+  /** sum over the run */
+  readonly tokens: number;
+}

@@ -1,0 +1,262 @@
+/**
+ * How each stage's input follows from the pipeline and from the outputs before it. Pure: everything that has to be
+ * looked up stands in Prepared.
+ */
+import { isAbsolute, join } from "node:path";
+import { z } from "zod";
+import { DoremiError } from "../lib/errors.ts";
+import { naturalWeights, uniformWeights } from "../mixture/baselines.ts";
+import { matchWeights, parseWeightsFile } from "../mixture/weights.ts";
+import type { CountInput, CountOutput } from "../stages/count/contract.ts";
+import { count } from "../stages/count/run.ts";
+import type { DiscoverInput, DiscoverOutput } from "../stages/discover/contract.ts";
+import { discover } from "../stages/discover/run.ts";
+import type { ProxyInput, ProxyOutput } from "../stages/proxy/contract.ts";
+import { proxy } from "../stages/proxy/run.ts";
+import type { ReferenceInput, ReferenceOutput, TrainingInput } from "../stages/reference/contract.ts";
+import { reference } from "../stages/reference/run.ts";
+import type { ResampleInput } from "../stages/resample/contract.ts";
+import { resample } from "../stages/resample/run.ts";
+import type { TokenizeInput, TokenizeOutput } from "../stages/tokenize/contract.ts";
+import { tokenize } from "../stages/tokenize/run.ts";
+import type { Pipeline } from "./load.ts";
+import type { Prepared, WeightsSource } from "./prepare.ts";
+import type { BoundStage, Outputs } from "./runner.ts";
+
+export const STAGE_NAMES = ["discover", "count", "tokenize", "reference", "proxy", "resample"] as const;
+export type StageName = (typeof STAGE_NAMES)[number];
+
+/** The stages that a run of this pipeline needs, in order, up to and including `until`. */
+export function bindStages(prepared: Prepared, until: StageName = "resample"): BoundStage[] {
+  const { config } = prepared.pipeline;
+  const bound: Record<StageName, BoundStage> = {
+    discover: { stage: discover, input: () => discoverInputOf(prepared) },
+    count: { stage: count, input: (outputs) => countInputOf(prepared, outputs.discover as DiscoverOutput) },
+    tokenize: { stage: tokenize, input: (outputs) => tokenizeInputOf(prepared, outputs) },
+    reference: { stage: reference, input: (outputs) => referenceInputOf(prepared, outputs) },
+    proxy: { stage: proxy, input: (outputs) => proxyInputOf(prepared, outputs) },
+    resample: { stage: resample, input: (outputs) => resampleInputOf(prepared, outputs) },
+  };
+  // Weights that are given need no training; unless somebody asks for the models themselves.
+  const trained = until !== "resample" || config.resample.weights === "learned";
+  const names = STAGE_NAMES.slice(0, STAGE_NAMES.indexOf(until) + 1).filter((name) => trained || !TRAINING.has(name));
+  const taken = new Set<string>(STAGE_NAMES);
+  return names.flatMap((name) => [
+    bound[name],
+    ...prepared.userStages
+      .filter((entry) => entry.after === name)
+      .map(({ stage, options, sha256 }): BoundStage => {
+        if (taken.has(stage.name) || !/^[\w-]+$/.test(stage.name)) {
+          throw new DoremiError("bad-configuration", "bad-plugin", `stage “${stage.name}”: needs a name of its own, of letters, digits, - and _`);
+        }
+        taken.add(stage.name);
+        // The hash is part of the input so that a changed module runs again; its schema decides what it sees.
+        const input = z.object({ options: z.unknown(), outputs: z.unknown(), module: z.string() }).transform((value) => value);
+        return {
+          stage: { ...stage, input, run: (value, context) => stage.run(stage.input.parse(value), context) },
+          input: (outputs) => ({ options, outputs: withoutVersions(outputs), module: sha256 }),
+        };
+      }),
+  ]);
+}
+
+const TRAINING: ReadonlySet<string> = new Set(["tokenize", "reference", "proxy"]);
+
+/** A pattern as written, made absolute; characters of the base folder that globs would take as their own are escaped. */
+export function absolutePattern(base: string, pattern: string): string {
+  return isAbsolute(pattern) ? pattern : join(base.replace(/[*?[\]{}()!]/g, "\\$&"), pattern);
+}
+
+function discoverInputOf({ pipeline }: Prepared): DiscoverInput {
+  const { data } = pipeline.config;
+  const absolute = (patterns: readonly string[]) => patterns.map((pattern) => absolutePattern(pipeline.base, pattern));
+  const table = data.domains && !Array.isArray(data.domains) ? Object.entries(data.domains) : [];
+  const sources: DiscoverInput["sources"] = table.map(([domain, value]) => ({
+    domain,
+    patterns: absolute(Array.isArray(value) ? value : value.files),
+  }));
+  if (data.files) sources.push({ domain: null, patterns: absolute(data.files) });
+  if (sources.length === 0) {
+    throw new DoremiError("bad-configuration", "no-data", "data: needs files, or domains as a table of name to files");
+  }
+  return {
+    sources,
+    heldOutPatterns: typeof data.heldOut === "object" && "files" in data.heldOut ? absolute(data.heldOut.files) : [],
+    domains: data.domains ? (Array.isArray(data.domains) ? data.domains : Object.keys(data.domains)) : null,
+    textColumn: data.textColumn,
+    domainColumn: data.domainColumn ?? null,
+    onUnlistedDomain: data.onUnlistedDomain,
+    onBadShard: data.onBadShard,
+  };
+}
+
+function countInputOf(prepared: Prepared, discovered: DiscoverOutput): CountInput {
+  const { data } = prepared.pipeline.config;
+  return {
+    root: discovered.root,
+    domains: discovered.domains,
+    shards: discovered.shards,
+    tokenizers: [...prepared.countTokenizers],
+    textColumn: data.textColumn,
+    domainColumn: data.domainColumn ?? null,
+    transform: prepared.transform,
+    onUnlistedDomain: data.onUnlistedDomain,
+    onBadShard: data.onBadShard,
+  };
+}
+
+export function heldOutRule(pipeline: Pipeline): TokenizeInput["heldOut"] {
+  const { heldOut } = pipeline.config.data;
+  if (heldOut === "none") return { kind: "none" };
+  return "files" in heldOut ? { kind: "files" } : { kind: "fraction", ...heldOut };
+}
+
+/** Tokens that the models' training draws from each domain. */
+export function trainingTokens(prepared: Prepared, weights: readonly number[]) {
+  const { train } = prepared.pipeline.config;
+  const perStep = train.batchSize * train.model.sequenceLength;
+  const external = prepared.externalReference !== null;
+  return {
+    reference: weights.map((weight) => (external ? 0 : Math.ceil(weight * train.reference.steps * perStep))),
+    // Algorithm 1 samples domains uniformly for the proxy, whatever the weights.
+    proxy: weights.map(() => Math.ceil((train.proxy.steps * perStep) / weights.length)),
+  };
+}
+
+function tokenizeInputOf(prepared: Prepared, outputs: Outputs): TokenizeInput {
+  const { config } = prepared.pipeline;
+  const discovered = outputs.discover as DiscoverOutput;
+  const counted = outputs.count as CountOutput;
+  const layouts = new Map(discovered.shards.map((shard) => [shard.path, shard.layout]));
+  const { weights } = resolveWeights(prepared.referenceWeights, counted, prepared.tokenizer.name);
+  const needed = trainingTokens(prepared, weights);
+  return {
+    shards: counted.shards.map(({ path, sha256, split, domain, rows, totals, counts }) => ({
+      path,
+      sha256,
+      split,
+      domain,
+      rows,
+      totals,
+      counts,
+      layout: layouts.get(path),
+    })),
+    domains: counted.domains.map((domain) => domain.name),
+    tokenizer: prepared.modelTokenizer,
+    textColumn: config.data.textColumn,
+    domainColumn: config.data.domainColumn ?? null,
+    transform: prepared.transform,
+    heldOut: heldOutRule(prepared.pipeline),
+    sequenceLength: config.train.model.sequenceLength,
+    referenceTokens: needed.reference,
+    proxyTokens: needed.proxy,
+    evaluationTokens: config.train.evaluationSequences * config.train.model.sequenceLength + 1,
+    seed: config.seed,
+  };
+}
+
+function trainingInputOf(prepared: Prepared, outputs: Outputs, steps: number): TrainingInput {
+  const { seed, train } = prepared.pipeline.config;
+  const { warmup, ...optimizer } = train.optimizer;
+  return {
+    tokens: outputs.tokenize as TokenizeOutput,
+    model: { architecture: "gpt2", vocabularySize: prepared.modelTokenizer.vocabularySize, ...train.model },
+    optimizer: { name: "adamw", ...optimizer, warmupSteps: Math.round(warmup * steps) },
+    steps,
+    batchSize: train.batchSize,
+    evaluationSequences: train.evaluationSequences,
+    seed,
+  };
+}
+
+function referenceInputOf(prepared: Prepared, outputs: Outputs): ReferenceInput {
+  const { train } = prepared.pipeline.config;
+  const resolved = resolveWeights(prepared.referenceWeights, outputs.count as CountOutput, prepared.tokenizer.name);
+  return {
+    ...trainingInputOf(prepared, outputs, train.reference.steps),
+    weights: resolved.weights,
+    weightsFrom: resolved.from,
+    external: prepared.externalReference,
+  };
+}
+
+function proxyInputOf(prepared: Prepared, outputs: Outputs): ProxyInput {
+  const { proxy: settings } = prepared.pipeline.config.train;
+  return {
+    ...trainingInputOf(prepared, outputs, settings.steps),
+    reference: (outputs.reference as ReferenceOutput).model,
+    objective: settings.objective,
+    eta: settings.eta,
+    smoothing: settings.smoothing,
+  };
+}
+
+function resampleInputOf(prepared: Prepared, outputs: Outputs): ResampleInput {
+  const { pipeline } = prepared;
+  const { config } = pipeline;
+  const counted = outputs.count as CountOutput;
+  const names = counted.domains.map((domain) => domain.name);
+  const learned = (outputs.proxy as ProxyOutput | undefined)?.weights;
+  const resolved = resolveWeights(prepared.resampleWeights, counted, prepared.tokenizer.name, learned);
+  const { maxEpochs } = config.resample;
+  if (typeof maxEpochs !== "number") {
+    for (const name of Object.keys(maxEpochs)) {
+      if (!names.includes(name)) {
+        throw new DoremiError("bad-configuration", "unknown-domain", `resample.maxEpochs: there is no domain “${name}”; there are ${names.join(", ")}`);
+      }
+    }
+  }
+  return {
+    pipeline: config.name,
+    count: counted,
+    root: (outputs.discover as DiscoverOutput).root,
+    target: join(pipeline.output, "resample"),
+    columns: { text: config.data.textColumn, domain: config.data.domainColumn ?? null },
+    transform: prepared.transform,
+    heldOut: heldOutRule(pipeline),
+    weights: resolved.weights,
+    weightsFrom: resolved.from,
+    budgetTokens: config.resample.budgetTokens,
+    maxEpochs: names.map((name) => (typeof maxEpochs === "number" ? maxEpochs : (maxEpochs[name] ?? DEFAULT_EPOCHS))),
+    seed: config.seed,
+    notes: [...resolved.notes, ...counted.notes],
+  };
+}
+
+/** Domains that a table of caps does not name. */
+const DEFAULT_EPOCHS = 4;
+
+/** @param tokenizer the one that natural weights are counted in */
+export function resolveWeights(
+  source: WeightsSource,
+  counted: Pick<CountOutput, "domains">,
+  tokenizer: string,
+  learned?: Readonly<Record<string, number>>,
+): { weights: number[]; from: string; notes: string[] } {
+  const names = counted.domains.map((domain) => domain.name);
+  const tokens = counted.domains.map((domain) => domain.tokens[tokenizer] ?? 0);
+  switch (source.kind) {
+    case "natural":
+      return { weights: naturalWeights(tokens), from: "natural", notes: [] };
+    case "uniform":
+      return { weights: uniformWeights(tokens), from: "uniform", notes: [] };
+    case "learned": {
+      if (!learned) throw new DoremiError("internal", "no-weights", "weights are to be learned, and no proxy was trained");
+      return { weights: names.map((name) => learned[name]!), from: "doremi", notes: [] };
+    }
+    case "table": {
+      const { weights, notes } = matchWeights(source.table, names, source.from);
+      return { weights, from: "given", notes };
+    }
+    case "file": {
+      const { weights, notes } = parseWeightsFile(source.text, names, source.from);
+      return { weights, from: "given", notes };
+    }
+  }
+}
+
+/** User stages see the outputs without what only says when a file was written. */
+function withoutVersions(outputs: Outputs): Outputs {
+  const discovered = outputs.discover as DiscoverOutput;
+  return { ...outputs, discover: { ...discovered, shards: discovered.shards.map(({ version: _, ...shard }) => shard) } };
+}

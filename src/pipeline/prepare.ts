@@ -1,0 +1,123 @@
+/**
+ * What a pipeline file refers to, found and fingerprinted before anything runs: tokenizers, plug-ins, weight files, a
+ * model from outside. So that stage inputs are plain data, and a missing piece is reported at once.
+ */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { DoremiError } from "../lib/errors.ts";
+import { sha256, sha256File } from "../lib/hash.ts";
+import type { TransformReference } from "../stages/count/contract.ts";
+import type { Stage } from "../stages/stage.ts";
+import { resolveTokenizer } from "../tokenizer/resolve.ts";
+import type { TokenizerDescriptor } from "../tokenizer/tokenizer.ts";
+import { fromBase, type Pipeline } from "./load.ts";
+
+/** natural, uniform, or a table that still has to be matched with the domains. */
+export type WeightsSource =
+  | { readonly kind: "natural" | "uniform" | "learned" }
+  | { readonly kind: "table"; readonly table: Readonly<Record<string, unknown>>; readonly from: string }
+  | { readonly kind: "file"; readonly text: string; readonly from: string };
+
+export interface UserStage {
+  // biome-ignore lint/suspicious/noExplicitAny: a user's stage brings its own schemas
+  readonly stage: Stage<any, any>;
+  readonly after: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  /** of the module's file, so that a changed module runs again */
+  readonly sha256: string;
+}
+
+export interface Prepared {
+  readonly pipeline: Pipeline;
+  readonly tokenizer: TokenizerDescriptor;
+  readonly modelTokenizer: TokenizerDescriptor;
+  /** all that count counts with, `tokenizer` first */
+  readonly countTokenizers: readonly TokenizerDescriptor[];
+  readonly transform: TransformReference | null;
+  readonly referenceWeights: WeightsSource;
+  readonly resampleWeights: WeightsSource;
+  readonly externalReference: { readonly path: string; readonly sha256: string } | null;
+  readonly userStages: readonly UserStage[];
+}
+
+export async function prepare(pipeline: Pipeline): Promise<Prepared> {
+  const { config, base } = pipeline;
+  const tokenizer = await resolveTokenizer(config.tokenizer, base);
+  const modelTokenizer = config.train.tokenizer === undefined ? tokenizer : await resolveTokenizer(config.train.tokenizer, base);
+  const further = await Promise.all(config.count.tokenizers.map((name) => resolveTokenizer(name, base)));
+  return {
+    pipeline,
+    tokenizer,
+    modelTokenizer,
+    countTokenizers: distinctTokenizers([tokenizer, modelTokenizer, ...further]),
+    transform: await prepareTransform(pipeline),
+    referenceWeights: await readWeights(pipeline, config.train.reference.weights),
+    resampleWeights: await readWeights(pipeline, config.resample.weights),
+    externalReference: await prepareExternal(pipeline),
+    userStages: await Promise.all(config.stages.map((entry) => loadUserStage(pipeline, entry))),
+  };
+}
+
+/** Each vocabulary once; two that differ may not share a name, because results are tables by name. */
+export function distinctTokenizers(all: readonly TokenizerDescriptor[]): TokenizerDescriptor[] {
+  const byName = new Map<string, TokenizerDescriptor>();
+  for (const tokenizer of all) {
+    const other = byName.get(tokenizer.name);
+    if (other && other.fingerprint !== tokenizer.fingerprint) {
+      throw new DoremiError(
+        "bad-configuration",
+        "tokenizer-names",
+        `two tokenizers are called “${tokenizer.name}”; rename one of the files, results are told apart by this name`,
+      );
+    }
+    byName.set(tokenizer.name, tokenizer);
+  }
+  return [...byName.values()];
+}
+
+async function prepareTransform(pipeline: Pipeline): Promise<TransformReference | null> {
+  const { transform } = pipeline.config.data;
+  if (!transform) return null;
+  const module = fromBase(pipeline, transform.module);
+  return { module, sha256: await hashModule(module, "data.transform"), columns: transform.columns, options: transform.options };
+}
+
+async function hashModule(module: string, setting: string): Promise<string> {
+  return sha256File(module).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+    throw new DoremiError("missing-input", "missing-file", `${module}: no such module; check ${setting}`, { file: module });
+  });
+}
+
+async function readWeights(pipeline: Pipeline, weights: string | Readonly<Record<string, number>>): Promise<WeightsSource> {
+  if (typeof weights !== "string") return { kind: "table", table: weights, from: "the pipeline file" };
+  if (weights === "natural" || weights === "uniform" || weights === "learned") return { kind: weights };
+  const path = fromBase(pipeline, weights);
+  return { kind: "file", text: await readFile(path, "utf8"), from: path };
+}
+
+async function prepareExternal(pipeline: Pipeline): Promise<Prepared["externalReference"]> {
+  const { model } = pipeline.config.train.reference;
+  if (model === undefined) return null;
+  const path = fromBase(pipeline, model);
+  const hashes = await Promise.all(["config.json", "model.safetensors"].map((name) => sha256File(join(path, name))));
+  return { path, sha256: sha256(hashes.join("/")) };
+}
+
+async function loadUserStage(pipeline: Pipeline, entry: Pipeline["config"]["stages"][number]): Promise<UserStage> {
+  const module = fromBase(pipeline, entry.module);
+  const hash = await hashModule(module, "stages");
+  const exports = (await import(pathToFileURL(module).href)) as { default?: Partial<Stage<unknown, unknown>> };
+  const stage = exports.default;
+  const whole = stage && typeof stage.name === "string" && typeof stage.version === "number" && typeof stage.run === "function" && stage.input && stage.output;
+  if (!whole) {
+    throw new DoremiError(
+      "bad-configuration",
+      "bad-plugin",
+      `stage ${module}: its default export must be a Stage { name, version, input, output, run }; see the type Stage of this package`,
+      { file: module },
+    );
+  }
+  return { stage: stage as Stage<unknown, unknown>, after: entry.after, options: entry.options, sha256: hash };
+}

@@ -1,0 +1,77 @@
+/** Runs a pipeline, whole or up to a stage: folder, lock, pool, signals around the runner. */
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { WorkerPool } from "../stages/pool.ts";
+import type { CountOutput } from "../stages/count/contract.ts";
+import type { ProxyOutput } from "../stages/proxy/contract.ts";
+import type { ReferenceOutput } from "../stages/reference/contract.ts";
+import type { ResampleOutput } from "../stages/resample/contract.ts";
+import type { StageEvent } from "../stages/stage.ts";
+import { bindStages, type StageName } from "./bindings.ts";
+import type { Pipeline } from "./load.ts";
+import { OutputFolder } from "./output-folder.ts";
+import { prepare } from "./prepare.ts";
+import { runStages, type StageReport } from "./runner.ts";
+import { parseBytes } from "./schema.ts";
+
+export interface RunOptions {
+  /** last stage to run; default resample */
+  readonly until?: StageName;
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: StageEvent) => void;
+}
+
+export interface RunResult {
+  readonly status: "done" | "unchanged";
+  /** absolute path of the output folder */
+  readonly output: string;
+  readonly stages: readonly StageReport[];
+  readonly count?: CountOutput;
+  readonly reference?: ReferenceOutput;
+  readonly proxy?: ProxyOutput;
+  readonly resample?: ResampleOutput;
+  /** absolute paths of what a user wants to find */
+  readonly paths: { readonly manifest?: string; readonly selection?: string; readonly weights?: string; readonly counts?: string };
+}
+
+/** @throws DoremiError */
+export async function runPipeline(pipeline: Pipeline, options: RunOptions = {}): Promise<RunResult> {
+  const { config, output } = pipeline;
+  const prepared = await prepare(pipeline);
+  const stages = bindStages(prepared, options.until);
+  const folder = new OutputFolder(output);
+  await folder.claim(config.name);
+  const unlock = await folder.lock();
+  const pool = new WorkerPool({
+    ...(config.workers !== undefined && { workers: config.workers }),
+    memoryBytes: parseBytes(config.memory),
+  });
+  try {
+    const { reports, outputs } = await runStages(stages, {
+      folder,
+      pool,
+      seed: config.seed,
+      threads: config.train.threads ?? availableParallelism(),
+      checkpointEvery: config.train.checkpointEvery,
+      signal: options.signal ?? new AbortController().signal,
+      emit: options.onEvent ?? (() => {}),
+    });
+    return {
+      status: reports.every((report) => report.status === "unchanged") ? "unchanged" : "done",
+      output,
+      stages: reports,
+      ...(outputs as Pick<RunResult, "count" | "reference" | "proxy" | "resample">),
+      paths: {
+        ...("count" in outputs && { counts: join(output, "count", "counts.json") }),
+        ...("proxy" in outputs && { weights: join(output, "proxy", "weights.json") }),
+        ...("resample" in outputs && {
+          manifest: join(output, "resample", "manifest.json"),
+          selection: join(output, "resample", "selection.parquet"),
+        }),
+      },
+    };
+  } finally {
+    await pool.close();
+    await unlock();
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * The pipeline file, as a zod schema: the one place where its keys, units and defaults stand. The JSON Schema for
+ * editors is generated from it.
+ */
+import { z } from "zod";
+
+const name = z.string().min(1).max(200);
+const positiveInteger = z.int().positive();
+const fraction = z.number().min(0).max(1);
+
+const patterns = z
+  .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+  .transform((value) => (typeof value === "string" ? [value] : value))
+  .describe("Paths or globs (* ** ? [] {a,b}), relative to the pipeline file.");
+
+/** `{domain: weight}`, at least one positive. */
+const weightTable = z.record(name, z.number().min(0));
+
+const heldOut = z
+  .union([
+    z.strictObject({
+      fraction: fraction.max(0.5).describe("Share of each domain's documents, chosen by the seed."),
+      minDocuments: z.int().min(0).default(4).describe("At least this many of each domain (never more than half)."),
+    }),
+    z.strictObject({
+      files: patterns.describe("Shards that are held out whole; {domain} as in data.files."),
+    }),
+    z.literal("none"),
+  ])
+  .describe("Documents that no model is trained on and the manifest never selects.");
+
+const transform = z.union([
+  z
+    .string()
+    .min(1)
+    .transform((module) => ({ module, columns: [] as string[], options: {} as Record<string, unknown> })),
+  z.strictObject({
+    module: z.string().min(1).describe("Module whose default export is (batch, context) => batch."),
+    columns: z.array(z.string().min(1)).default([]).describe("Further columns to give it, such as a quality score."),
+    options: z.record(z.string(), z.unknown()).default({}),
+  }),
+]);
+
+const data = z.strictObject({
+  files: patterns
+    .optional()
+    .describe("The shards. {domain} stands for a part of the path that names the domain: corpus/{domain}/part-*"),
+  domains: z
+    .union([z.array(name).min(1), z.record(name, z.union([patterns, z.strictObject({ files: patterns })]))])
+    .optional()
+    .describe("The domains and their order: a list of names, or a table of name to files. Default: all found, sorted."),
+  textColumn: z.string().min(1).default("text").describe("Column of the text; dots go into structs: doc.body.text"),
+  domainColumn: z.string().min(1).optional().describe("Column that names each row's domain: meta.pile_set_name"),
+  onUnlistedDomain: z
+    .enum(["fail", "drop"])
+    .default("fail")
+    .describe("What to do with a row whose domain is not in data.domains (or is null)."),
+  onBadShard: z
+    .enum(["fail", "skip"])
+    .default("fail")
+    .describe("What to do with a shard that cannot be read: stop, or leave it out and record it in the manifest."),
+  heldOut: heldOut.default({ fraction: 0.01, minDocuments: 4 }),
+  transform: transform
+    .optional()
+    .describe("Module between reading and counting: Arrow batch in, Arrow batch out (filter, clean, relabel)."),
+});
+
+const model = z.strictObject({
+  layers: positiveInteger.default(4),
+  width: positiveInteger.default(256),
+  heads: positiveInteger.default(4),
+  sequenceLength: positiveInteger.default(256).describe("Tokens."),
+});
+
+const optimizer = z.strictObject({
+  learningRate: z.number().positive().default(1e-3),
+  finalLearningRate: z.number().min(0).default(1e-4),
+  warmup: fraction.default(0.06).describe("Share of the steps."),
+  decay: z.enum(["exponential", "cosine", "linear", "constant"]).default("exponential"),
+  beta1: fraction.default(0.9),
+  beta2: fraction.default(0.99),
+  epsilon: z.number().positive().default(1e-8),
+  weightDecay: z.number().min(0).default(0.01),
+  clipNorm: z.number().min(0).default(1).describe("0 = no clipping."),
+});
+
+const steps = positiveInteger.default(1000);
+
+const weights = z.union([z.enum(["natural", "uniform"]), weightTable, z.string().endsWith(".json")]);
+
+const train = z.strictObject({
+  tokenizer: z.string().min(1).optional().describe("Tokenizer of the small models. Default: the pipeline's."),
+  model: model.prefault({}),
+  optimizer: optimizer.prefault({}),
+  batchSize: positiveInteger.default(16).describe("Sequences."),
+  threads: positiveInteger.optional().describe("Default: all cores."),
+  checkpointEvery: positiveInteger.default(200).describe("Steps."),
+  evaluationSequences: positiveInteger.default(64).describe("Held-out sequences per domain, at most."),
+  reference: z
+    .strictObject({
+      steps,
+      weights: weights
+        .default("natural")
+        .describe("Baseline weights: natural (by tokens), uniform, a table, or a weights.json."),
+      model: z.string().min(1).optional().describe("Folder of a trained model (config.json, model.safetensors) to use instead."),
+    })
+    .prefault({}),
+  proxy: z
+    .strictObject({
+      steps,
+      objective: z.literal("doremi").default("doremi"),
+      eta: z.number().positive().default(1).describe("Step size of the domain-weight update."),
+      smoothing: fraction.default(1e-3).describe("c: share of the uniform distribution mixed in after each update."),
+    })
+    .prefault({}),
+});
+
+const resample = z.strictObject({
+  weights: z
+    .union([z.literal("learned"), weights])
+    .default("learned")
+    .describe("learned (the proxy's), natural, uniform, a table, or a weights.json."),
+  budgetTokens: z
+    .union([z.literal("auto"), positiveInteger])
+    .default("auto")
+    .describe("Tokens of the resampled set. auto: the most that the epoch caps allow at these weights."),
+  maxEpochs: z
+    .union([z.number().positive(), z.record(name, z.number().positive())])
+    .default(4)
+    .describe("How often a domain may be repeated, for all or per domain (4 where a table does not say). What is above goes to the other domains by weight."),
+});
+
+export const pipelineSchema = z.strictObject({
+  $schema: z.string().optional(),
+  version: z.literal(1),
+  name,
+  output: z.string().min(1).describe("Folder of the results, relative to the pipeline file."),
+  seed: z.int().min(0).default(1),
+  tokenizer: z
+    .string()
+    .min(1)
+    .describe("What weights, shares and the budget are counted in: r50k, p50k, cl100k, o200k, or a tokenizer.json."),
+  workers: positiveInteger.optional().describe("Worker threads. Default: all cores."),
+  memory: z
+    .string()
+    .regex(/^\d+(\.\d+)? ?(kB|KB|MB|GB|KiB|MiB|GiB)?$/, "must be a size such as 512MB")
+    .default("512MB")
+    .describe("How much of the shards may be in flight at once."),
+  data,
+  count: z
+    .strictObject({
+      tokenizers: z.array(z.string().min(1)).default([]).describe("Further tokenizers to count with, for comparison."),
+    })
+    .prefault({}),
+  train: train.prefault({}),
+  resample: resample.prefault({}),
+  stages: z
+    .array(
+      z.strictObject({
+        module: z.string().min(1).describe("Module whose default export is a stage."),
+        after: z.enum(["discover", "count", "tokenize", "reference", "proxy", "resample"]),
+        options: z.record(z.string(), z.unknown()).default({}),
+      }),
+    )
+    .default([])
+    .describe("Stages of your own, run after the named one."),
+});
+
+/** A checked pipeline file with every default filled in. Paths are still as written. */
+export type PipelineFile = z.output<typeof pipelineSchema>;
+
+const UNITS: Record<string, number> = {
+  "": 1,
+  kB: 1e3,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+};
+
+/** "512MB" → bytes. */
+export function parseBytes(text: string): number {
+  const match = /^([\d.]+) ?([A-Za-z]*)$/.exec(text);
+  return Math.round(Number(match?.[1]) * (UNITS[match?.[2] ?? ""] ?? Number.NaN));
+}

@@ -1,0 +1,62 @@
+/** Input and output of discover: which shards there are, of which domain, and how each can be read in parts. */
+import { z } from "zod";
+
+/** Files of the corpus as patterns with absolute paths. */
+const source = z.strictObject({
+  patterns: z.array(z.string()).min(1),
+  /** the domain of every file of these patterns; null when the path's {domain} or a column says it */
+  domain: z.string().nullable(),
+});
+
+export const discoverInput = z.strictObject({
+  sources: z.array(source).min(1),
+  heldOutPatterns: z.array(z.string()),
+  /** names in order; null = all that are found, sorted */
+  domains: z.array(z.string()).nullable(),
+  textColumn: z.string(),
+  domainColumn: z.string().nullable(),
+  onUnlistedDomain: z.enum(["fail", "drop"]),
+  onBadShard: z.enum(["fail", "skip"]),
+});
+
+const unit = z.strictObject({
+  index: z.int(),
+  rows: z.int().nullable(),
+  storedBytes: z.number(),
+  memoryBytes: z.number(),
+  locator: z.unknown(),
+});
+
+const layout = z.strictObject({
+  format: z.enum(["parquet", "arrow-file", "arrow-stream", "jsonl"]),
+  size: z.int(),
+  rows: z.int().nullable(),
+  units: z.array(unit),
+});
+
+export const skippedShard = z.strictObject({ path: z.string(), code: z.string(), reason: z.string() });
+
+export const discoverOutput = z.strictObject({
+  /** deepest folder that holds every shard, absolute */
+  root: z.string(),
+  textColumn: z.string(),
+  domainColumn: z.string().nullable(),
+  /** null when a column names the domains and the pipeline does not list them */
+  domains: z.array(z.string()).nullable(),
+  shards: z.array(
+    z.strictObject({
+      /** relative to root, `/` between parts */
+      path: z.string(),
+      domain: z.string().nullable(),
+      split: z.enum(["train", "held-out"]),
+      /** from FileStat: changes when the content may have changed */
+      version: z.string(),
+      layout,
+    }),
+  ),
+  skipped: z.array(skippedShard),
+});
+
+export type DiscoverInput = z.output<typeof discoverInput>;
+export type DiscoverOutput = z.output<typeof discoverOutput>;
+export type DiscoveredShard = DiscoverOutput["shards"][number];

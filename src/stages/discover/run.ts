@@ -1,0 +1,188 @@
+/**
+ * discover: expands the patterns, opens every shard far enough to know its parts, and reports what is missing.
+ * Layouts of shards that have not changed since the last run are taken over.
+ */
+import { relative, sep } from "node:path";
+import { inspectShard } from "../../formats/read.ts";
+import type { ColumnSelection, ShardLayout } from "../../formats/shard.ts";
+import { DoremiError, toPlainError } from "../../lib/errors.ts";
+import { didYouMean } from "../../lib/nearest.ts";
+import { expandPattern } from "../../storage/pattern.ts";
+import { storage } from "../files.ts";
+import { throwIfAborted } from "../pool.ts";
+import { reporter, type Stage, type StageContext } from "../stage.ts";
+import { type DiscoveredShard, type DiscoverInput, type DiscoverOutput, discoverInput, discoverOutput } from "./contract.ts";
+
+/** shards opened at once */
+const CONCURRENCY = 16;
+
+interface Candidate {
+  readonly path: string; // absolute
+  readonly domain: string | null;
+  readonly split: "train" | "held-out";
+}
+
+export const discover: Stage<DiscoverInput, DiscoverOutput> = {
+  name: "discover",
+  version: 1,
+  always: true,
+  input: discoverInput,
+  output: discoverOutput,
+  async run(input, context) {
+    const report = reporter(context, "discover");
+    const candidates = await findFiles(input);
+    const listed = listDomains(input, candidates);
+    const kept = candidates.filter((file) => keepFile(file, input, listed));
+    const root = commonFolder(kept.map((file) => file.path));
+    const known = previousLayouts(context, input, root);
+    const shards: DiscoveredShard[] = [];
+    const skipped: DiscoverOutput["skipped"] = [];
+    for (let at = 0; at < kept.length; at += CONCURRENCY) {
+      throwIfAborted(context.signal);
+      const opened = await Promise.all(
+        kept.slice(at, at + CONCURRENCY).map((file) => openShard(file, root, input, known)),
+      );
+      for (const shard of opened) {
+        if ("layout" in shard) shards.push(shard);
+        else {
+          skipped.push(shard);
+          report.note(`left out ${shard.path}: ${shard.reason}`);
+        }
+      }
+      report.progress(Math.min(at + CONCURRENCY, kept.length), kept.length, "shards");
+    }
+    if (!shards.some((shard) => shard.split === "train")) {
+      throw new DoremiError("bad-data", "no-readable-shard", `none of the ${kept.length} shards can be read; see the notes above`);
+    }
+    const { textColumn, domainColumn } = input;
+    return { root, textColumn, domainColumn, domains: listed, shards, skipped };
+  },
+};
+
+async function findFiles(input: DiscoverInput): Promise<Candidate[]> {
+  const found = new Map<string, Candidate>();
+  for (const source of input.sources) {
+    for (const pattern of source.patterns) {
+      const files = await expandPattern(storage, pattern);
+      if (files.length === 0) {
+        const who = source.domain === null ? "" : `domain “${source.domain}”: `;
+        throw new DoremiError("missing-input", "no-match", `${who}no file matches ${pattern}; check data.files (globs are relative to the pipeline file)`, { file: pattern });
+      }
+      for (const file of files) {
+        const domain = source.domain ?? file.domain;
+        const earlier = found.get(file.path);
+        if (earlier && earlier.domain !== domain) {
+          throw new DoremiError(
+            "bad-configuration",
+            "file-in-two-domains",
+            `${file.path}: a file belongs to one domain, found in “${earlier.domain}” and “${domain}”; make the patterns disjoint`,
+            { file: file.path },
+          );
+        }
+        found.set(file.path, { path: file.path, domain, split: "train" });
+      }
+    }
+  }
+  for (const pattern of input.heldOutPatterns) {
+    const files = await expandPattern(storage, pattern);
+    if (files.length === 0) {
+      throw new DoremiError("missing-input", "no-match", `no file matches ${pattern}; check data.heldOut.files`, { file: pattern });
+    }
+    // A file that both patterns match is held out: data.files may well say part of it, as in {domain}/*.parquet.
+    for (const file of files) found.set(file.path, { path: file.path, domain: file.domain, split: "held-out" });
+  }
+  const byCodeUnit = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+  return [...found.values()].sort((a, b) => byCodeUnit(a.path, b.path));
+}
+
+/** The domains in order, or null where only the rows can tell. */
+function listDomains(input: DiscoverInput, files: readonly Candidate[]): string[] | null {
+  const inPaths = new Set(files.filter((file) => file.split === "train").flatMap((file) => file.domain ?? []));
+  if (input.domains) {
+    if (input.domainColumn === null) {
+      for (const name of input.domains) {
+        if (!inPaths.has(name)) {
+          throw new DoremiError("missing-input", "empty-domain", `domain “${name}”: no file matches${didYouMean(name, inPaths)}`);
+        }
+      }
+    }
+    return [...new Set(input.domains)];
+  }
+  if (input.domainColumn !== null) return null;
+  if (inPaths.size === 0) {
+    throw new DoremiError(
+      "bad-configuration",
+      "no-domain",
+      "nothing says which domain a document belongs to; put {domain} into data.files, or set data.domainColumn or data.domains",
+    );
+  }
+  return [...inPaths].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+}
+
+function keepFile(file: Candidate, input: DiscoverInput, listed: readonly string[] | null): boolean {
+  if (input.domainColumn !== null || listed === null) return true;
+  if (file.domain !== null && listed.includes(file.domain)) return true;
+  if (input.onUnlistedDomain === "drop" || input.domains !== null) return false;
+  throw new DoremiError(
+    "bad-data",
+    "unlisted-domain",
+    `${file.path}: its domain ${file.domain === null ? "is empty" : `“${file.domain}” is not among ${listed.join(", ")}`}; list it in data.domains, or set data.onUnlistedDomain: drop`,
+    { file: file.path },
+  );
+}
+
+async function openShard(
+  file: Candidate,
+  root: string,
+  input: DiscoverInput,
+  known: ReadonlyMap<string, DiscoveredShard>,
+): Promise<DiscoveredShard | DiscoverOutput["skipped"][number]> {
+  const path = relative(root, file.path).split(sep).join("/");
+  const columns: ColumnSelection = {
+    text: input.textColumn,
+    ...(input.domainColumn !== null && { domain: input.domainColumn }),
+  };
+  try {
+    const { version, size } = await storage.stat(file.path);
+    const earlier = known.get(path);
+    const same = earlier !== undefined && earlier.version === version && earlier.layout.size === size;
+    const layout = same ? earlier.layout : await layoutOf(file.path, columns);
+    // With a domain column the rows say the domain, whatever the path says.
+    return { path, domain: input.domainColumn === null ? file.domain : null, split: file.split, version, layout };
+  } catch (error) {
+    const plain = toPlainError(error);
+    if (input.onBadShard === "fail" || plain.kind !== "bad-data") throw error;
+    return { path, code: plain.code, reason: plain.message };
+  }
+}
+
+async function layoutOf(path: string, columns: ColumnSelection): Promise<DiscoveredShard["layout"]> {
+  const file = await storage.open(path);
+  try {
+    const layout: ShardLayout = await inspectShard(file, columns);
+    return { ...layout, units: [...layout.units] };
+  } finally {
+    await file.close();
+  }
+}
+
+/** Layouts found by the last run, by path, when it looked at the same columns under the same root. */
+function previousLayouts(context: StageContext, input: DiscoverInput, root: string): Map<string, DiscoveredShard> {
+  const found = discoverOutput.safeParse(context.previous?.output);
+  if (!found.success) return new Map();
+  const { data } = found;
+  const same = data.root === root && data.textColumn === input.textColumn && data.domainColumn === input.domainColumn;
+  return new Map(same ? data.shards.map((shard) => [shard.path, shard]) : []);
+}
+
+/** The deepest folder that holds all the files. */
+export function commonFolder(paths: readonly string[]): string {
+  let parts = (paths[0] ?? sep).split(sep).slice(0, -1);
+  for (const path of paths) {
+    const other = path.split(sep).slice(0, -1);
+    let same = 0;
+    while (same < parts.length && same < other.length && parts[same] === other[same]) same++;
+    parts = parts.slice(0, same);
+  }
+  return parts.join(sep) || sep;
+}

@@ -1,0 +1,68 @@
+/**
+ * The documents of one unit of a shard as the pipeline sees them: read, transformed, and each with its row and domain.
+ * Counting, tokenizing and the library's streams all go through here, so they agree on what a document is.
+ */
+import { readUnit } from "../formats/read.ts";
+import type { ColumnSelection, ShardLayout, ShardUnit, TextBatch } from "../formats/shard.ts";
+import { storage } from "./files.ts";
+import type { TransformReference } from "./count/contract.ts";
+import { applyTransform, loadTransform } from "./transform.ts";
+import * as arrow from "apache-arrow";
+
+/** Everything that a worker needs to read a unit. Plain data. */
+export interface UnitSource {
+  /** absolute path of the shard */
+  readonly path: string;
+  readonly layout: Pick<ShardLayout, "format" | "size">;
+  readonly unit: ShardUnit;
+  readonly textColumn: string;
+  readonly domainColumn: string | null;
+  /** domain of every row where no column says it */
+  readonly domain: string | null;
+  readonly transform: TransformReference | null;
+}
+
+export interface DocumentBatch {
+  /** row within the unit of each row here */
+  readonly row: Uint32Array;
+  /** domain is always present in it */
+  readonly batch: TextBatch & Required<Pick<TextBatch, "domain">>;
+}
+
+/** What reading a unit also tells. */
+export interface UnitRead {
+  /** rows of the unit as stored */
+  rows: number;
+}
+
+export async function* readDocuments(source: UnitSource, read: UnitRead): AsyncGenerator<DocumentBatch> {
+  const columns: ColumnSelection = {
+    text: source.textColumn,
+    ...(source.domainColumn !== null && { domain: source.domainColumn }),
+    ...(source.transform && source.transform.columns.length > 0 && { extra: source.transform.columns }),
+  };
+  const transform = source.transform && (await loadTransform(source.transform.module));
+  const file = await storage.open(source.path);
+  try {
+    const layout: ShardLayout = { ...source.layout, rows: null, units: [source.unit] };
+    for await (const batch of readUnit(file, layout, source.unit, columns)) {
+      read.rows += batch.rows;
+      if (transform && source.transform) {
+        const context = { arrow, options: source.transform.options, file: source.path };
+        const transformed = await applyTransform(transform, batch, context, source.domain);
+        yield { row: transformed.row, batch: withDomain(transformed.batch, source.domain) };
+      } else {
+        const row = Uint32Array.from({ length: batch.rows }, (_, i) => batch.rowStart + i);
+        yield { row, batch: withDomain(batch, source.domain) };
+      }
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+function withDomain(batch: TextBatch, domain: string | null): DocumentBatch["batch"] {
+  if (batch.domain) return { ...batch, domain: batch.domain };
+  const indices = new Int32Array(batch.rows).fill(domain === null ? -1 : 0);
+  return { ...batch, domain: { names: domain === null ? [] : [domain], indices } };
+}

@@ -1,0 +1,181 @@
+/**
+ * A Piscina pool whose queue is limited in bytes: each task says how much memory it takes, and a task waits until what
+ * is in flight leaves room for it. Results come back in the order of the tasks, so what is written does not depend on
+ * the number of workers.
+ */
+import { availableParallelism } from "node:os";
+import { Piscina } from "piscina";
+import { DoremiError, fromPlainError, type PlainError, toPlainError } from "../lib/errors.ts";
+
+export interface PoolOptions {
+  /** worker threads; default: the cores there are */
+  readonly workers?: number;
+  /** bytes that tasks in flight may take together; one task larger than this runs alone */
+  readonly memoryBytes?: number;
+}
+
+export const DEFAULT_POOL_MEMORY = 512 << 20;
+
+/** One call of a worker module's default export. */
+export interface PoolTask<T> {
+  readonly input: T;
+  /** memory that it takes while in flight, bytes */
+  readonly memoryBytes: number;
+}
+
+/** What a worker returns: structured clone loses error classes, so failures travel as plain data. */
+export type WorkerResult<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: PlainError };
+
+/** Wraps a worker's function so that what it throws arrives whole. */
+export function asWorker<In, Out>(work: (input: In) => Promise<Out>): (input: In) => Promise<WorkerResult<Out>> {
+  return async (input) => {
+    try {
+      return { ok: true, value: await work(input) };
+    } catch (error) {
+      return { ok: false, error: toPlainError(error) };
+    }
+  };
+}
+
+/** URL of the worker module beside a module: `.ts` when running from source, `.js` from dist. */
+export function workerModule(from: string, name: string): URL {
+  return new URL(`${name}${from.endsWith(".ts") ? ".ts" : ".js"}`, from);
+}
+
+export class WorkerPool {
+  readonly workers: number;
+  readonly memoryBytes: number;
+  #piscina: Piscina | undefined;
+  #inFlight = 0;
+  #waiting: (() => void)[] = [];
+  /** highest number of bytes in flight so far */
+  peakInFlight = 0;
+
+  constructor(options: PoolOptions = {}) {
+    this.workers = options.workers ?? availableParallelism();
+    this.memoryBytes = options.memoryBytes ?? DEFAULT_POOL_MEMORY;
+  }
+
+  /**
+   * Runs the tasks in the workers and yields their results in the tasks' order. Tasks are pulled only when there is
+   * room for them. Stops at the first failure, or when the signal is aborted.
+   *
+   * @param worker URL of the worker's module, from `workerModule(import.meta.url, "./worker")`
+   */
+  async *map<In, Out>(
+    worker: URL,
+    tasks: Iterable<PoolTask<In>> | AsyncIterable<PoolTask<In>>,
+    signal?: AbortSignal,
+  ): AsyncGenerator<{ readonly input: In; readonly output: Out }> {
+    const stop = new AbortController();
+    const running: Promise<{ input: In; output: Out }>[] = [];
+    const iterator = iterate(tasks);
+    let exhausted = false;
+    let ahead: PoolTask<In> | undefined;
+    try {
+      for (;;) {
+        // Results wait for their turn: at most two per worker are kept, so a slow head does not pile up memory.
+        while (!exhausted && running.length < this.workers * 2) {
+          if (ahead === undefined) {
+            const next = await iterator.next();
+            if (next.done) {
+              exhausted = true;
+              break;
+            }
+            ahead = next.value;
+          }
+          if (running.length > 0 && this.#inFlight + ahead.memoryBytes > this.memoryBytes) break;
+          const task: PoolTask<In> = ahead;
+          ahead = undefined;
+          await this.#reserve(task.memoryBytes);
+          const result = this.#run<In, Out>(worker, task.input, stop.signal);
+          const settled = result.then(
+            (output) => ({ input: task.input, output }),
+            (error: unknown) => {
+              stop.abort();
+              throw error;
+            },
+          );
+          settled.catch(() => {}); // its failure is reported when its turn comes
+          running.push(
+            settled.finally(() => {
+              this.#release(task.memoryBytes);
+            }),
+          );
+          running.at(-1)!.catch(() => {});
+        }
+        if (running.length === 0) return;
+        throwIfAborted(signal);
+        const head = running.shift()!;
+        yield await head;
+      }
+    } finally {
+      stop.abort();
+      await Promise.allSettled(running);
+    }
+  }
+
+  /** Runs one task. */
+  async run<In, Out>(worker: URL, task: PoolTask<In>, signal?: AbortSignal): Promise<Out> {
+    for await (const { output } of this.map<In, Out>(worker, [task], signal)) return output;
+    throw new DoremiError("internal", "pool", "the worker pool returned nothing for a task");
+  }
+
+  async close(): Promise<void> {
+    const piscina = this.#piscina;
+    this.#piscina = undefined;
+    await piscina?.destroy();
+  }
+
+  async #run<In, Out>(worker: URL, input: In, signal: AbortSignal): Promise<Out> {
+    this.#piscina ??= new Piscina({
+      minThreads: 0,
+      maxThreads: this.workers,
+      // Idle workers hold vocabularies: they go once the stage that needs them is over.
+      idleTimeout: 2_000,
+      concurrentTasksPerWorker: 1,
+      // From source (tests, development) workers need the TypeScript loader; from dist they are plain JavaScript.
+      ...(import.meta.url.endsWith(".ts") && { execArgv: ["--import", "tsx"] }),
+    });
+    let result: WorkerResult<Out>;
+    try {
+      result = await this.#piscina.run(input, { filename: worker.href, signal });
+    } catch (error) {
+      if (signal.aborted) throw new DoremiError("interrupted", "interrupted", "stopped while work was in flight", { cause: error });
+      throw new DoremiError(
+        "internal",
+        "worker-died",
+        `a worker thread ended before its task did (${error instanceof Error ? error.message : String(error)}); ` +
+          "if memory ran out, lower `workers` or `memory`",
+        { cause: error },
+      );
+    }
+    if (result.ok) return result.value;
+    throw fromPlainError(result.error);
+  }
+
+  async #reserve(bytes: number): Promise<void> {
+    while (this.#inFlight > 0 && this.#inFlight + bytes > this.memoryBytes) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    this.#inFlight += bytes;
+    this.peakInFlight = Math.max(this.peakInFlight, this.#inFlight);
+  }
+
+  #release(bytes: number): void {
+    this.#inFlight -= bytes;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+}
+
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) {
+    throw new DoremiError("interrupted", "interrupted", "stopped; run the same command again and it goes on from here");
+  }
+}
+
+async function* iterate<T>(items: Iterable<T> | AsyncIterable<T>): AsyncGenerator<T> {
+  yield* items;
+}

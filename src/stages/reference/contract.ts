@@ -1,0 +1,75 @@
+/** Input and output of reference: a small model trained on the baseline weights, or one brought from outside. */
+import { z } from "zod";
+import { tokenizeOutput } from "../tokenize/contract.ts";
+
+export const modelConfig = z.strictObject({
+  architecture: z.literal("gpt2"),
+  vocabularySize: z.int(),
+  sequenceLength: z.int(),
+  width: z.int(),
+  layers: z.int(),
+  heads: z.int(),
+});
+
+export const optimizerConfig = z.strictObject({
+  name: z.literal("adamw"),
+  learningRate: z.number(),
+  finalLearningRate: z.number(),
+  warmupSteps: z.int(),
+  decay: z.enum(["exponential", "cosine", "linear", "constant"]),
+  beta1: z.number(),
+  beta2: z.number(),
+  epsilon: z.number(),
+  weightDecay: z.number(),
+  clipNorm: z.number(),
+});
+
+/** What both models' training takes. */
+export const trainingInput = z.strictObject({
+  tokens: tokenizeOutput,
+  model: modelConfig,
+  optimizer: optimizerConfig,
+  steps: z.int(),
+  batchSize: z.int(),
+  evaluationSequences: z.int(),
+  seed: z.int(),
+});
+
+export const referenceInput = trainingInput.extend({
+  /** baseline weights, in the order of the domains */
+  weights: z.array(z.number()),
+  /** where they came from, for the record */
+  weightsFrom: z.string(),
+  /** a trained model to use instead of training one */
+  external: z.strictObject({ path: z.string(), sha256: z.string() }).nullable(),
+});
+
+/** Held-out loss (nats per token), by domain; null where there is nothing held out. */
+export const evaluation = z.strictObject({
+  loss: z.array(z.number().nullable()),
+  tokens: z.array(z.int()),
+});
+
+export const trainedModel = z.strictObject({
+  /** folder with config.json and model.safetensors, in the stage's folder */
+  path: z.string(),
+  sha256: z.string(),
+});
+
+export const referenceOutput = z.strictObject({
+  model: trainedModel,
+  /** 0 for a model from outside */
+  steps: z.int(),
+  trainedTokens: z.int(),
+  weights: z.record(z.string(), z.number()),
+  weightsFrom: z.string(),
+  /** training loss, mean over the last tenth of the steps; null for a model from outside */
+  finalLoss: z.number().nullable(),
+  evaluation,
+  notes: z.array(z.string()),
+});
+
+export type ReferenceInput = z.output<typeof referenceInput>;
+export type ReferenceOutput = z.output<typeof referenceOutput>;
+export type TrainingInput = z.output<typeof trainingInput>;
+export type Evaluation = z.output<typeof evaluation>;

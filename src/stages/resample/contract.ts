@@ -1,0 +1,46 @@
+/** Input and output of resample: weights, counts and a budget to a manifest. */
+import { z } from "zod";
+import { countOutput, transformReference } from "../count/contract.ts";
+import { tokenizeInput } from "../tokenize/contract.ts";
+
+export const resampleInput = z.strictObject({
+  pipeline: z.string(),
+  count: countOutput,
+  /** absolute path of the folder that shard paths start from */
+  root: z.string(),
+  /** absolute path that the result will have: the manifest's root is written relative to it */
+  target: z.string(),
+  columns: z.strictObject({ text: z.string(), domain: z.string().nullable() }),
+  transform: transformReference.nullable(),
+  heldOut: tokenizeInput.shape.heldOut,
+  weights: z.array(z.number()),
+  weightsFrom: z.string(),
+  budgetTokens: z.union([z.literal("auto"), z.int()]),
+  /** by domain */
+  maxEpochs: z.array(z.number()),
+  seed: z.int(),
+  notes: z.array(z.string()),
+});
+
+export const resampleOutput = z.strictObject({
+  /** in the stage's folder */
+  manifest: z.string(),
+  selection: z.string(),
+  budgetTokens: z.int(),
+  achievedTokens: z.int(),
+  domains: z.array(
+    z.strictObject({
+      name: z.string(),
+      weight: z.number(),
+      achievedWeight: z.number(),
+      targetTokens: z.int(),
+      achievedTokens: z.int(),
+      selectedDocuments: z.int(),
+      epochs: z.number(),
+    }),
+  ),
+  notes: z.array(z.string()),
+});
+
+export type ResampleInput = z.output<typeof resampleInput>;
+export type ResampleOutput = z.output<typeof resampleOutput>;

@@ -1,0 +1,70 @@
+/**
+ * The contract between a stage and whoever runs it. A stage is a function from checked input to checked output that
+ * writes only into its folder; the runner does the rest: keys, skipping, atomic publication, events.
+ */
+import type { z } from "zod";
+import type { WorkerPool } from "./pool.ts";
+
+/** What happens during a run, for progress displays and logs. Plain data. */
+export type StageEvent =
+  | { readonly type: "start"; readonly stage: string }
+  | { readonly type: "unchanged"; readonly stage: string }
+  | {
+      readonly type: "progress";
+      readonly stage: string;
+      readonly done: number;
+      readonly total: number;
+      /** what is being counted: bytes, steps, shards */
+      readonly unit: "bytes" | "steps" | "shards" | "tokens";
+      /** further figures worth a line, such as the loss */
+      readonly figures?: Readonly<Record<string, number>>;
+    }
+  /** something that the user should know and that does not stop the run; also kept in the stage's result */
+  | { readonly type: "note"; readonly stage: string; readonly message: string }
+  | { readonly type: "done"; readonly stage: string; readonly durationMs: number };
+
+export interface StageContext {
+  /** absolute path of the folder that this stage writes into; holds what an interrupted run with the same key left */
+  readonly folder: string;
+  /** this stage's last complete output, perhaps of another key, for reuse of parts; undefined if there is none */
+  readonly previous: { readonly folder: string; readonly output: unknown } | undefined;
+  /** folder of a finished stage that this one depends on */
+  folderOf(stage: string): string;
+  readonly seed: number;
+  /** aborted when the run is to stop: save what is worth saving and throw an `interrupted` error */
+  readonly signal: AbortSignal;
+  /** steps between checkpoints of a training; changes nothing in the result */
+  readonly checkpointEvery: number;
+  /** threads that a computation in the main thread may use */
+  readonly threads: number;
+  readonly pool: WorkerPool;
+  emit(event: StageEvent): void;
+}
+
+export interface Stage<In, Out> {
+  readonly name: string;
+  /** raised when the same input would give another output */
+  readonly version: number;
+  /** true: looks at the world outside its input, so it runs every time; its output decides whether others run */
+  readonly always?: true;
+  readonly input: z.ZodType<In>;
+  readonly output: z.ZodType<Out>;
+  /** @throws DoremiError */
+  run(input: In, context: StageContext): Promise<Out>;
+}
+
+/** The context's emitter with the stage's name filled in, and progress thinned to ten a second. */
+export function reporter(context: StageContext, stage: string) {
+  let last = 0;
+  return {
+    progress(done: number, total: number, unit: "bytes" | "steps" | "shards" | "tokens", figures?: Record<string, number>) {
+      const now = performance.now();
+      if (now - last < 100 && done < total) return;
+      last = now;
+      context.emit({ type: "progress", stage, done, total, unit, ...(figures && { figures }) });
+    },
+    note(message: string) {
+      context.emit({ type: "note", stage, message });
+    },
+  };
+}

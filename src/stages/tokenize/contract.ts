@@ -1,0 +1,59 @@
+/** Input and output of tokenize: the part of the corpus that the small models need, as token stores. */
+import { z } from "zod";
+import { countedShard, tokenizerDescriptor, transformReference } from "../count/contract.ts";
+
+/** A counted shard and how to read it. */
+export const readableShard = countedShard
+  .pick({ path: true, sha256: true, split: true, domain: true, rows: true, totals: true, counts: true })
+  .extend({ layout: z.unknown() });
+
+export const tokenizeInput = z.strictObject({
+  shards: z.array(readableShard),
+  domains: z.array(z.string()),
+  /** of the models; one of those that count counted with */
+  tokenizer: tokenizerDescriptor,
+  textColumn: z.string(),
+  domainColumn: z.string().nullable(),
+  transform: transformReference.nullable(),
+  heldOut: z.union([
+    z.strictObject({ kind: z.literal("fraction"), fraction: z.number(), minDocuments: z.int() }),
+    z.strictObject({ kind: z.literal("files") }),
+    z.strictObject({ kind: z.literal("none") }),
+  ]),
+  sequenceLength: z.int(),
+  /** tokens that training draws from each domain */
+  referenceTokens: z.array(z.number()),
+  proxyTokens: z.array(z.number()),
+  /** held-out tokens wanted from each domain */
+  evaluationTokens: z.number(),
+  seed: z.int(),
+});
+
+/** A Megatron indexed dataset: `<path>.bin` and `<path>.idx` in the stage's folder. */
+const store = z.strictObject({
+  path: z.string(),
+  documents: z.int(),
+  tokens: z.int(),
+  sha256: z.string(),
+});
+
+export const tokenizeOutput = z.strictObject({
+  tokenizer: z.strictObject({ name: z.string(), fingerprint: z.string(), vocabularySize: z.int(), endOfText: z.int().nullable() }),
+  sequenceLength: z.int(),
+  domains: z.array(
+    z.strictObject({
+      name: z.string(),
+      reference: store,
+      /** the same store as reference's where the domain is too small for disjoint ones */
+      proxy: store,
+      disjoint: z.boolean(),
+      /** null where the domain has no held-out document */
+      heldOut: store.nullable(),
+    }),
+  ),
+  notes: z.array(z.string()),
+});
+
+export type TokenizeInput = z.output<typeof tokenizeInput>;
+export type TokenizeOutput = z.output<typeof tokenizeOutput>;
+export type TokenStoreReference = z.output<typeof store>;

@@ -1,0 +1,138 @@
+/**
+ * A graph as the bytes of an ONNX model file (protobuf wire format, ONNX IR 8, opset 18). Only the handful of messages
+ * that our graphs need are written, which is less code than a protobuf library's schema of them would be.
+ */
+import type { Attribute, Graph, GraphConstant, GraphNode, ValueSpec, ValueType } from "./graph.ts";
+
+export const OPSET = 18;
+const IR_VERSION = 8;
+
+/** TensorProto.DataType */
+const DATA_TYPE: Record<ValueType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
+/** AttributeProto.AttributeType */
+const ATTRIBUTE_TYPE = { int: 2, string: 3, ints: 7 } as const;
+
+export function encodeOnnx(graph: Graph): Uint8Array {
+  const model = new Message();
+  model.int(1, IR_VERSION);
+  model.text(2, "doremi");
+  model.message(7, graphProto(graph));
+  const opset = new Message();
+  opset.text(1, "");
+  opset.int(2, OPSET);
+  model.message(8, opset);
+  return model.bytes();
+}
+
+function graphProto(graph: Graph): Message {
+  const proto = new Message();
+  for (const node of graph.nodes) proto.message(1, nodeProto(node));
+  proto.text(2, graph.name);
+  for (const constant of graph.constants) proto.message(5, tensorProto(constant));
+  for (const [name, spec] of Object.entries(graph.inputs)) proto.message(11, valueInfo(name, spec));
+  for (const [name, spec] of Object.entries(graph.outputs)) proto.message(12, valueInfo(name, spec));
+  // The shapes of all other values: the runtime compares them with what it infers, so a wrong one does not pass.
+  for (const [name, spec] of graph.values) {
+    if (!(name in graph.inputs) && !(name in graph.outputs)) proto.message(13, valueInfo(name, spec));
+  }
+  return proto;
+}
+
+function nodeProto(node: GraphNode): Message {
+  const proto = new Message();
+  for (const input of node.inputs) proto.text(1, input);
+  for (const output of node.outputs) proto.text(2, output);
+  proto.text(3, node.outputs[0] ?? "");
+  proto.text(4, node.op);
+  for (const [name, value] of Object.entries(node.attributes)) proto.message(5, attributeProto(name, value));
+  return proto;
+}
+
+function attributeProto(name: string, value: Attribute): Message {
+  const proto = new Message();
+  proto.text(1, name);
+  if (typeof value === "number") {
+    proto.int(3, value);
+    proto.int(20, ATTRIBUTE_TYPE.int);
+  } else if (typeof value === "string") {
+    proto.text(4, value);
+    proto.int(20, ATTRIBUTE_TYPE.string);
+  } else {
+    for (const item of value) proto.int(8, item);
+    proto.int(20, ATTRIBUTE_TYPE.ints);
+  }
+  return proto;
+}
+
+function tensorProto(constant: GraphConstant): Message {
+  const proto = new Message();
+  for (const size of constant.shape) proto.int(1, size);
+  proto.int(2, DATA_TYPE[constant.dtype]);
+  proto.text(8, constant.name);
+  proto.raw(9, constant.bytes);
+  return proto;
+}
+
+function valueInfo(name: string, spec: ValueSpec): Message {
+  const shape = new Message();
+  for (const size of spec.shape) {
+    const dimension = new Message();
+    dimension.int(1, size);
+    shape.message(1, dimension);
+  }
+  const tensor = new Message();
+  tensor.int(1, DATA_TYPE[spec.dtype]);
+  tensor.message(2, shape);
+  const type = new Message();
+  type.message(1, tensor);
+  const proto = new Message();
+  proto.text(1, name);
+  proto.message(2, type);
+  return proto;
+}
+
+/** A protobuf message under construction: varint and length-delimited fields. */
+class Message {
+  readonly #chunks: Uint8Array[] = [];
+  #length = 0;
+
+  /** int32, int64 or enum field */
+  int(field: number, value: number): void {
+    this.#push(varint((field << 3) | 0));
+    this.#push(varint(value));
+  }
+
+  raw(field: number, bytes: Uint8Array): void {
+    this.#push(varint((field << 3) | 2));
+    this.#push(varint(bytes.length));
+    this.#push(bytes);
+  }
+
+  text(field: number, value: string): void {
+    this.raw(field, Buffer.from(value));
+  }
+
+  message(field: number, message: Message): void {
+    this.raw(field, message.bytes());
+  }
+
+  bytes(): Uint8Array {
+    return Buffer.concat(this.#chunks, this.#length);
+  }
+
+  #push(bytes: Uint8Array): void {
+    this.#chunks.push(bytes);
+    this.#length += bytes.length;
+  }
+}
+
+function varint(value: number): Uint8Array {
+  let rest = BigInt.asUintN(64, BigInt(value));
+  const bytes: number[] = [];
+  while (rest > 0x7fn) {
+    bytes.push(Number(rest & 0x7fn) | 0x80);
+    rest >>= 7n;
+  }
+  bytes.push(Number(rest));
+  return Uint8Array.from(bytes);
+}

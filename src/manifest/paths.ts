@@ -1,0 +1,72 @@
+/**
+ * Turns the paths that a manifest names into paths on this machine. A manifest may come from anywhere, so nothing that
+ * it names may lie outside its root: not by `..`, not by an absolute path, not through a symbolic link.
+ */
+import { realpath } from "node:fs/promises";
+import { dirname, isAbsolute, join, resolve, sep, win32 } from "node:path";
+import { DoremiError } from "../lib/errors.ts";
+import type { Manifest } from "./contract.ts";
+
+export interface RootOptions {
+  /** folder that the manifest's file paths start from, in place of the one that the manifest names */
+  readonly root?: string;
+  /** allow symbolic links that lead out of the root, as in caches that link to a store of blobs */
+  readonly followLinks?: boolean;
+}
+
+/** Absolute path of the root. */
+export function rootOf(manifestPath: string, manifest: Manifest, options: RootOptions): string {
+  if (options.root !== undefined) return resolve(options.root);
+  if (isAbsolute(manifest.root) || manifest.root.includes("\0")) {
+    throw new DoremiError(
+      "bad-data",
+      "path-outside-root",
+      `${manifestPath}: root must be relative to the manifest's folder, got ${JSON.stringify(manifest.root)}; ` +
+        "name the folder yourself with --root",
+      { file: manifestPath },
+    );
+  }
+  return resolve(dirname(manifestPath), manifest.root);
+}
+
+/**
+ * Absolute path of a file named relative to `root`. The file need not exist.
+ *
+ * @throws DoremiError path-outside-root
+ */
+export async function resolveInside(root: string, path: string, options: RootOptions = {}): Promise<string> {
+  const parts = path.split("/");
+  const plain =
+    !isAbsolute(path) &&
+    !win32.isAbsolute(path) &&
+    !path.includes("\0") &&
+    parts.every((part) => part !== "" && part !== "." && part !== "..");
+  if (!plain) throw outside(path, root, "must be relative, without “..”, “.” or empty parts");
+  const full = join(root, ...parts);
+  if (options.followLinks) return full;
+  const [realRoot, real] = await Promise.all([realOrSelf(root), realOrSelf(full)]);
+  const prefix = realRoot.endsWith(sep) ? realRoot : realRoot + sep;
+  if (real !== full && !real.startsWith(prefix)) {
+    throw outside(path, root, `is a symbolic link that leads out of it, to ${real}`);
+  }
+  return full;
+}
+
+/** The path without symbolic links; itself where it does not exist or loops. */
+async function realOrSelf(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch {
+    return path;
+  }
+}
+
+function outside(path: string, root: string, found: string): DoremiError {
+  return new DoremiError(
+    "bad-data",
+    "path-outside-root",
+    `${JSON.stringify(path)}: a manifest's paths may not leave its root ${root}, and this one ${found}; ` +
+      "choose a --root that holds the file itself, or do not trust this manifest",
+    { file: path },
+  );
+}

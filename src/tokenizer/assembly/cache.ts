@@ -1,0 +1,128 @@
+// Token counts of pieces seen before, keyed by all of a piece's bytes, so a hit is always right. Three levels, all of
+// fixed size: a small hot table, a large table of four-way buckets, and a table for pieces of 16 to 400 bytes.
+import { alloc } from "./memory";
+import { tokenize } from "./merge";
+import { equal, hash } from "./vocabulary";
+
+/** Longest piece, in bytes, that the 16-byte keys hold beside its length. */
+export const SHORT_PIECE: u32 = 15;
+const LONGEST_CACHED: u32 = 400;
+
+const HOT_BITS: u32 = 12; // 64 KiB: stays in the first-level cache
+const BUCKET_BITS: u32 = 18; // 16 MiB of 64-byte buckets
+const LONG_BITS: u32 = 14;
+const ARENA_BYTES: u32 = 4 << 20;
+const QUEUE: u32 = 64;
+
+/** A key is the piece's bytes, zero-filled, with its length in the last byte; the count lies in that byte's high half. */
+const KEY_BITS: u64 = 0x0fffffffffffffff;
+
+let MASKS: usize = 0; // v128[16]: the first n bytes
+let HOT: usize = 0;
+let BUCKETS: usize = 0;
+let WAITING: usize = 0; // 32 bytes each: key, hash, piece, a word of its bucket
+let LONG: usize = 0; // 16 bytes each: hash, place in the arena, length, count
+let ARENA: usize = 0;
+let arenaUsed: u32 = 0;
+let waiting: u32 = 0;
+
+export function initCache(): void {
+  MASKS = alloc(16 * 16);
+  for (let n: u32 = 0; n < 16; n++) memory.fill(MASKS + n * 16, 0xff, n);
+  HOT = alloc(16 << HOT_BITS);
+  BUCKETS = alloc(64 << BUCKET_BITS);
+  WAITING = alloc(QUEUE * 32);
+  LONG = alloc(16 << LONG_BITS);
+  ARENA = alloc(ARENA_BYTES + 64);
+}
+
+/**
+ * Tokens of the piece of 1 ≤ n ≤ 15 bytes at p, whose first 16 bytes are in v; or 0, and it waits for the next
+ * `countWaiting`: its bucket is touched now and looked at later, when it has arrived from memory.
+ */
+// @ts-ignore: decorator
+@inline
+export function countShort(p: usize, n: u32, v: v128): u32 {
+  const key = v128.and(v, v128.load(MASKS + (n << 4)));
+  const low = <u64>i64x2.extract_lane(key, 0);
+  const high = <u64>i64x2.extract_lane(key, 1) | ((<u64>n) << 56);
+  let x = low * 0x9e3779b97f4a7c15 + high * 0xd6e8feb86659fd93;
+  x ^= x >> 32;
+  x *= 0xc2b2ae3d27d4eb4f;
+  const entry = hotEntry(x);
+  const stored = load<u64>(entry, 8);
+  if (load<u64>(entry) == low && ((stored ^ high) & KEY_BITS) == 0) return <u32>(stored >> 60);
+  const place = WAITING + ((<usize>waiting) << 5);
+  store<u64>(place, low);
+  store<u64>(place, high, 8);
+  store<u64>(place, x, 16);
+  store<u32>(place, <u32>p, 24);
+  store<u32>(place, load<u32>(bucket(x)), 28);
+  if (++waiting == QUEUE) return countWaiting();
+  return 0;
+}
+
+// @ts-ignore: decorator
+@inline
+function hotEntry(x: u64): usize {
+  return HOT + (<usize>(x & ((1 << HOT_BITS) - 1)) << 4);
+}
+
+// @ts-ignore: decorator
+@inline
+function bucket(x: u64): usize {
+  return BUCKETS + (<usize>(x >> (64 - BUCKET_BITS)) << 6);
+}
+
+/** Tokens of all pieces that wait. */
+export function countWaiting(): u32 {
+  let sum: u32 = 0;
+  for (let i: u32 = 0; i < waiting; i++) {
+    const place = WAITING + ((<usize>i) << 5);
+    sum += countCold(load<u64>(place), load<u64>(place, 8), load<u64>(place, 16), load<u32>(place, 24));
+  }
+  waiting = 0;
+  return sum;
+}
+
+function countCold(low: u64, high: u64, x: u64, p: usize): u32 {
+  const entries = bucket(x);
+  let count: u32 = 0;
+  for (let i: usize = 0; i < 64; i += 16) {
+    const stored = load<u64>(entries + i, 8);
+    if (load<u64>(entries + i) == low && ((stored ^ high) & KEY_BITS) == 0) {
+      count = <u32>(stored >> 60);
+      break;
+    }
+  }
+  if (count == 0) {
+    count = tokenize(p, <u32>(high >> 56));
+    memory.copy(entries + 16, entries, 48); // the oldest of the bucket goes
+    store<u64>(entries, low);
+    store<u64>(entries, high | ((<u64>count) << 60), 8);
+  }
+  const hot = hotEntry(x);
+  store<u64>(hot, low);
+  store<u64>(hot, high | ((<u64>count) << 60), 8);
+  return count;
+}
+
+/** Tokens of a piece of 16 bytes or more. */
+export function countLong(p: usize, n: u32): u32 {
+  if (n > LONGEST_CACHED) return tokenize(p, n);
+  const h = hash(p, n);
+  const entry = LONG + ((<usize>(h >> (32 - LONG_BITS))) << 4);
+  if (load<u32>(entry) == h && load<u32>(entry, 8) == n && equal(ARENA + load<u32>(entry, 4), p, n)) return load<u32>(entry, 12);
+  const count = tokenize(p, n);
+  if (arenaUsed + n > ARENA_BYTES) {
+    arenaUsed = 0;
+    memory.fill(LONG, 0, 16 << LONG_BITS);
+  }
+  memory.copy(ARENA + arenaUsed, p, n);
+  store<u32>(entry, h);
+  store<u32>(entry, arenaUsed, 4);
+  store<u32>(entry, n, 8);
+  store<u32>(entry, count, 12);
+  arenaUsed += n;
+  return count;
+}

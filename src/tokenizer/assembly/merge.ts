@@ -1,0 +1,200 @@
+// Byte-pair merges of one piece, exact by construction: always the pair of lowest rank, the leftmost of equals.
+import { NONE, SCRATCH, alloc, ensure } from "./memory";
+import { byteId, bytePairRank, find, mergeResult, pairRank, setWholePiece, tokenLength, wholePiece } from "./vocabulary";
+
+/** Longest piece for which scanning all ranks for each merge is faster than a heap. */
+const SHORT: u32 = 100;
+
+let SHORT_IDS: usize = 0; // u32[SHORT + padding]
+let SHORT_RANKS: usize = 0;
+
+/** Where the ids of the piece that `tokenize` saw last are. */
+export let MERGED: usize = 0;
+
+export function initMerge(): void {
+  SHORT_IDS = alloc((SHORT + 4) * 4);
+  SHORT_RANKS = alloc((SHORT + 4) * 4);
+}
+
+/** Tokens of the piece of n ≥ 1 bytes at p; their ids are at MERGED until the next call. */
+export function tokenize(p: usize, n: u32): u32 {
+  MERGED = SHORT_IDS;
+  if (n == 1) {
+    store<u32>(SHORT_IDS, byteId(load<u8>(p)));
+    return 1;
+  }
+  const whole = find(p, n);
+  if (whole == NONE) return n <= SHORT ? mergeShort(p, n) : mergeLong(p, n);
+  const reached = wholePiece(whole);
+  if (reached == 1) {
+    store<u32>(SHORT_IDS, whole);
+    return 1;
+  }
+  const count = n <= SHORT ? mergeShort(p, n) : mergeLong(p, n);
+  if (reached == 0) setWholePiece(whole, count == 1);
+  return count;
+}
+
+function mergeShort(p: usize, n: u32): u32 {
+  for (let i: u32 = 0; i < n; i++) store<u32>(SHORT_IDS + (i << 2), byteId(load<u8>(p + i)));
+  for (let i: u32 = 0; i + 1 < n; i++) store<u32>(SHORT_RANKS + (i << 2), bytePairRank(p + i));
+  store<u32>(SHORT_RANKS + ((n - 1) << 2), NONE);
+  while (n > 1) {
+    let best: u32 = NONE;
+    let at: u32 = 0;
+    for (let i: u32 = 0; i + 1 < n; i++) {
+      const rank = load<u32>(SHORT_RANKS + (i << 2));
+      if (rank < best) {
+        best = rank;
+        at = i;
+      }
+    }
+    if (best == NONE) break;
+    n--;
+    // close the gap, two entries at a time (the arrays are padded)
+    for (let i: u32 = at + 1; i < n; i += 2) {
+      store<u64>(SHORT_IDS + (i << 2), load<u64>(SHORT_IDS + (i << 2), 4));
+      store<u64>(SHORT_RANKS + (i << 2), load<u64>(SHORT_RANKS + (i << 2), 4));
+    }
+    const id = mergeResult(best);
+    const place = at << 2;
+    store<u32>(SHORT_IDS + place, id);
+    store<u32>(SHORT_RANKS + place, at + 1 < n ? pairRank(id, load<u32>(SHORT_IDS + place, 4)) : NONE);
+    if (at) store<u32>(SHORT_RANKS + place - 4, pairRank(load<u32>(SHORT_IDS + place - 4), id));
+  }
+  return n;
+}
+
+// Long pieces: a binary heap of rank << 32 | position, with entries that are checked when they come up rather than
+// removed when they go stale. Per byte of the piece 4 bytes of ids, a bit, and up to two heap entries.
+// The id of a token stands at its first byte; the last byte of a longer token holds the position of its first.
+let LONG_IDS: usize = 0;
+let STARTS: usize = 0; // bit per byte: a token starts here
+let HEAP: usize = 0;
+let heapSize: u32 = 0;
+let heapEnd: u64 = 0;
+
+// @ts-ignore: decorator
+@inline
+function startsAt(i: u32): bool {
+  return ((<u32>load<u8>(STARTS + (i >> 3)) >> (i & 7)) & 1) != 0;
+}
+
+// @ts-ignore: decorator
+@inline
+function idAt(i: u32): u32 {
+  return load<u32>(LONG_IDS + ((<usize>i) << 2));
+}
+
+// @ts-ignore: decorator
+@inline
+function heapAt(i: u32): u64 {
+  return load<u64>(HEAP + ((<usize>i) << 3));
+}
+
+// @ts-ignore: decorator
+@inline
+function setHeap(i: u32, key: u64): void {
+  store<u64>(HEAP + ((<usize>i) << 3), key);
+}
+
+// @ts-ignore: decorator
+@inline
+function append(key: u64): void {
+  const end = <u64>HEAP + ((<u64>heapSize + 1) << 3);
+  if (end > heapEnd) {
+    ensure(end);
+    heapEnd = (<u64>memory.size()) << 16;
+  }
+  setHeap(heapSize++, key);
+}
+
+function push(key: u64): void {
+  append(key);
+  let i = heapSize - 1;
+  while (i) {
+    const parent = (i - 1) >> 1;
+    const above = heapAt(parent);
+    if (above <= key) break;
+    setHeap(i, above);
+    i = parent;
+  }
+  setHeap(i, key);
+}
+
+/** Puts key at i or below, where the subtrees of i are heaps. */
+function sink(i: u32, key: u64): void {
+  while (true) {
+    let child: u32 = 2 * i + 1;
+    if (child >= heapSize) break;
+    if (child + 1 < heapSize && heapAt(child + 1) < heapAt(child)) child++;
+    const below = heapAt(child);
+    if (below >= key) break;
+    setHeap(i, below);
+    i = child;
+  }
+  setHeap(i, key);
+}
+
+function pop(): u64 {
+  const least = heapAt(0);
+  heapSize--;
+  if (heapSize) sink(0, heapAt(heapSize));
+  return least;
+}
+
+function mergeLong(p: usize, n: u32): u32 {
+  LONG_IDS = SCRATCH;
+  STARTS = LONG_IDS + ((<usize>n) << 2);
+  HEAP = (STARTS + (n >> 3) + 16) & ~15;
+  ensure(<u64>SCRATCH + ((<u64>n) << 2) + <u64>(n >> 3) + 64);
+  heapEnd = (<u64>memory.size()) << 16;
+  heapSize = 0;
+  memory.fill(STARTS, 0xff, (n >> 3) + 1);
+  for (let i: u32 = 0; i < n; i++) {
+    store<u32>(LONG_IDS + ((<usize>i) << 2), byteId(load<u8>(p + i)));
+    if (i + 1 == n) break;
+    const rank = bytePairRank(p + i);
+    if (rank != NONE) append(((<u64>rank) << 32) | <u64>i);
+  }
+  for (let i: i32 = <i32>(heapSize >> 1) - 1; i >= 0; i--) sink(i, heapAt(i));
+
+  let count = n;
+  while (heapSize) {
+    const key = pop();
+    const left = <u32>key;
+    if (!startsAt(left)) continue;
+    const leftId = idAt(left);
+    const right = left + tokenLength(leftId);
+    if (right >= n) continue;
+    const rightId = idAt(right);
+    const rank = <u32>(key >> 32);
+    if (pairRank(leftId, rightId) != rank) continue;
+
+    const id = mergeResult(rank);
+    const next = right + tokenLength(rightId);
+    const bits = STARTS + (right >> 3);
+    store<u8>(bits, load<u8>(bits) & ~(<u8>1 << <u8>(right & 7)));
+    store<u32>(LONG_IDS + ((<usize>(next - 1)) << 2), left);
+    store<u32>(LONG_IDS + ((<usize>left) << 2), id);
+    count--;
+    if (next < n) {
+      const following = pairRank(id, idAt(next));
+      if (following != NONE) push(((<u64>following) << 32) | <u64>left);
+    }
+    if (left) {
+      const before = startsAt(left - 1) ? left - 1 : idAt(left - 1);
+      const preceding = pairRank(idAt(before), id);
+      if (preceding != NONE) push(((<u64>preceding) << 32) | <u64>before);
+    }
+  }
+
+  let from: u32 = 0;
+  for (let k: u32 = 0; k < count; k++) {
+    const id = idAt(from);
+    store<u32>(LONG_IDS + ((<usize>k) << 2), id); // k ≤ from: never overwrites an id that is still to be read
+    from += tokenLength(id);
+  }
+  MERGED = LONG_IDS;
+  return count;
+}

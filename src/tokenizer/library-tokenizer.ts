@@ -1,0 +1,57 @@
+/**
+ * @huggingface/tokenizers behind the Tokenizer contract, for what the counter does not do. Slower by far: a string per
+ * document. honour.ts has made sure that the library does exactly what the file says.
+ */
+import { Tokenizer as Library } from "@huggingface/tokenizers";
+import { DoremiError } from "../lib/errors.ts";
+import type { Honour } from "./honour.ts";
+import type { Tokenizer, TokenizerDescriptor } from "./tokenizer.ts";
+import type { TokenizerJson } from "./tokenizer-json.ts";
+import { toValidUtf8 } from "./utf8.ts";
+
+/** The library takes some hundred bytes of memory for each character of a piece, and without a splitter a document is one. */
+const LONGEST_DOCUMENT = 8 << 20;
+
+export class LibraryTokenizer implements Tokenizer {
+  readonly descriptor: TokenizerDescriptor;
+  readonly #library: Library;
+
+  constructor(descriptor: TokenizerDescriptor, json: TokenizerJson, honour: Extract<Honour, { path: "library" }>) {
+    this.descriptor = descriptor;
+    this.#library = new Library(
+      {
+        // special tokens are left out, so their text is ordinary text
+        added_tokens: honour.added,
+        normalizer: json.normalizer,
+        pre_tokenizer: honour.preTokenizer,
+        model: { ...json.model, type: "BPE" },
+        post_processor: null,
+        decoder: null,
+      },
+      {},
+    );
+  }
+
+  count(bytes: Uint8Array, offsets: Uint32Array, counts: Uint32Array): void {
+    for (let i = 0; i < counts.length; i++)
+      counts[i] = this.#tokenize(bytes.subarray(offsets[i]!, offsets[i + 1]!)).length;
+  }
+
+  encode(bytes: Uint8Array): Uint32Array {
+    return Uint32Array.from(this.#tokenize(bytes));
+  }
+
+  #tokenize(document: Uint8Array): number[] {
+    if (document.length > LONGEST_DOCUMENT) {
+      throw new DoremiError(
+        "bad-data",
+        "document-too-large",
+        `tokenizer ${this.descriptor.name}: a document may have ${LONGEST_DOCUMENT} bytes with a tokenizer that is not byte-level; ` +
+          `one has ${document.length}; split it or filter it out`,
+      );
+    }
+    const text = toValidUtf8(document);
+    const string = Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString("utf8");
+    return string.length === 0 ? [] : this.#library.encode(string, { add_special_tokens: false }).ids;
+  }
+}

@@ -1,0 +1,16 @@
+// The part of the WebAssembly API that counter.ts uses; the compiler has it only in the DOM's library.
+declare namespace WebAssembly {
+  class Module {
+    private readonly brand;
+  }
+  class Memory {
+    private constructor();
+    readonly buffer: ArrayBuffer;
+  }
+  class Instance {
+    constructor(module: Module);
+    readonly exports: object;
+  }
+  class RuntimeError extends Error {}
+  function compile(code: Uint8Array<ArrayBuffer>): Promise<Module>;
+}

@@ -1,0 +1,231 @@
+/**
+ * What a run would do, as plain data: files found and missing, stages done and to do, tokens and time. Reads file lists
+ * and footers only; writes nothing.
+ */
+import { availableParallelism } from "node:os";
+import { toPlainError } from "../lib/errors.ts";
+import type { CountOutput } from "../stages/count/contract.ts";
+import type { DiscoverInput, DiscoverOutput } from "../stages/discover/contract.ts";
+import { discover } from "../stages/discover/run.ts";
+import { storage } from "../stages/files.ts";
+import { WorkerPool } from "../stages/pool.ts";
+import { expandPattern } from "../storage/pattern.ts";
+import { bindStages, resolveWeights, type StageName, trainingTokens } from "./bindings.ts";
+import type { Pipeline } from "./load.ts";
+import { OutputFolder } from "./output-folder.ts";
+import { type Prepared, prepare } from "./prepare.ts";
+import { isDone, type Outputs } from "./runner.ts";
+
+/** Text counted per second and worker, bytes; what the counter does on ordinary text, reading included. */
+const COUNT_BYTES_PER_SECOND = 20e6;
+/** What a training step reaches of a core, FLOP per second. */
+const TRAIN_FLOPS_PER_SECOND = 40e9;
+/** Bytes of UTF-8 per token where nothing has been counted. */
+const BYTES_PER_TOKEN = 4;
+
+export interface PlannedDomain {
+  readonly name: string;
+  readonly files: number;
+  /** of the files */
+  readonly bytes: number;
+  readonly tokens: number;
+  /** false: an estimate from the size of the text */
+  readonly counted: boolean;
+}
+
+export interface PlannedStage {
+  readonly name: string;
+  readonly status: "unchanged" | "to do" | "waits";
+  /** why it is to do, or what it waits for */
+  readonly why: string;
+  /** null where nothing can be said, or nothing is to do */
+  readonly seconds: number | null;
+}
+
+export interface PipelinePlan {
+  readonly name: string;
+  readonly output: string;
+  readonly files: { readonly found: number; readonly bytes: number };
+  /** patterns that match no file, and other inputs that are not there */
+  readonly missing: readonly { readonly what: string; readonly domain: string | null; readonly message: string }[];
+  readonly domains: readonly PlannedDomain[];
+  readonly training: {
+    readonly parameters: number;
+    readonly tokensPerStep: number;
+    readonly reference: { readonly steps: number; readonly tokens: number; readonly flops: number };
+    readonly proxy: { readonly steps: number; readonly tokens: number; readonly flops: number };
+  };
+  readonly stages: readonly PlannedStage[];
+  /** of all that is to do, as far as it can be said */
+  readonly seconds: number | null;
+  readonly assumptions: readonly string[];
+}
+
+export async function planPipeline(pipeline: Pipeline, until: StageName = "resample"): Promise<PipelinePlan> {
+  const missing: { what: string; domain: string | null; message: string }[] = [];
+  let prepared: Prepared | undefined;
+  try {
+    prepared = await prepare(pipeline);
+  } catch (error) {
+    const plain = toPlainError(error);
+    if (plain.kind !== "missing-input") throw error;
+    missing.push({ what: plain.file ?? "", domain: null, message: plain.message });
+  }
+  const training = planTraining(pipeline, prepared?.modelTokenizer.vocabularySize ?? FALLBACK_VOCABULARY);
+  const workers = pipeline.config.workers ?? availableParallelism();
+  const threads = pipeline.config.train.threads ?? availableParallelism();
+  const empty = { files: { found: 0, bytes: 0 }, domains: [] as PlannedDomain[] };
+  const base = { name: pipeline.config.name, output: pipeline.output, training, assumptions: assumptions(workers, threads) };
+  if (!prepared) return { ...base, ...empty, missing, stages: [], seconds: null };
+
+  const bound = bindStages(prepared, until);
+  const input = discover.input.parse(bound[0]!.input({}));
+  const found = await findInputs(input, missing);
+  if (missing.length > 0) {
+    const stages = bound.map(({ stage }): PlannedStage => ({ name: stage.name, status: "waits", why: "for the missing files", seconds: null }));
+    return { ...base, files: found.files, domains: found.domains, missing, stages, seconds: null };
+  }
+
+  const folder = new OutputFolder(pipeline.output);
+  const discovered = await discoverOnly(input, folder, prepared);
+  const outputs: Record<string, unknown> = { discover: discovered };
+  const textBytes = discovered.shards.reduce((sum, shard) => sum + shard.layout.units.reduce((total, unit) => total + unit.memoryBytes, 0), 0);
+  const seconds: Record<string, number> = {
+    count: (textBytes * prepared.countTokenizers.length) / (COUNT_BYTES_PER_SECOND * workers),
+    tokenize: Math.min(textBytes, (training.reference.tokens + training.proxy.tokens) * BYTES_PER_TOKEN) / (COUNT_BYTES_PER_SECOND * workers),
+    reference: training.reference.flops / (TRAIN_FLOPS_PER_SECOND * threads),
+    proxy: training.proxy.flops / (TRAIN_FLOPS_PER_SECOND * threads),
+    discover: 0,
+    resample: 0,
+  };
+  const stages: PlannedStage[] = [];
+  let waitingFor: string | undefined;
+  for (const stage of bound) {
+    const { name } = stage.stage;
+    const estimate = name in seconds ? Math.ceil(seconds[name]!) : null;
+    if (waitingFor !== undefined) {
+      stages.push({ name, status: "to do", why: `${waitingFor} comes first`, seconds: estimate });
+      continue;
+    }
+    if (name === "discover") {
+      stages.push({ name, status: "unchanged", why: `${discovered.shards.length} shards`, seconds: null });
+      continue;
+    }
+    const kept = await isDone(stage, outputs as Outputs, folder);
+    if (kept.done) {
+      outputs[name] = kept.output;
+      stages.push({ name, status: "unchanged", why: "done with these settings and inputs", seconds: null });
+    } else {
+      const earlier = await folder.done(name);
+      stages.push({ name, status: "to do", why: earlier ? "its settings or inputs changed" : "not done yet", seconds: estimate });
+      waitingFor = name;
+    }
+  }
+  const counted = outputs.count as CountOutput | undefined;
+  return {
+    ...base,
+    files: found.files,
+    domains: counted ? exactDomains(found.domains, counted, prepared.tokenizer.name) : estimateDomains(found.domains, discovered),
+    training: counted ? withExactNeeds(prepared, counted, training) : training,
+    missing,
+    stages,
+    seconds: stages.reduce((sum, stage) => sum + (stage.seconds ?? 0), 0),
+  };
+}
+
+/** Where no tokenizer can be opened: GPT-2's size. */
+const FALLBACK_VOCABULARY = 50_257;
+
+async function findInputs(input: DiscoverInput, missing: { what: string; domain: string | null; message: string }[]) {
+  const domains = new Map<string, { files: number; bytes: number }>();
+  const files = { found: 0, bytes: 0 };
+  const add = async (pattern: string, domain: string | null, setting: string) => {
+    const matches = await expandPattern(storage, pattern);
+    if (matches.length === 0) missing.push({ what: pattern, domain, message: `no file matches ${pattern} (${setting})` });
+    for (const match of matches) {
+      const { size } = await storage.stat(match.path);
+      files.found++;
+      files.bytes += size;
+      if (setting !== "data.files") continue;
+      const name = domain ?? match.domain ?? (input.domainColumn === null ? "(none)" : `by ${input.domainColumn}`);
+      const entry = domains.get(name) ?? { files: 0, bytes: 0 };
+      domains.set(name, { files: entry.files + 1, bytes: entry.bytes + size });
+    }
+  };
+  for (const source of input.sources) for (const pattern of source.patterns) await add(pattern, source.domain, "data.files");
+  for (const pattern of input.heldOutPatterns) await add(pattern, null, "data.heldOut.files");
+  return {
+    files,
+    domains: [...domains].map(([name, { files: count, bytes }]): PlannedDomain => ({ name, files: count, bytes, tokens: 0, counted: false })),
+  };
+}
+
+/** The discover stage, which writes nothing, without a run around it. */
+async function discoverOnly(input: DiscoverInput, folder: OutputFolder, { pipeline }: Prepared): Promise<DiscoverOutput> {
+  const before = await folder.done("discover");
+  const pool = new WorkerPool({ workers: 1 });
+  return discover.run(input, {
+    folder: folder.folderOf("discover"),
+    previous: before && { folder: folder.folderOf("discover"), output: before.output },
+    folderOf: (stage) => folder.folderOf(stage),
+    seed: pipeline.config.seed,
+    checkpointEvery: pipeline.config.train.checkpointEvery,
+    threads: 1,
+    signal: new AbortController().signal,
+    pool,
+    emit: () => {},
+  });
+}
+
+function estimateDomains(domains: readonly PlannedDomain[], discovered: DiscoverOutput): PlannedDomain[] {
+  const text = new Map<string, number>();
+  for (const shard of discovered.shards) {
+    if (shard.split !== "train") continue;
+    const name = shard.domain ?? `by ${discovered.domainColumn}`;
+    text.set(name, (text.get(name) ?? 0) + shard.layout.units.reduce((sum, unit) => sum + unit.memoryBytes, 0));
+  }
+  return domains.map((domain) => ({ ...domain, tokens: Math.round((text.get(domain.name) ?? 0) / BYTES_PER_TOKEN) }));
+}
+
+function exactDomains(planned: readonly PlannedDomain[], counted: CountOutput, tokenizer: string): PlannedDomain[] {
+  return counted.domains.map((domain) => {
+    const files = planned.find((other) => other.name === domain.name);
+    return { name: domain.name, files: files?.files ?? 0, bytes: files?.bytes ?? 0, tokens: domain.tokens[tokenizer]!, counted: true };
+  });
+}
+
+function planTraining({ config }: Pipeline, vocabularySize: number): PipelinePlan["training"] {
+  const { model, batchSize, reference, proxy } = config.train;
+  const { layers: L, width: D, sequenceLength: T } = model;
+  const parameters = vocabularySize * D + T * D + L * (12 * D * D + 13 * D) + 2 * D;
+  const tokensPerStep = batchSize * T;
+  // Forward and backward: 6 FLOP per weight and token, plus attention; the proxy's step adds the reference's forward.
+  const step = 6 * tokensPerStep * (12 * L * D * D + vocabularySize * D) + 12 * tokensPerStep * T * D * L;
+  const external = reference.model !== undefined;
+  const referenceSteps = external ? 0 : reference.steps;
+  return {
+    parameters,
+    tokensPerStep,
+    reference: { steps: referenceSteps, tokens: referenceSteps * tokensPerStep, flops: referenceSteps * step },
+    proxy: { steps: proxy.steps, tokens: proxy.steps * tokensPerStep, flops: proxy.steps * step * (4 / 3) },
+  };
+}
+
+function withExactNeeds(prepared: Prepared, counted: CountOutput, training: PipelinePlan["training"]): PipelinePlan["training"] {
+  const { weights } = resolveWeights(prepared.referenceWeights, counted, prepared.tokenizer.name);
+  const sum = (tokens: readonly number[]) => tokens.reduce((total, value) => total + value, 0);
+  const needed = trainingTokens(prepared, weights);
+  return {
+    ...training,
+    reference: { ...training.reference, tokens: sum(needed.reference) },
+    proxy: { ...training.proxy, tokens: sum(needed.proxy) },
+  };
+}
+
+function assumptions(workers: number, threads: number): string[] {
+  return [
+    `counting at ${COUNT_BYTES_PER_SECOND / 1e6} MB of text a second and worker, ${workers} workers`,
+    `training at ${TRAIN_FLOPS_PER_SECOND / 1e9} GFLOP/s a thread, ${threads} threads`,
+    `where nothing is counted yet, a token is ${BYTES_PER_TOKEN} bytes of text`,
+  ];
+}

@@ -39,17 +39,22 @@ export class AtomicFile {
   }
 
   async write(data: Uint8Array): Promise<void> {
-    let done = 0;
-    while (done < data.length) {
-      const { bytesWritten } = await this.#handle.write(data, done, data.length - done, this.size);
-      done += bytesWritten;
-      this.size += bytesWritten;
-    }
+    const position = this.size;
+    this.size += data.length;
+    await this.#writeAt(data, position);
   }
 
   /** Overwrites bytes before the end, for headers whose content is known only at the end. */
   async patch(data: Uint8Array, position: number): Promise<void> {
-    await this.#handle.write(data, 0, data.length, position);
+    await this.#writeAt(data, position);
+  }
+
+  /** All of `data`: one call to the system may write less than it was given. */
+  async #writeAt(data: Uint8Array, position: number): Promise<void> {
+    let done = 0;
+    while (done < data.length) {
+      done += (await this.#handle.write(data, done, data.length - done, position + done)).bytesWritten;
+    }
   }
 
   async commit(): Promise<void> {

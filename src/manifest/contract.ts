@@ -71,10 +71,22 @@ export interface Manifest {
   readonly name: string;
   readonly seed: number;
   readonly rng: string;
-  readonly tokenizer: { readonly name: string; readonly fingerprint: string; readonly vocabularySize: number };
+  readonly tokenizer: {
+    readonly name: string;
+    /** what resolves it again: `r50k`, or the path of a tokenizer.json relative to the manifest's folder */
+    readonly source: string;
+    readonly fingerprint: string;
+    readonly vocabularySize: number;
+  };
   readonly columns: { readonly text: string; readonly domain: string | null };
   /** the module that every batch goes through between reading and counting, when there is one */
-  readonly transform: { readonly module: string; readonly sha256: string } | null;
+  readonly transform: {
+    /** path relative to the manifest's folder */
+    readonly module: string;
+    readonly sha256: string;
+    readonly columns: readonly string[];
+    readonly options: Readonly<Record<string, unknown>>;
+  } | null;
   readonly heldOut: HeldOutRule;
   /** where the weights came from: "doremi" (learned), "given", "natural", … */
   readonly weightsFrom: string;

@@ -1,0 +1,74 @@
+/** Verification of what the manifest says about each input file: that it is there, its bytes, its rows. */
+import { createHash } from "node:crypto";
+import { toPlainError } from "../lib/errors.ts";
+import { LocalStorage } from "../storage/local.ts";
+import type { Manifest, ManifestFile, ShardCounts } from "./contract.ts";
+import { type RootOptions, resolveInside } from "./paths.ts";
+import type { ProblemList } from "./problems.ts";
+
+/** Compares size and hash of every file. Returns those that can be opened. */
+export async function checkFilesOnDisk(
+  root: string,
+  manifest: Manifest,
+  options: RootOptions & { readonly signal?: AbortSignal },
+  problems: ProblemList,
+): Promise<ManifestFile[]> {
+  const readable: ManifestFile[] = [];
+  for (const file of manifest.files) {
+    options.signal?.throwIfAborted();
+    try {
+      const found = await hashOf(await resolveInside(root, file.path, options), options.signal);
+      problems.expectSame("size", `${file.path}: bytes`, file.size, found.size, { file: file.path });
+      if (found.size === file.size) {
+        problems.expectSame("sha256", `${file.path}: sha256`, file.sha256, found.sha256, { file: file.path });
+      }
+      readable.push(file);
+    } catch (error) {
+      if (options.signal?.aborted) throw error;
+      const { code, message } = toPlainError(error);
+      problems.add(code, message, { file: file.path });
+    }
+  }
+  return readable;
+}
+
+/** Size and hash of a file, streamed. */
+export async function hashOf(path: string, signal?: AbortSignal): Promise<{ size: number; sha256: string }> {
+  const file = await new LocalStorage().open(path);
+  try {
+    const hash = createHash("sha256");
+    for await (const chunk of file.stream()) {
+      signal?.throwIfAborted();
+      hash.update(chunk);
+    }
+    return { size: file.size, sha256: hash.digest("hex") };
+  } finally {
+    await file.close();
+  }
+}
+
+/** Compares what counting found of a file's shape with the manifest's entry. */
+export function checkFileEntry(
+  claimed: ManifestFile,
+  { file: found, domain }: ShardCounts,
+  manifest: Manifest,
+  problems: ProblemList,
+): void {
+  const place = { file: claimed.path };
+  problems.expectSame("format", `${claimed.path}: format`, claimed.format, found.format, place);
+  problems.expectSame("rows", `${claimed.path}: rows`, claimed.rows, found.rows, place);
+  if (claimed.rowGroups.length !== found.rowGroups.length) {
+    const [says, is] = [claimed.rowGroups.length, found.rowGroups.length];
+    problems.add("row-groups", `${claimed.path}: the manifest says ${says} row groups, it has ${is}`, place);
+  } else {
+    for (const [rowGroup, rows] of claimed.rowGroups.entries()) {
+      const what = `${claimed.path}: rows of row group ${rowGroup}`;
+      problems.expectSame("row-groups", what, rows, found.rowGroups[rowGroup], { ...place, rowGroup });
+    }
+  }
+  if (claimed.domain === null) return;
+  const index = manifest.domains.findIndex(({ name }) => name === claimed.domain);
+  if (domain.some((value) => value >= 0 && value !== index)) {
+    problems.add("file-domain", `${claimed.path}: has documents of another domain than “${claimed.domain}”`, place);
+  }
+}

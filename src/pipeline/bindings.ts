@@ -131,6 +131,7 @@ function tokenizeInputOf(prepared: Prepared, outputs: Outputs): TokenizeInput {
   const { weights } = resolveWeights(prepared.referenceWeights, counted, prepared.tokenizer.name);
   const needed = trainingTokens(prepared, weights);
   return {
+    root: discovered.root,
     shards: counted.shards.map(({ path, sha256, split, domain, rows, totals, counts }) => ({
       path,
       sha256,
@@ -194,6 +195,7 @@ function proxyInputOf(prepared: Prepared, outputs: Outputs): ProxyInput {
 function resampleInputOf(prepared: Prepared, outputs: Outputs): ResampleInput {
   const { pipeline } = prepared;
   const { config } = pipeline;
+  const discovered = outputs.discover as DiscoverOutput;
   const counted = outputs.count as CountOutput;
   const names = counted.domains.map((domain) => domain.name);
   const learned = (outputs.proxy as ProxyOutput | undefined)?.weights;
@@ -209,7 +211,7 @@ function resampleInputOf(prepared: Prepared, outputs: Outputs): ResampleInput {
   return {
     pipeline: config.name,
     count: counted,
-    root: (outputs.discover as DiscoverOutput).root,
+    root: discovered.root,
     target: join(pipeline.output, "resample"),
     columns: { text: config.data.textColumn, domain: config.data.domainColumn ?? null },
     transform: prepared.transform,
@@ -219,7 +221,11 @@ function resampleInputOf(prepared: Prepared, outputs: Outputs): ResampleInput {
     budgetTokens: config.resample.budgetTokens,
     maxEpochs: names.map((name) => (typeof maxEpochs === "number" ? maxEpochs : (maxEpochs[name] ?? DEFAULT_EPOCHS))),
     seed: config.seed,
-    notes: [...resolved.notes, ...counted.notes],
+    notes: [
+      ...resolved.notes,
+      ...counted.notes,
+      ...[...discovered.skipped, ...counted.skipped].map((shard) => `left out ${shard.path}: ${shard.reason}`),
+    ],
   };
 }
 

@@ -11,6 +11,7 @@ import { sha256 } from "../../lib/hash.ts";
 import type { UnitCounts } from "./worker.ts";
 
 const DOMAINS_KEY = "doremi.domains";
+const UNITS_KEY = "doremi.units";
 const tokensColumn = (tokenizer: string) => `tokens.${tokenizer}`;
 
 /** Units whose domain indices all point into `domains`. @returns sha256 of the file */
@@ -25,7 +26,11 @@ export async function writeCountsFile(
     new arrow.Field("bytes", new arrow.Uint32(), false),
     ...tokenizers.map((name) => new arrow.Field(tokensColumn(name), new arrow.Uint32(), false)),
   ];
-  const schema = new arrow.Schema(fields, new Map([[DOMAINS_KEY, JSON.stringify(domains)]]));
+  const metadata = new Map([
+    [DOMAINS_KEY, JSON.stringify(domains)],
+    [UNITS_KEY, JSON.stringify(units.map((unit) => unit.rows))],
+  ]);
+  const schema = new arrow.Schema(fields, metadata);
   const batches = units.map((unit) => {
     const children = [
       arrow.makeData({ type: new arrow.Int32(), length: unit.rows, nullCount: 0, data: unit.domain }),
@@ -42,6 +47,8 @@ export async function writeCountsFile(
 export interface ShardRowCounts {
   /** names that `domain` points into */
   readonly domainNames: readonly string[];
+  /** rows of each unit, in order */
+  readonly unitRows: readonly number[];
   readonly domain: Int32Array;
   readonly bytes: Uint32Array;
   readonly tokens: Uint32Array;
@@ -58,14 +65,15 @@ export async function readCountsFile(path: string, tokenizer: string, hash: stri
     throw new DoremiError("bad-data", "corrupt-counts", `${path}: is not the file that counting wrote (its SHA-256 differs); delete it and run again`, { file: path });
   }
   const table = arrow.tableFromIPC(data);
-  const domainNames = JSON.parse(table.schema.metadata.get(DOMAINS_KEY) ?? "[]") as string[];
+  const list = <T>(key: string) => JSON.parse(table.schema.metadata.get(key) ?? "[]") as T[];
   const column = <T extends Int32Array | Uint32Array>(name: string, empty: T): T => {
     const vector = table.getChild(name);
     if (!vector) throw new DoremiError("bad-data", "corrupt-counts", `${path}: has no column “${name}”; delete it and run again`, { file: path });
     return vector.length === 0 ? empty : (vector.toArray() as T);
   };
   return {
-    domainNames,
+    domainNames: list<string>(DOMAINS_KEY),
+    unitRows: list<number>(UNITS_KEY),
     domain: column("domain", new Int32Array(0)),
     bytes: column("bytes", new Uint32Array(0)),
     tokens: column(tokensColumn(tokenizer), new Uint32Array(0)),

@@ -1,12 +1,11 @@
 /** resample: weights, counts and a budget to the manifest: which rows of which shards, and how often. */
 import { join, relative, sep } from "node:path";
-import { RNG_NAME } from "../../lib/rng.ts";
 import { GENERATOR } from "../../lib/version.ts";
-import type { CountSource, Manifest, ManifestFile } from "../../manifest/contract.ts";
+import type { CountSource, ManifestFile } from "../../manifest/contract.ts";
 import { indexDocuments } from "../../manifest/document-index.ts";
 import { planResample } from "../../manifest/plan.ts";
 import { selectDocuments } from "../../manifest/select.ts";
-import { writeManifest } from "../../manifest/write.ts";
+import { MANIFEST_NAME, SELECTION_NAME, writeResampledSet } from "../../manifest/write.ts";
 import type { CountedShard } from "../count/contract.ts";
 import { readCountsFile } from "../count/counts-file.ts";
 import { reporter, type Stage } from "../stage.ts";
@@ -37,62 +36,40 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
       maxEpochs: input.maxEpochs,
     });
     for (const note of plan.notes) report.note(note);
-    const selection = selectDocuments(index, plan.domains.map((domain) => domain.targetTokens), input.seed);
-    const achievedTokens = selection.domains.reduce((sum, domain) => sum + domain.achievedTokens, 0);
-    const heldOutFiles = new Map(input.count.domains.map((domain) => [domain.name, domain.heldOut.documents]));
-    const skipped = input.count.skipped.map((shard) => `left out ${shard.path}: ${shard.reason}`);
-    const head: Omit<Manifest, "selection"> = {
-      format: "doremi-manifest",
-      version: 1,
-      generator: GENERATOR,
-      name: input.pipeline,
-      seed: input.seed,
-      rng: RNG_NAME,
-      tokenizer: { name: tokenizer.name, fingerprint: tokenizer.fingerprint, vocabularySize: tokenizer.vocabularySize },
-      columns: input.columns,
-      transform: input.transform && { module: relativePath(input.target, input.transform.module), sha256: input.transform.sha256 },
-      heldOut: input.heldOut,
-      weightsFrom: input.weightsFrom,
-      budgetTokens: plan.budgetTokens,
-      achievedTokens,
-      granularity: "document",
-      order: "domain",
-      domains: index.domains.map((domain, i) => {
-        const target = plan.domains[i]!;
-        const chosen = selection.domains[i]!;
-        return {
-          name: domain.name,
-          documents: domain.documents,
-          bytes: domain.bytes,
-          tokens: domain.tokens,
-          meanTokensPerDocument: domain.documents === 0 ? 0 : domain.tokens / domain.documents,
-          heldOutDocuments: domain.heldOutDocuments + (input.heldOut.kind === "files" ? (heldOutFiles.get(domain.name) ?? 0) : 0),
-          weight: target.weight,
-          targetWeight: target.targetWeight,
-          targetTokens: target.targetTokens,
-          achievedTokens: chosen.achievedTokens,
-          achievedWeight: achievedTokens === 0 ? 0 : chosen.achievedTokens / achievedTokens,
-          selectedDocuments: chosen.selectedDocuments,
-          epochs: domain.tokens === 0 ? 0 : chosen.achievedTokens / domain.tokens,
-          maxEpochs: target.maxEpochs,
-        };
-      }),
-      root: relativePath(input.target, input.root),
-      files: index.files,
-      notes: [...input.notes, ...plan.notes, ...skipped],
-    };
-    await writeManifest(context.folder, head, selection.rows());
+    const selection = selectDocuments(
+      index,
+      plan.domains.map((domain) => domain.targetTokens),
+      input.seed,
+    );
+    const { name, fingerprint, vocabularySize } = tokenizer;
+    const manifest = await writeResampledSet(context.folder, {
+      header: {
+        generator: GENERATOR,
+        name: input.pipeline,
+        seed: input.seed,
+        tokenizer: { name, fingerprint, vocabularySize },
+        columns: input.columns,
+        transform: input.transform && { ...input.transform, module: relativePath(input.target, input.transform.module) },
+        heldOut: input.heldOut,
+        weightsFrom: input.weightsFrom,
+        root: relativePath(input.target, input.root),
+        notes: input.notes,
+      },
+      index,
+      plan,
+      selection,
+    });
     return {
-      manifest: "manifest.json",
-      selection: "selection.parquet",
-      budgetTokens: plan.budgetTokens,
-      achievedTokens,
-      domains: head.domains.map(({ name, weight, achievedWeight, targetTokens, achievedTokens: achieved, selectedDocuments, epochs }) => ({
+      manifest: MANIFEST_NAME,
+      selection: SELECTION_NAME,
+      budgetTokens: manifest.budgetTokens,
+      achievedTokens: manifest.achievedTokens,
+      domains: manifest.domains.map(({ name, weight, achievedWeight, targetTokens, achievedTokens, selectedDocuments, epochs }) => ({
         name,
         weight,
         achievedWeight,
         targetTokens,
-        achievedTokens: achieved,
+        achievedTokens,
         selectedDocuments,
         epochs,
       })),

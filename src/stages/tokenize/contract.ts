@@ -8,6 +8,7 @@ export const readableShard = countedShard
   .extend({ layout: z.unknown() });
 
 export const tokenizeInput = z.strictObject({
+  root: z.string(),
   shards: z.array(readableShard),
   domains: z.array(z.string()),
   /** of the models; one of those that count counted with */

@@ -32,8 +32,7 @@ export interface TokenizePlan {
   readonly disjoint: readonly boolean[];
 }
 
-/** Rows of each unit of a shard, as counted; needed because a JSONL layout does not know them. */
-export type CountsOf = (shard: number) => Promise<ShardRowCounts & { readonly unitRows: readonly number[] }>;
+export type CountsOf = (shard: number) => Promise<ShardRowCounts>;
 
 export async function planTokenize(input: TokenizeInput, countsOf: CountsOf): Promise<TokenizePlan> {
   const K = input.domains.length;

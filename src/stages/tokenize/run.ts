@@ -1,0 +1,173 @@
+/** tokenize: encodes the chosen documents in the pool and writes them, in a fixed order, into token stores. */
+import { join } from "node:path";
+import { TokenStoreWriter } from "../../formats/token-store.ts";
+import type { ShardLayout } from "../../formats/shard.ts";
+import { DoremiError } from "../../lib/errors.ts";
+import { sha256File } from "../../lib/hash.ts";
+import type { TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
+import { readCountsFile } from "../count/counts-file.ts";
+import { type PoolTask, workerModule } from "../pool.ts";
+import { reporter, type Stage, type StageContext } from "../stage.ts";
+import { type TokenizeInput, type TokenizeOutput, type TokenStoreReference, tokenizeInput, tokenizeOutput } from "./contract.ts";
+import { assignSplits, type CountsOf, planTokenize, type Split, type TokenizePlan } from "./plan.ts";
+import type { EncodedDocuments, EncodeTask } from "./worker.ts";
+
+const WORKER = workerModule(import.meta.url, "./worker");
+
+export const tokenize: Stage<TokenizeInput, TokenizeOutput> = {
+  name: "tokenize",
+  version: 1,
+  input: tokenizeInput,
+  output: tokenizeOutput,
+  async run(input, context) {
+    const report = reporter(context, "tokenize");
+    const plan = await planTokenize(input, countsReader(input, context));
+    checkSizes(input, plan);
+    const { splits, disjoint } = assignSplits(input, plan);
+    const notes = describe(input, plan, disjoint);
+    for (const note of notes) report.note(note);
+    const stores = await writeStores(input, context, plan, splits, (done, total) => report.progress(done, total, "tokens"));
+    const { name, fingerprint, vocabularySize, endOfText } = input.tokenizer;
+    return {
+      tokenizer: { name, fingerprint, vocabularySize, endOfText },
+      sequenceLength: input.sequenceLength,
+      domains: input.domains.map((domain, d) => {
+        const reference = stores.get(storeName(d, "reference"))!;
+        return {
+          name: domain,
+          reference,
+          proxy: disjoint[d] ? stores.get(storeName(d, "proxy"))! : reference,
+          disjoint: disjoint[d]!,
+          heldOut: stores.get(storeName(d, "held-out")) ?? null,
+        };
+      }),
+      notes,
+    };
+  },
+};
+
+const storeName = (domain: number, split: Split) => `${String(domain).padStart(3, "0")}-${split}`;
+
+/** Reads the row counts under the models' tokenizer, keeping those of the last few shards. */
+function countsReader(input: TokenizeInput, context: StageContext): CountsOf {
+  const kept = new Map<number, ReturnType<CountsOf>>();
+  return (shard) => {
+    const open = kept.get(shard);
+    if (open) return open;
+    if (kept.size >= 16) kept.delete(kept.keys().next().value!);
+    const { path, sha256 } = input.shards[shard]!.counts;
+    const read = readCountsFile(join(context.folderOf("count"), path), input.tokenizer.name, sha256);
+    kept.set(shard, read);
+    return read;
+  };
+}
+
+function checkSizes(input: TokenizeInput, plan: TokenizePlan): void {
+  for (const [d, name] of input.domains.entries()) {
+    if (plan.trainTokens[d]! > input.sequenceLength) continue;
+    throw new DoremiError(
+      "bad-data",
+      "domain-too-small",
+      `domain “${name}”: needs more tokens than one sequence (train.model.sequenceLength: ${input.sequenceLength}), found ${plan.trainTokens[d]} outside its held-out documents; ` +
+        "lower sequenceLength, or merge it with another domain",
+    );
+  }
+}
+
+function describe(input: TokenizeInput, plan: TokenizePlan, disjoint: readonly boolean[]): string[] {
+  const shared = input.domains.filter((_, d) => !disjoint[d]);
+  const unseen = input.domains.filter((_, d) => plan.heldOutTokens[d] === 0);
+  return [
+    ...(shared.length > 0 ? [`too small for disjoint reference and proxy sequences, so both models read the same documents: ${shared.join(", ")}`] : []),
+    ...(unseen.length > 0 ? [`nothing is held out, so there is no held-out loss: ${unseen.join(", ")}`] : []),
+    ...(input.tokenizer.endOfText === null ? [`tokenizer ${input.tokenizer.name} has no end-of-text token: documents follow each other without a mark`] : []),
+  ];
+}
+
+async function writeStores(
+  input: TokenizeInput,
+  context: StageContext,
+  plan: TokenizePlan,
+  splits: readonly (readonly Split[])[],
+  progress: (done: number, total: number) => void,
+): Promise<Map<string, TokenStoreReference>> {
+  const writers = new Map<string, TokenStoreWriter>();
+  const total = [...plan.trainTokens, ...plan.heldOutTokens].reduce((sum, tokens) => sum + tokens, 0);
+  let done = 0;
+  try {
+    const jobs = encodeTasks(input, plan);
+    for await (const { input: job, output } of context.pool.map<EncodeJob, EncodedDocuments>(WORKER, jobs, context.signal)) {
+      const unit = plan.units[job.index]!;
+      for (let i = 0; i < unit.rows.length; i++) {
+        const name = storeName(unit.domain[i]!, splits[job.index]![i]!);
+        let writer = writers.get(name);
+        if (!writer) {
+          writer = await TokenStoreWriter.create(join(context.folder, name), { vocabularySize: input.tokenizer.vocabularySize });
+          writers.set(name, writer);
+        }
+        const ids = output.ids.subarray(output.offsets[i]!, output.offsets[i + 1]!);
+        checkCount(input, unit, i, ids.length);
+        await writer.write(withEnd(ids, input.tokenizer.endOfText));
+        done += ids.length + 1;
+      }
+      progress(done, total);
+    }
+    const stores = new Map<string, TokenStoreReference>();
+    for (const [path, writer] of writers) {
+      await writer.commit();
+      const hash = await sha256File(join(context.folder, `${path}.bin`));
+      stores.set(path, { path, documents: writer.documents, tokens: writer.tokens, sha256: hash });
+    }
+    return stores;
+  } catch (error) {
+    await Promise.all([...writers.values()].map((writer) => writer.discard()));
+    throw error;
+  }
+}
+
+type EncodeJob = EncodeTask & { readonly index: number };
+
+function* encodeTasks(input: TokenizeInput, plan: TokenizePlan): Generator<PoolTask<EncodeJob>> {
+  for (const [index, { shard: at, unit: u, rows }] of plan.units.entries()) {
+    const shard = input.shards[at]!;
+    const layout = shard.layout as ShardLayout;
+    const unit = layout.units[u]!;
+    yield {
+      memoryBytes: unit.memoryBytes,
+      input: {
+        index,
+        rows,
+        tokenizer: input.tokenizer as TokenizerDescriptor,
+        source: {
+          path: join(input.root, shard.path),
+          layout: { format: layout.format, size: layout.size },
+          unit,
+          textColumn: input.textColumn,
+          domainColumn: input.domainColumn,
+          domain: shard.domain,
+          transform: input.transform,
+        },
+      },
+    };
+  }
+}
+
+/** A document that encodes to another number of ids than were counted was changed in between. */
+function checkCount(input: TokenizeInput, unit: TokenizePlan["units"][number], i: number, found: number): void {
+  if (found === unit.tokens[i]) return;
+  const file = input.shards[unit.shard]!.path;
+  throw new DoremiError(
+    "bad-data",
+    "shard-changed",
+    `${file}: row ${unit.rows[i]} of row group ${unit.unit} had ${unit.tokens[i]} tokens when it was counted and has ${found} now; the shard changed during the run, run again`,
+    { file, rowGroup: unit.unit },
+  );
+}
+
+function withEnd(ids: Uint32Array, endOfText: number | null): Uint32Array {
+  if (endOfText === null) return ids;
+  const ended = new Uint32Array(ids.length + 1);
+  ended.set(ids);
+  ended[ids.length] = endOfText;
+  return ended;
+}

@@ -85,8 +85,9 @@ describe("the tarball", () => {
       ...["package.json", "README.md", "LICENSE"],
       ...filesBelow("pipelines").filter((file) => !file.startsWith("pipelines/runs/")),
       ...filesBelow("src")
-        .filter((file) => file.endsWith(".ts") && !file.includes("/assembly/"))
-        .map((file) => file.replace(/^src/, "dist").replace(/\.ts$/, ".js")),
+        .filter((file) => /(?<!\.d)\.ts$/.test(file) && !file.includes("/assembly/"))
+        .map((file) => file.replace(/^src/, "dist").replace(/\.ts$/, ""))
+        .flatMap((file) => [`${file}.js`, `${file}.d.ts`]),
     ];
     expect(needed.filter((file) => !held.has(file))).toEqual([]);
     expect([...held].filter((file) => file.startsWith("schema/"))).not.toEqual([]);

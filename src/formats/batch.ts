@@ -1,0 +1,153 @@
+/**
+ * Builds TextBatches: texts go into one growing buffer (the arena), rows into offsets and validity. A reader appends
+ * rows and takes a batch whenever `isFull`. Knows nothing of where the bytes come from.
+ */
+import type { ReadLimits, TextBatch } from "./shard.ts";
+
+/** Below this, a byte-by-byte loop beats making a view for TypedArray.set. */
+const SMALL_COPY = 24;
+const MAX_ARENA = 2 ** 32 - 1;
+
+const encoder = new TextEncoder();
+
+export class BatchBuilder {
+  readonly #unit: number;
+  readonly #batchBytes: number;
+  #arena: Uint8Array;
+  #used = 0;
+  #offsets = new Uint32Array(257);
+  #validity: Uint8Array | undefined;
+  #rows = 0;
+  #rowStart = 0;
+
+  /** @param expectedBytes text bytes that the unit will give, as far as known: the arena starts no larger than needed */
+  constructor(unit: number, limits: ReadLimits, expectedBytes = limits.batchBytes) {
+    this.#unit = unit;
+    this.#batchBytes = limits.batchBytes;
+    this.#arena = new Uint8Array(Math.max(64, Math.min(expectedBytes, limits.batchBytes)));
+  }
+
+  get rows(): number {
+    return this.#rows;
+  }
+
+  get isFull(): boolean {
+    return this.#used >= this.#batchBytes;
+  }
+
+  /** Would this row make a batch that already has rows larger than it should be? Then take the batch first. */
+  overflowsWith(bytes: number): boolean {
+    return this.#rows > 0 && this.#used + bytes > this.#batchBytes;
+  }
+
+  /** A row whose text is source[start..end]. */
+  append(source: Uint8Array, start: number, end: number): void {
+    const length = end - start;
+    this.#reserve(length);
+    const arena = this.#arena;
+    const at = this.#used;
+    if (length <= SMALL_COPY) for (let i = 0; i < length; i++) arena[at + i] = source[start + i]!;
+    else arena.set(source.subarray(start, end), at);
+    this.#used = at + length;
+    this.#endRow(1);
+  }
+
+  /** A row whose text is a string, written as UTF-8 straight into the arena. */
+  appendString(text: string): void {
+    this.#reserve(Buffer.byteLength(text));
+    this.#used += encoder.encodeInto(text, this.#arena.subarray(this.#used)).written;
+    this.#endRow(1);
+  }
+
+  appendNull(): void {
+    this.#validity ??= new Uint8Array(this.#offsets.length - 1).fill(1, 0, this.#rows);
+    this.#endRow(0);
+  }
+
+  /** The batch of the rows so far; the next row begins another. */
+  take(): TextBatch {
+    const rows = this.#rows;
+    const batch: TextBatch = {
+      unit: this.#unit,
+      rowStart: this.#rowStart,
+      rows,
+      bytes: this.#arena.subarray(0, this.#used),
+      offsets: this.#offsets.subarray(0, rows + 1),
+      ...(this.#validity && { validity: this.#validity.subarray(0, rows) }),
+    };
+    this.#rowStart += rows;
+    this.#arena = new Uint8Array(this.#batchBytes < this.#used ? this.#batchBytes : Math.max(64, this.#used));
+    this.#offsets = new Uint32Array(Math.max(257, rows + 1));
+    this.#validity = undefined;
+    this.#used = 0;
+    this.#rows = 0;
+    return batch;
+  }
+
+  #endRow(valid: 0 | 1): void {
+    this.#rows++;
+    if (this.#rows >= this.#offsets.length) {
+      const larger = new Uint32Array(this.#offsets.length * 2 - 1);
+      larger.set(this.#offsets);
+      this.#offsets = larger;
+      if (this.#validity) {
+        const validity = new Uint8Array(larger.length - 1);
+        validity.set(this.#validity);
+        this.#validity = validity;
+      }
+    }
+    this.#offsets[this.#rows] = this.#used;
+    if (this.#validity) this.#validity[this.#rows - 1] = valid;
+  }
+
+  #reserve(bytes: number): void {
+    const needed = this.#used + bytes;
+    if (needed <= this.#arena.length) return;
+    if (needed > MAX_ARENA) throw new RangeError(`a text of ${bytes} bytes does not fit a batch (limit 4 GiB)`);
+    const larger = new Uint8Array(Math.min(MAX_ARENA, Math.max(needed, this.#arena.length * 2)));
+    larger.set(this.#arena.subarray(0, this.#used));
+    this.#arena = larger;
+  }
+}
+
+/** Domain names of a whole unit: dictionary index of each row, −1 for null. */
+export interface DomainColumn {
+  readonly names: readonly string[];
+  readonly indices: Int32Array;
+}
+
+/** The batch with the unit's columns beside the text, cut to the batch's rows. */
+export function withColumns(
+  batch: TextBatch,
+  domain: DomainColumn | undefined,
+  extra: ReadonlyMap<string, ArrayLike<unknown>> | undefined,
+): TextBatch {
+  const end = batch.rowStart + batch.rows;
+  return {
+    ...batch,
+    ...(domain && { domain: { names: domain.names, indices: domain.indices.subarray(batch.rowStart, end) } }),
+    ...(extra && {
+      extra: new Map([...extra].map(([path, values]) => [path, sliceOf(values, batch.rowStart, end)])),
+    }),
+  };
+}
+
+function sliceOf(values: ArrayLike<unknown>, start: number, end: number): ArrayLike<unknown> {
+  if (start === 0 && end === values.length) return values;
+  if ("slice" in values && typeof values.slice === "function") return values.slice(start, end) as ArrayLike<unknown>;
+  return Array.prototype.slice.call(values, start, end);
+}
+
+/** Collects names into a dictionary. */
+export class NameDictionary {
+  readonly names: string[] = [];
+  readonly #indices = new Map<string, number>();
+
+  indexOf(name: string): number {
+    const known = this.#indices.get(name);
+    if (known !== undefined) return known;
+    const index = this.names.push(name) - 1;
+    this.#indices.set(name, index);
+    return index;
+  }
+}

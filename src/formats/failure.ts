@@ -1,0 +1,34 @@
+/**
+ * What is wrong with a shard, as DoremiErrors: every message opens with the file and the row group, batch or line.
+ * Codes: bad-magic, empty-file, truncated, unsupported-format, bad-footer, encrypted, missing-column, wrong-column-type,
+ * corrupt-page, page-too-large, buffer-too-large, unsupported-codec, unsupported-encoding, unsupported-endianness,
+ * row-count-mismatch, corrupt, bad-json, line-too-long, invalid-utf8.
+ */
+import type { ErrorPlace } from "../lib/errors.ts";
+import { DoremiError } from "../lib/errors.ts";
+
+export function badShard(code: string, place: ErrorPlace, message: string, cause?: unknown): DoremiError {
+  return new DoremiError("bad-data", code, `${nameOf(place)}: ${message}`, {
+    ...place,
+    ...(cause !== undefined && { cause }),
+  });
+}
+
+/** Runs the work; whatever it throws that is not yet one of our errors becomes one, with this code and place. */
+export function guarded<T>(code: string, place: ErrorPlace, rule: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof DoremiError) throw error;
+    throw badShard(code, place, `${rule}, but decoding failed: ${reason(error)}`, error);
+  }
+}
+
+export function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function nameOf({ file, rowGroup, line }: ErrorPlace): string {
+  const within = line !== undefined ? ` line ${line}` : rowGroup !== undefined ? ` row group ${rowGroup}` : "";
+  return `${file ?? "shard"}${within}`;
+}

@@ -1,0 +1,87 @@
+/**
+ * Columns beside text and domain, of any type, for transforms: read whole through hyparquet as JavaScript values. Not
+ * for text: every value becomes an object or a string here.
+ */
+import { parquetReadObjects } from "hyparquet";
+import type { RandomAccessFile } from "../../storage/storage.ts";
+import { requirePath } from "../columns.ts";
+import { badShard, reason } from "../failure.ts";
+import type { ReadLimits, ShardUnit } from "../shard.ts";
+import { codecNamed } from "./codecs.ts";
+import { readFooter } from "./footer.ts";
+import type { RowGroupLocator } from "./layout.ts";
+import { readPages } from "./pages.ts";
+
+const COMPRESSORS = Object.fromEntries(
+  ["SNAPPY", "GZIP", "BROTLI", "ZSTD", "LZ4", "LZ4_RAW"].map((name) => [name, codecNamed(name)!]),
+);
+
+/** Values by path, one for each row of the row group. */
+export async function readExtraColumns(
+  file: RandomAccessFile,
+  unit: ShardUnit,
+  locator: RowGroupLocator,
+  paths: readonly string[],
+  limits: ReadLimits,
+): Promise<Map<string, ArrayLike<unknown>>> {
+  const place = { file: file.uri, rowGroup: unit.index };
+  const { metadata, fields } = await readFooter(file, limits);
+  const fieldPaths = paths.map((path) => requirePath(fields, path, place).map(({ name }) => name));
+  const topLevel = [...new Set(fieldPaths.map(([name]) => name!))];
+  await checkPages(file, unit.index, metadata, topLevel, limits);
+  const rows = await parquetReadObjects({
+    file: {
+      byteLength: file.size,
+      slice: async (start, end) => {
+        const bytes = await file.read(start, end ?? file.size);
+        return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
+      },
+    },
+    metadata,
+    columns: topLevel,
+    rowStart: locator.rowStart,
+    rowEnd: locator.rowStart + locator.rows,
+    compressors: COMPRESSORS,
+  }).catch((error: unknown) => {
+    throw badShard("corrupt-page", place, `columns ${topLevel.join(", ")} cannot be decoded: ${reason(error)}`, error);
+  });
+  if (rows.length !== locator.rows) {
+    throw badShard(
+      "row-count-mismatch",
+      place,
+      `must have ${locator.rows} rows of ${paths.join(", ")}, has ${rows.length}`,
+    );
+  }
+  return new Map(
+    fieldPaths.map((names, i) => [paths[i]!, rows.map((row) => names.reduce<unknown>(member, row) ?? null)]),
+  );
+}
+
+/** Checksums, sizes and codecs of all chunks, which hyparquet takes on trust. */
+async function checkPages(
+  file: RandomAccessFile,
+  rowGroup: number,
+  metadata: Awaited<ReturnType<typeof readFooter>>["metadata"],
+  topLevel: readonly string[],
+  limits: ReadLimits,
+): Promise<void> {
+  for (const { meta_data: chunk } of metadata.row_groups[rowGroup]!.columns) {
+    if (!chunk || !topLevel.includes(chunk.path_in_schema[0]!)) continue;
+    const start = Number(chunk.dictionary_page_offset || chunk.data_page_offset);
+    const end = start + Number(chunk.total_compressed_size);
+    const locator = {
+      path: chunk.path_in_schema.join("."),
+      start,
+      end,
+      codec: String(chunk.codec),
+      maxDefinition: 0,
+      uncompressedBytes: Number(chunk.total_uncompressed_size),
+    };
+    const pages = readPages(await file.read(start, end), locator, { file: file.uri, rowGroup }, limits);
+    while (!pages.next().done);
+  }
+}
+
+function member(value: unknown, name: string): unknown {
+  return value !== null && typeof value === "object" ? (value as Record<string, unknown>)[name] : undefined;
+}

@@ -1,0 +1,85 @@
+/**
+ * The one entry to reading shards: what a file is and which parts it has (`inspectShard`), one part (`readUnit`), all of
+ * it in order (`readShard`). Formats are told apart by the file's bytes.
+ */
+import type { RandomAccessFile } from "../storage/storage.ts";
+import { arrowFileLayout, arrowStreamLayout } from "./arrow/layout.ts";
+import { readRecordBatch } from "./arrow/read.ts";
+import { jsonlLayout, readStretch } from "./jsonl/read.ts";
+import { parquetLayout } from "./parquet/layout.ts";
+import { readRowGroup } from "./parquet/read.ts";
+import type { ColumnSelection, ReadLimits, ShardLayout, ShardUnit, TextBatch } from "./shard.ts";
+import { DEFAULT_LIMITS } from "./shard.ts";
+import { sniff } from "./sniff.ts";
+
+/**
+ * Opens nothing but headers and footers. A column that is missing or of the wrong type is an error here, except in JSON
+ * Lines, where only reading tells.
+ * @throws DoremiError with kind bad-data; see failure.ts for the codes
+ */
+export async function inspectShard(
+  file: RandomAccessFile,
+  columns: ColumnSelection,
+  limits: Partial<ReadLimits> = {},
+): Promise<ShardLayout> {
+  const all = { ...DEFAULT_LIMITS, ...limits };
+  const sniffed = await sniff(file);
+  switch (sniffed.format) {
+    case "parquet":
+      return parquetLayout(file, columns, all);
+    case "arrow-file":
+      return arrowFileLayout(file, columns, all);
+    case "arrow-stream":
+      return arrowStreamLayout(file, columns, all);
+    case "jsonl":
+      return jsonlLayout(file.size, sniffed.compression, all);
+    default:
+      return sniffed satisfies never;
+  }
+}
+
+/**
+ * One unit's rows in order, in batches of about `batchBytes`. Units can be read alone, in any order, by any process that
+ * has the file, the unit as inspectShard gave it and the same columns.
+ */
+export function readUnit(
+  file: RandomAccessFile,
+  layout: Pick<ShardLayout, "format">,
+  unit: ShardUnit,
+  columns: ColumnSelection,
+  limits: Partial<ReadLimits> = {},
+): AsyncGenerator<TextBatch> {
+  const all = { ...DEFAULT_LIMITS, ...limits };
+  switch (layout.format) {
+    case "parquet":
+      return readRowGroup(file, unit, columns, all);
+    case "arrow-file":
+    case "arrow-stream":
+      return readRecordBatch(file, layout.format, unit, columns, all);
+    case "jsonl":
+      return readStretch(file, unit, columns, all);
+    default:
+      return layout.format satisfies never;
+  }
+}
+
+/** A batch and where its first row stands in the whole file. */
+export interface ShardBatch extends TextBatch {
+  readonly shardRowStart: number;
+}
+
+/** All rows of a shard, in order. */
+export async function* readShard(
+  file: RandomAccessFile,
+  columns: ColumnSelection,
+  limits: Partial<ReadLimits> = {},
+): AsyncGenerator<ShardBatch> {
+  const layout = await inspectShard(file, columns, limits);
+  let shardRowStart = 0;
+  for (const unit of layout.units) {
+    for await (const batch of readUnit(file, layout, unit, columns, limits)) {
+      yield { ...batch, shardRowStart };
+      shardRowStart += batch.rows;
+    }
+  }
+}

@@ -71,11 +71,12 @@ export class WorkerPool {
     const running: Promise<{ input: In; output: Out }>[] = [];
     const iterator = iterate(tasks);
     let exhausted = false;
+    let failed = false;
     let ahead: PoolTask<In> | undefined;
     try {
       for (;;) {
         // Results wait for their turn: at most two per worker are kept, so a slow head does not pile up memory.
-        while (!exhausted && running.length < this.workers * 2) {
+        while (!exhausted && !failed && running.length < this.workers * 2) {
           if (ahead === undefined) {
             const next = await iterator.next();
             if (next.done) {
@@ -88,21 +89,15 @@ export class WorkerPool {
           const task: PoolTask<In> = ahead;
           ahead = undefined;
           await this.#reserve(task.memoryBytes);
-          const result = this.#run<In, Out>(worker, task.input, stop.signal);
-          const settled = result.then(
-            (output) => ({ input: task.input, output }),
-            (error: unknown) => {
-              stop.abort();
+          const result = this.#run<In, Out>(worker, task.input, stop.signal)
+            .then((output) => ({ input: task.input, output }))
+            .catch((error: unknown) => {
+              failed = true; // no more tasks; those before it still finish, so the first fault in order is reported
               throw error;
-            },
-          );
-          settled.catch(() => {}); // its failure is reported when its turn comes
-          running.push(
-            settled.finally(() => {
-              this.#release(task.memoryBytes);
-            }),
-          );
-          running.at(-1)!.catch(() => {});
+            })
+            .finally(() => this.#release(task.memoryBytes));
+          result.catch(() => {}); // it is reported when its turn comes
+          running.push(result);
         }
         if (running.length === 0) return;
         throwIfAborted(signal);

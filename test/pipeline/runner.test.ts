@@ -1,0 +1,142 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { z } from "zod";
+import { DoremiError } from "../../src/lib/errors.ts";
+import { OutputFolder } from "../../src/pipeline/output-folder.ts";
+import { type BoundStage, runStages } from "../../src/pipeline/runner.ts";
+import { WorkerPool } from "../../src/stages/pool.ts";
+import type { StageEvent } from "../../src/stages/stage.ts";
+
+let folder: string;
+let runs: string[];
+let events: StageEvent[];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "doremi-runner-"));
+  runs = [];
+  events = [];
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+/** A chain of stages, each of which writes its setting and the sum of all settings so far. */
+function chain(settings: Record<string, number>, fail?: string): BoundStage[] {
+  const names = Object.keys(settings);
+  return names.map((name, i) => ({
+    stage: {
+      name,
+      version: 1,
+      input: z.strictObject({ setting: z.number(), before: z.number() }),
+      output: z.strictObject({ sum: z.number() }),
+      async run(input: { setting: number; before: number }, context) {
+        runs.push(name);
+        await writeFile(join(context.folder, "part.txt"), String(input.setting));
+        if (fail === name) throw new DoremiError("interrupted", "interrupted", "stopped");
+        return { sum: input.setting + input.before };
+      },
+    },
+    input: (outputs) => ({
+      setting: settings[name],
+      before: i === 0 ? 0 : (outputs[names[i - 1]!] as { sum: number }).sum,
+    }),
+  }));
+}
+
+async function run(stages: BoundStage[]) {
+  return runStages(stages, {
+    folder: new OutputFolder(folder),
+    pool: new WorkerPool({ workers: 1 }),
+    seed: 1,
+    threads: 1,
+    checkpointEvery: 10,
+    signal: new AbortController().signal,
+    emit: (event) => events.push(event),
+  });
+}
+
+describe("the runner", () => {
+  it("runs every stage once and then nothing", async () => {
+    const first = await run(chain({ a: 1, b: 2, c: 3 }));
+    expect(first.outputs.c).toEqual({ sum: 6 });
+    expect(runs).toEqual(["a", "b", "c"]);
+    const again = await run(chain({ a: 1, b: 2, c: 3 }));
+    expect(runs).toEqual(["a", "b", "c"]);
+    expect(again.reports.map((report) => report.status)).toEqual(["unchanged", "unchanged", "unchanged"]);
+    expect(again.outputs).toEqual(first.outputs);
+  });
+
+  it("redoes only what depends on a changed setting", async () => {
+    await run(chain({ a: 1, b: 2, c: 3 }));
+    runs = [];
+    await run(chain({ a: 1, b: 5, c: 3 }));
+    expect(runs).toEqual(["b", "c"]);
+    expect(await readFile(join(folder, "b", "part.txt"), "utf8")).toBe("5");
+  });
+
+  it("does not redo what follows when a redone stage gives the same output", async () => {
+    await run(chain({ a: 1, b: 2, c: 3 }));
+    runs = [];
+    // 1 + 2 = 2 + 1: c sees the same sum
+    await run(chain({ a: 2, b: 1, c: 3 }));
+    expect(runs).toEqual(["a", "b"]);
+  });
+
+  it("publishes nothing of a stage that fails, keeps the work for the next run, and leaves no temporary behind", async () => {
+    await expect(run(chain({ a: 1, b: 2 }, "b"))).rejects.toThrow("stopped");
+    expect((await readdir(folder)).sort()).toEqual([".doremi", "a"]);
+    await run(chain({ a: 1, b: 2 }));
+    expect(runs).toEqual(["a", "b", "b"]);
+    expect(await readdir(join(folder, ".doremi", "work"))).toEqual([]);
+  });
+
+  it("redoes a stage whose file was lost or cut", async () => {
+    await run(chain({ a: 1, b: 2 }));
+    await writeFile(join(folder, "a", "part.txt"), "");
+    runs = [];
+    await run(chain({ a: 1, b: 2 }));
+    expect(runs).toEqual(["a"]);
+  });
+
+  it("puts a stage into place that was finished when its run died", async () => {
+    await run(chain({ a: 1 }));
+    const output = new OutputFolder(folder);
+    const { key } = (await output.done("a"))!;
+    const { rename } = await import("node:fs/promises");
+    await rename(join(folder, "a"), join(folder, ".doremi", "work", `a-${key.slice(0, 16)}`));
+    runs = [];
+    await run(chain({ a: 1 }));
+    expect(runs).toEqual([]);
+    expect(await readFile(join(folder, "a", "part.txt"), "utf8")).toBe("1");
+  });
+
+  it("reports an output that breaks the contract as our fault", async () => {
+    const [stage] = chain({ a: 1 });
+    const broken: BoundStage = { ...stage!, stage: { ...stage!.stage, run: async () => ({ sum: "six" }) } };
+    await expect(run([broken])).rejects.toMatchObject({ code: "stage-contract", kind: "internal" });
+  });
+});
+
+describe("the output folder", () => {
+  it("is refused when another pipeline made it", async () => {
+    await new OutputFolder(folder).claim("first");
+    await new OutputFolder(folder).claim("first");
+    await expect(new OutputFolder(folder).claim("second")).rejects.toMatchObject({ code: "other-pipeline", exitStatus: 78 });
+  });
+
+  it("is refused when it holds somebody's files", async () => {
+    await writeFile(join(folder, "thesis.tex"), "x");
+    await expect(new OutputFolder(folder).claim("a")).rejects.toMatchObject({ code: "foreign-folder" });
+  });
+
+  it("takes one run at a time, and a dead run's lock is not in the way", async () => {
+    const output = new OutputFolder(folder);
+    await output.claim("a");
+    const unlock = await output.lock();
+    await expect(output.lock()).rejects.toMatchObject({ code: "locked", message: expect.stringContaining(String(process.pid)) });
+    await unlock();
+    const { hostname } = await import("node:os");
+    await writeFile(join(folder, ".doremi", "lock"), JSON.stringify({ host: hostname(), pid: 2 ** 22 + 1, started: "1" }));
+    await (await output.lock())();
+  });
+});

@@ -1,0 +1,68 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { WorkerPool, workerModule } from "../../src/stages/pool.ts";
+
+const ECHO = workerModule(import.meta.url, "./workers/echo");
+let pool: WorkerPool;
+afterEach(() => pool.close());
+
+const tasks = (n: number, memoryBytes: number, waitMs: (i: number) => number) =>
+  Array.from({ length: n }, (_, i) => ({ memoryBytes, input: { value: i, waitMs: waitMs(i) } }));
+
+async function values(source: AsyncIterable<{ output: number }>): Promise<number[]> {
+  const all: number[] = [];
+  for await (const { output } of source) all.push(output);
+  return all;
+}
+
+describe("the worker pool", () => {
+  it("gives results in the order of the tasks, whatever finishes first", async () => {
+    pool = new WorkerPool({ workers: 2 });
+    expect(await values(pool.map<unknown, number>(ECHO, tasks(8, 1, (i) => (i % 2 === 0 ? 40 : 1))))).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  });
+
+  it("keeps what is in flight within its memory, and lets a larger task run alone", async () => {
+    pool = new WorkerPool({ workers: 4, memoryBytes: 250 });
+    await values(pool.map<unknown, number>(ECHO, tasks(10, 100, () => 5)));
+    expect(pool.peakInFlight).toBeLessThanOrEqual(250);
+    expect(pool.peakInFlight).toBeGreaterThan(100);
+    expect(await values(pool.map<unknown, number>(ECHO, tasks(3, 1000, () => 1)))).toEqual([0, 1, 2]);
+    expect(pool.peakInFlight).toBe(1000);
+  });
+
+  it("pulls tasks only as there is room", async () => {
+    pool = new WorkerPool({ workers: 1, memoryBytes: 100 });
+    let pulled = 0;
+    const source = function* () {
+      for (const task of tasks(50, 60, () => 1)) {
+        pulled++;
+        yield task;
+      }
+    };
+    const results = pool.map<unknown, number>(ECHO, source());
+    await results.next();
+    expect(pulled).toBeLessThanOrEqual(3);
+    await results.return(undefined);
+  });
+
+  it("brings a worker's error whole", async () => {
+    pool = new WorkerPool({ workers: 2 });
+    const bad = [...tasks(3, 1, () => 1), { memoryBytes: 1, input: { value: 3, waitMs: 1, fail: true } }];
+    await expect(values(pool.map<unknown, number>(ECHO, bad))).rejects.toMatchObject({
+      name: "DoremiError",
+      kind: "bad-data",
+      code: "test-fault",
+      message: "number 3 is bad",
+      file: "f",
+      rowGroup: 3,
+    });
+  });
+
+  it("stops on an aborted signal", async () => {
+    pool = new WorkerPool({ workers: 1 });
+    const stop = new AbortController();
+    const results = pool.map<unknown, number>(ECHO, tasks(100, 1, () => 5), stop.signal);
+    await results.next();
+    stop.abort();
+    await expect(values(results)).rejects.toMatchObject({ kind: "interrupted" });
+  });
+});

@@ -1,0 +1,19 @@
+// Builds dist/ from src/: the tokenizer's WebAssembly, the JavaScript and declarations, and the commands' executable
+// bit. Says nothing when all is well. dist/ is made anew, so that no output outlives its source.
+import { execFileSync } from "node:child_process";
+import { chmodSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+
+const root = join(import.meta.dirname, "..");
+const node = (...args) => execFileSync(process.execPath, args, { cwd: root, stdio: "inherit" });
+
+rmSync(join(root, "dist"), { recursive: true, force: true });
+try {
+  node("node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json", "--noEmitOnError");
+  node("scripts/build-wasm.mjs");
+} catch (error) {
+  // The compiler has said what is wrong on the same terminal.
+  process.exit(error.status ?? 1);
+}
+const { bin = {} } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+for (const command of Object.values(bin)) chmodSync(join(root, command), 0o755);

@@ -94,6 +94,9 @@ export function withPlace(error: unknown, place: ErrorPlace): DoremiError {
 
 /** Node's own file-system errors, in the words of ours; undefined for anything else. */
 function systemError(error: unknown): DoremiError | undefined {
+  if (error instanceof Error && error.name === "AbortError") {
+    return new DoremiError("interrupted", "interrupted", "stopped; run the same command again and it goes on from here", { cause: error });
+  }
   if (!(error instanceof Error) || !("code" in error) || !("syscall" in error)) return undefined;
   const path = "path" in error && typeof error.path === "string" ? error.path : undefined;
   const place = path === undefined ? { cause: error } : { file: path, cause: error };

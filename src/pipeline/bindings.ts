@@ -67,7 +67,7 @@ export function absolutePattern(base: string, pattern: string): string {
   return isAbsolute(pattern) ? pattern : join(base.replace(/[*?[\]{}()!]/g, "\\$&"), pattern);
 }
 
-function discoverInputOf({ pipeline }: Prepared): DiscoverInput {
+function discoverInputOf({ pipeline, transform }: Prepared): DiscoverInput {
   const { data } = pipeline.config;
   const absolute = (patterns: readonly string[]) => patterns.map((pattern) => absolutePattern(pipeline.base, pattern));
   const table = data.domains && !Array.isArray(data.domains) ? Object.entries(data.domains) : [];
@@ -85,6 +85,7 @@ function discoverInputOf({ pipeline }: Prepared): DiscoverInput {
     domains: data.domains ? (Array.isArray(data.domains) ? data.domains : Object.keys(data.domains)) : null,
     textColumn: data.textColumn,
     domainColumn: data.domainColumn ?? null,
+    extraColumns: transform?.columns ?? [],
     onUnlistedDomain: data.onUnlistedDomain,
     onBadShard: data.onBadShard,
   };
@@ -213,6 +214,7 @@ function resampleInputOf(prepared: Prepared, outputs: Outputs): ResampleInput {
     count: counted,
     root: discovered.root,
     target: join(pipeline.output, "resample"),
+    tokenizer: prepared.tokenizer,
     columns: { text: config.data.textColumn, domain: config.data.domainColumn ?? null },
     transform: prepared.transform,
     heldOut: heldOutRule(pipeline),

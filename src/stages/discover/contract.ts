@@ -15,6 +15,8 @@ export const discoverInput = z.strictObject({
   domains: z.array(z.string()).nullable(),
   textColumn: z.string(),
   domainColumn: z.string().nullable(),
+  /** further columns that the transform is given */
+  extraColumns: z.array(z.string()),
   onUnlistedDomain: z.enum(["fail", "drop"]),
   onBadShard: z.enum(["fail", "skip"]),
 });
@@ -41,6 +43,7 @@ export const discoverOutput = z.strictObject({
   root: z.string(),
   textColumn: z.string(),
   domainColumn: z.string().nullable(),
+  extraColumns: z.array(z.string()),
   /** null when a column names the domains and the pipeline does not list them */
   domains: z.array(z.string()).nullable(),
   shards: z.array(

@@ -54,8 +54,8 @@ export const discover: Stage<DiscoverInput, DiscoverOutput> = {
     if (!shards.some((shard) => shard.split === "train")) {
       throw new DoremiError("bad-data", "no-readable-shard", `none of the ${kept.length} shards can be read; see the notes above`);
     }
-    const { textColumn, domainColumn } = input;
-    return { root, textColumn, domainColumn, domains: listed, shards, skipped };
+    const { textColumn, domainColumn, extraColumns } = input;
+    return { root, textColumn, domainColumn, extraColumns, domains: listed, shards, skipped };
   },
 };
 
@@ -141,6 +141,7 @@ async function openShard(
   const columns: ColumnSelection = {
     text: input.textColumn,
     ...(input.domainColumn !== null && { domain: input.domainColumn }),
+    ...(input.extraColumns.length > 0 && { extra: input.extraColumns }),
   };
   try {
     const { version, size } = await storage.stat(file.path);
@@ -171,7 +172,8 @@ function previousLayouts(context: StageContext, input: DiscoverInput, root: stri
   const found = discoverOutput.safeParse(context.previous?.output);
   if (!found.success) return new Map();
   const { data } = found;
-  const same = data.root === root && data.textColumn === input.textColumn && data.domainColumn === input.domainColumn;
+  const columns = (of: DiscoverInput | DiscoverOutput) => JSON.stringify([of.textColumn, of.domainColumn, of.extraColumns]);
+  const same = data.root === root && columns(data) === columns(input);
   return new Map(same ? data.shards.map((shard) => [shard.path, shard]) : []);
 }
 

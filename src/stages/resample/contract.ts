@@ -1,6 +1,6 @@
 /** Input and output of resample: weights, counts and a budget to a manifest. */
 import { z } from "zod";
-import { countOutput, transformReference } from "../count/contract.ts";
+import { countOutput, tokenizerDescriptor, transformReference } from "../count/contract.ts";
 import { tokenizeInput } from "../tokenize/contract.ts";
 
 export const resampleInput = z.strictObject({
@@ -10,6 +10,8 @@ export const resampleInput = z.strictObject({
   root: z.string(),
   /** absolute path that the result will have: the manifest's root is written relative to it */
   target: z.string(),
+  /** that weights and the budget are counted in */
+  tokenizer: tokenizerDescriptor,
   columns: z.strictObject({ text: z.string(), domain: z.string().nullable() }),
   transform: transformReference.nullable(),
   heldOut: tokenizeInput.shape.heldOut,

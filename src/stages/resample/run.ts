@@ -19,7 +19,7 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
   async run(input, context) {
     const report = reporter(context, "resample");
     const names = input.count.domains.map((domain) => domain.name);
-    const tokenizer = input.count.tokenizers[0]!;
+    const { tokenizer } = input;
     const shards = input.count.shards.filter((shard) => shard.split === "train");
     const index = await indexDocuments({
       counts: countsOf(shards, names, tokenizer.name, context.folderOf("count")),
@@ -47,7 +47,7 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
         generator: GENERATOR,
         name: input.pipeline,
         seed: input.seed,
-        tokenizer: { name, fingerprint, vocabularySize },
+        tokenizer: { name, source: sourceOf(input), fingerprint, vocabularySize },
         columns: input.columns,
         transform: input.transform && { ...input.transform, module: relativePath(input.target, input.transform.module) },
         heldOut: input.heldOut,
@@ -97,6 +97,11 @@ function countsOf(shards: readonly CountedShard[], names: readonly string[], tok
 
 export function manifestFile({ path, size, sha256, format, rows, rowGroups, domain }: CountedShard): ManifestFile {
   return { path, size, sha256, format, rows, rowGroups, domain };
+}
+
+/** What resolves the tokenizer again, from where the manifest stands. */
+function sourceOf({ tokenizer, target }: ResampleInput): string {
+  return tokenizer.source.kind === "tiktoken" ? tokenizer.source.encoding : relativePath(target, tokenizer.source.path);
 }
 
 function relativePath(from: string, to: string): string {

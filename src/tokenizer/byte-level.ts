@@ -50,12 +50,15 @@ export function byteLevelVocabulary(model: BpeModel, path: string): Vocabulary {
     while (tokens.length <= id) tokens.push(undefined);
     tokens[id] = tokenBytes(token);
   }
-  const ids = new Map(Object.entries(model.vocab));
+  const idOf = (token: string): number | undefined => {
+    const id: unknown = model.vocab[token]; // an inherited member is no token
+    return typeof id === "number" ? id : undefined;
+  };
   const merges = new Uint32Array(model.merges.length * 3);
   let kept = 0;
   for (let i = 0; i < model.merges.length; i++) {
     const [left, right] = mergePair(model.merges[i]!);
-    const triple = [ids.get(left), ids.get(right), ids.get(left + right)];
+    const triple = [idOf(left), idOf(right), idOf(left + right)];
     const missing = triple.indexOf(undefined);
     if (missing >= 0) {
       throw new DoremiError(

@@ -36,6 +36,13 @@ export function honour(json: TokenizerJson): Honour {
     for (const flag of ["single_word", "lstrip", "rstrip"] as const) {
       if (token[flag]) throw unsupported(path, `its added token ${JSON.stringify(token.content)} has ${flag}`);
     }
+    const inModel = Object.hasOwn(model.vocab, token.content) ? model.vocab[token.content] : token.id;
+    if (inModel !== token.id) {
+      throw unsupported(
+        path,
+        `its added token ${JSON.stringify(token.content)} has id ${token.id} but ${inModel} in model.vocab`,
+      );
+    }
   }
 
   const pattern = fastPattern(json.preTokenizer);

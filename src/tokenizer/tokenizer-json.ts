@@ -37,10 +37,26 @@ const bpe = z.looseObject({
   end_of_word_suffix: z.string().nullish(),
   byte_fallback: z.boolean().nullish(),
   ignore_merges: z.boolean().nullish(),
-  vocab: z.record(z.string(), z.number()),
-  merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
+  // hundreds of thousands of entries: checked by hand below, a schema would take seconds
+  vocab: z.custom<Record<string, number>>(isVocab, "must map each token to an id"),
+  merges: z.custom<(string | [string, string])[]>(isMerges, 'must be pairs of tokens, as "a b" or ["a", "b"]'),
 });
 export type BpeModel = z.infer<typeof bpe>;
+
+function isVocab(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.values(value).every(
+    (id: unknown) => Number.isInteger(id) && (id as number) >= 0 && (id as number) < 2 ** 31,
+  );
+}
+
+function isMerges(value: unknown): boolean {
+  if (!Array.isArray(value)) return false;
+  return value.every((merge: unknown) => {
+    if (typeof merge === "string") return merge.indexOf(" ") > 0;
+    return Array.isArray(merge) && merge.length === 2 && typeof merge[0] === "string" && typeof merge[1] === "string";
+  });
+}
 
 export interface TokenizerJson {
   readonly path: string;

@@ -9,6 +9,7 @@ import { ByteWriter, ParquetWriter } from "hyparquet-writer";
 import { AtomicFile } from "../lib/atomic-write.ts";
 import { DoremiError } from "../lib/errors.ts";
 import { LocalStorage } from "../storage/local.ts";
+import type { RandomAccessFile } from "../storage/storage.ts";
 import type { SelectionRow } from "./contract.ts";
 
 /** Of ours: the rows that are held in memory while writing. */
@@ -96,13 +97,7 @@ function columnsOf(rows: readonly SelectionRow[]) {
 export async function* readSelection(path: string): AsyncGenerator<SelectionRow[], void> {
   const file = await new LocalStorage().open(path);
   try {
-    const buffer: AsyncBuffer = {
-      byteLength: file.size,
-      slice: async (start, end) => {
-        const bytes = await file.read(start, end ?? file.size);
-        return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
-      },
-    };
+    const buffer = asyncBuffer(file);
     const metadata = await decoding(path, () => parquetMetadataAsync(buffer));
     checkColumns(path, metadata);
     let rowStart = 0;
@@ -125,7 +120,26 @@ export async function* readSelection(path: string): AsyncGenerator<SelectionRow[
   }
 }
 
-/** Rows of the file as its footer says. @throws DoremiError as readSelection */
+/** hyparquet's view of the file. A broken footer makes it ask for ranges that are no ranges. */
+function asyncBuffer(file: RandomAccessFile): AsyncBuffer {
+  const read = async (start: number, end: number) => {
+    if (!(start >= 0 && end >= start)) throw bad(file.uri, `its footer points at bytes ${start} to ${end}`);
+    const bytes = await file.read(start, end);
+    return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
+  };
+  return {
+    byteLength: file.size,
+    slice: (start, end = file.size) => {
+      const bytes = read(start, end);
+      // hyparquet asks for several ranges at once and awaits them in turn: when one fails, nobody awaits the others,
+      // and their failures would end the process as unhandled.
+      bytes.catch(() => {});
+      return bytes;
+    },
+  };
+}
+
+/** @throws DoremiError as readSelection */
 function checkColumns(path: string, metadata: FileMetaData): void {
   const present = metadata.schema.slice(1).map((element) => element.name);
   const missing = COLUMNS.filter((name) => !present.includes(name));

@@ -90,12 +90,7 @@ class RowChecker {
   readonly #segments: readonly ReadonlyMap<number, Segment>[];
   readonly #documents: number[];
   readonly #tokens: number[];
-  #previous: {
-    readonly domain: number;
-    readonly epoch: number;
-    readonly file: number;
-    readonly rowEnd: number;
-  } | null = null;
+  #previous: { domain: number; epoch: number; file: number; rowStart: number; rowEnd: number } | null = null;
 
   constructor(manifest: Manifest, index: DocumentIndex | null, problems: ProblemList) {
     this.#manifest = manifest;
@@ -144,12 +139,13 @@ class RowChecker {
 
   #checkOrder(row: SelectionRow, domain: number, file: number, report: (code: string, message: string) => void): void {
     const last = this.#previous;
-    this.#previous = { domain, epoch: row.epoch, file, rowEnd: row.rowEnd };
+    this.#previous = { domain, epoch: row.epoch, file, rowStart: row.rowStart, rowEnd: row.rowEnd };
     if (last === null) return;
     const order = domain - last.domain || row.epoch - last.epoch || file - last.file;
-    if (order < 0) report("order", "must be sorted by domain, epoch, file, row");
-    else if (order === 0 && row.rowStart < last.rowEnd)
+    if (order > 0 || (order === 0 && row.rowStart >= last.rowEnd)) return;
+    if (order === 0 && row.rowEnd > last.rowStart) {
       report("overlap", `has rows that were taken before in epoch ${row.epoch}`);
+    } else report("order", "must be sorted by domain, epoch, file, row");
   }
 
   /** Every row is a document of the domain that may be trained on, and the tokens are theirs. */

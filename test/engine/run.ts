@@ -1,6 +1,6 @@
 /** Runs one program two ways: by TensorFlow.js's CPU backend op by op, and traced by an engine. Shared by tests. */
 import "@tensorflow/tfjs-backend-cpu";
-import type { Engine, Program, TensorData, TensorSpec } from "../../src/engine/engine.ts";
+import type { Engine, Executable, Program, TensorData, TensorSpec } from "../../src/engine/engine.ts";
 import { elements } from "../../src/engine/graph.ts";
 import type { TensorFlow } from "../../src/engine/tensorflow.ts";
 import { Rng } from "../../src/lib/rng.ts";
@@ -59,6 +59,16 @@ export async function runTraced(
   inputs: Record<string, HostTensor>,
 ): Promise<Record<string, HostTensor>> {
   const executable = await engine.compile(program);
+  const results = await runCompiled(engine, executable, inputs);
+  await executable.close();
+  return results;
+}
+
+export async function runCompiled(
+  engine: Engine,
+  executable: Executable,
+  inputs: Record<string, HostTensor>,
+): Promise<Record<string, HostTensor>> {
   const tensors = Object.fromEntries(
     Object.entries(inputs).map(([name, { data, shape }]) => [name, engine.tensor(data.slice(), shape)]),
   );
@@ -66,6 +76,5 @@ export async function runTraced(
   const results: Record<string, HostTensor> = {};
   for (const [name, tensor] of Object.entries(outputs))
     results[name] = { data: (await tensor.read()).slice(), shape: tensor.shape };
-  await executable.close();
   return results;
 }

@@ -1,0 +1,185 @@
+/** Training to known answers; interrupted and resumed runs; what is refused. */
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { createCpuEngine } from "../../src/engine/cpu.ts";
+import type { Engine } from "../../src/engine/engine.ts";
+import { DoremiError } from "../../src/lib/errors.ts";
+import { createBatchSource, evaluationBatches } from "../../src/trainer/batches.ts";
+import type { BatchSource, StepRecord } from "../../src/trainer/contract.ts";
+import { LossModel } from "../../src/trainer/evaluate.ts";
+import { initializeWeights } from "../../src/trainer/initialization.ts";
+import { type TrainOptions, type TrainResult, train } from "../../src/trainer/train.ts";
+import { ADAMW, randomBatch, randomReaders, TINY } from "./tiny.ts";
+
+const [B, K] = [4, 3];
+const T = TINY.sequenceLength;
+let engine: Engine;
+let folder: string;
+beforeAll(async () => {
+  engine = await createCpuEngine({ threads: 1 });
+});
+afterAll(() => engine.close());
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "doremi-train-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const readers = randomReaders(K, 6);
+const batches = createBatchSource({ readers, weights: [1, 1, 1], batchSize: B, sequenceLength: T, seed: 3 });
+
+async function run(options: Partial<TrainOptions> = {}, proxy = false): Promise<TrainResult> {
+  const base: TrainOptions = { engine, model: TINY, optimizer: ADAMW, batches, steps: 10, seed: 1 };
+  if (!proxy) return train({ ...base, ...options });
+  const reference = await LossModel.load(engine, initializeWeights(TINY, 2), B);
+  try {
+    return await train({ ...base, ...options, doremi: { eta: 1, smoothing: 1e-3, reference } });
+  } finally {
+    await reference.close();
+  }
+}
+
+/** Aborts after the given step. */
+function stopAfter(step: number): Pick<TrainOptions, "signal" | "onStep"> {
+  const controller = new AbortController();
+  return { signal: controller.signal, onStep: (record) => void (record.step === step && controller.abort()) };
+}
+
+describe("train", () => {
+  test("learns a repeated sequence by heart", async () => {
+    const reader = {
+      sequences: 1,
+      sequence: () => Int32Array.from({ length: T + 1 }, (_, t) => (t * 7 + 3) % TINY.vocabularySize),
+    };
+    const repeated = createBatchSource({ readers: [reader], weights: [1], batchSize: 2, sequenceLength: T, seed: 1 });
+    const losses: number[] = [];
+    const { weights } = await run({
+      batches: repeated,
+      optimizer: { ...ADAMW, decay: "constant" },
+      steps: 120,
+      onStep: (record) => void losses.push(record.loss),
+    });
+    expect(losses[0]).toBeCloseTo(Math.log(TINY.vocabularySize), 0);
+    expect(losses.at(-1)).toBeLessThan(0.01);
+    const model = await LossModel.load(engine, weights, 2);
+    const result = await model.evaluate(evaluationBatches({ readers: [reader], batchSize: 2, sequenceLength: T }), 2);
+    expect(result.tokens).toEqual([T, 0]);
+    expect(result.loss[0]).toBeLessThan(0.01);
+    expect(result.loss[1]).toBeNull();
+    await model.close();
+  });
+
+  test("a proxy raises the domain that is behind its reference, and its records add up", async () => {
+    // The reference here is a fixed table: domain 2 could be learned far better than the proxy has, the others not.
+    const reference = {
+      losses: async (batch: { domains: Int32Array }) =>
+        engine.tensor(
+          Float32Array.from({ length: B * T }, (_, i) => (batch.domains[Math.floor(i / T)] === 2 ? 1 : 9)),
+          [B, T],
+        ),
+      close: async () => {},
+    };
+    const records: StepRecord[] = [];
+    const result = await train({
+      engine,
+      model: TINY,
+      optimizer: ADAMW,
+      batches,
+      steps: 10,
+      seed: 1,
+      doremi: { eta: 1, smoothing: 1e-3, reference },
+      onStep: (record) => void records.push(record),
+    });
+    const last = records.at(-1)!.doremi!;
+    expect(last.alpha[2]).toBeGreaterThan(0.9);
+    expect(Array.from(result.average!)).toEqual(Array.from(last.average));
+    for (let k = 0; k < K; k++) {
+      const mean = records.reduce((sum, record) => sum + record.doremi!.alpha[k]!, 0) / records.length;
+      expect(result.average![k]).toBeCloseTo(mean, 12);
+    }
+    for (const record of records) {
+      const { domainTokens, domainLoss } = record.doremi!;
+      expect(domainTokens.reduce((sum, tokens) => sum + tokens, 0)).toBe(record.tokens);
+      const total = domainLoss.reduce((sum, loss, k) => sum + (domainTokens[k] === 0 ? 0 : loss * domainTokens[k]!), 0);
+      expect(total / record.tokens).toBeCloseTo(record.loss, 4);
+      expect(domainLoss.map(Number.isNaN as never)).toEqual(domainTokens.map((tokens) => (tokens === 0 ? 1 : 0)));
+    }
+  });
+
+  test("batches with masked domains never make a NaN", async () => {
+    const masked: BatchSource = {
+      domains: K,
+      batchSize: B,
+      batch: (step) => {
+        const batch = randomBatch(TINY, B, K, step);
+        if (step === 2) batch.mask.fill(0);
+        else
+          for (let row = 0; row < B; row++)
+            if (batch.domains[row] === step % K) batch.mask.fill(0, row * T, (row + 1) * T);
+        return batch;
+      },
+    };
+    for (const proxy of [false, true]) {
+      const { weights, average } = await run({ batches: masked, steps: 5 }, proxy);
+      for (const values of Object.values(weights.parameters)) expect(values.every(Number.isFinite)).toBe(true);
+      expect(average?.every(Number.isFinite) ?? true).toBe(true);
+    }
+  });
+
+  test.each([
+    ["reference", false],
+    ["proxy", true],
+  ])("%s: interrupted after 5 of 10 steps and resumed, it ends in the same bytes", async (_name, proxy) => {
+    const whole = await run({}, proxy);
+    const checkpoint = { folder, every: 2 };
+    const first = run({ checkpoint, ...stopAfter(5) }, proxy);
+    await expect(first).rejects.toMatchObject({
+      kind: "interrupted",
+      message: expect.stringContaining("after step 5 of 10"),
+    });
+    expect((await readdir(folder)).sort()).toEqual(["checkpoint.json", "step-5.safetensors"]);
+    const second = await run({ checkpoint }, proxy);
+    expect(second.resumedFrom).toBe(5);
+    expect(second.weights.parameters).toEqual(whole.weights.parameters);
+    expect(second.alpha).toEqual(whole.alpha);
+    expect(second.average).toEqual(whole.average);
+  });
+
+  test("a checkpoint of another configuration or other data is refused, a damaged one too", async () => {
+    await expect(run({ checkpoint: { folder, every: 0, data: "a" }, ...stopAfter(1) })).rejects.toThrow(
+      /interrupted after step 1/,
+    );
+    await expect(run({ checkpoint: { folder, every: 0, data: "b" } })).rejects.toThrow(
+      /its data is "a" and this run's is "b"/,
+    );
+    await expect(run({ checkpoint: { folder, every: 0, data: "a" }, seed: 9 })).rejects.toMatchObject({
+      code: "other-checkpoint",
+    });
+    const path = join(folder, "checkpoint.json");
+    await writeFile(path, (await readFile(path, "utf8")).slice(0, 40));
+    await expect(run({ checkpoint: { folder, every: 0, data: "a" } })).rejects.toMatchObject({
+      code: "checkpoint",
+      file: path,
+    });
+  });
+
+  test("stops at a loss that is not finite and names the step", async () => {
+    const error = await run({ optimizer: { ...ADAMW, learningRate: 1e30, warmupSteps: 0, clipNorm: 0 } }).catch(
+      (error) => error,
+    );
+    expect(error).toBeInstanceOf(DoremiError);
+    expect(error).toMatchObject({ code: "diverged", message: expect.stringMatching(/at step [2-9]/) });
+  });
+
+  test("refuses ids outside the vocabulary and wrong settings, saying what to do", async () => {
+    const wrong: BatchSource = {
+      ...batches,
+      batch: async (step) => ({ ...(await batches.batch(step)), targets: new Int32Array(B * T).fill(61) }),
+    };
+    await expect(run({ batches: wrong })).rejects.toThrow(/batch of step 1: token ids must be in 0\.\.60, found 61/);
+    await expect(run({ model: { ...TINY, heads: 3 } })).rejects.toThrow(/heads must divide width.*use 2 heads/);
+    await expect(run({ optimizer: { ...ADAMW, finalLearningRate: 0 } })).rejects.toThrow(/> 0 for exponential decay/);
+    await expect(run({ steps: 0 })).rejects.toThrow(/steps must be an integer/);
+  });
+});

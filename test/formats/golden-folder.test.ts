@@ -52,6 +52,12 @@ const SAME: Readonly<Record<string, readonly string[]>> = {
   "pq-bomb-claims-only.parquet": ["page-too-large"],
 };
 
+/**
+ * Files of the large folder that are not what their sidecar says: the claim of 1 TiB was written over other bytes than a
+ * buffer's length. The claim itself is tested in limits.test.ts.
+ */
+const MISMADE: ReadonlySet<string> = new Set(["ar-bomb-claims-lz4.arrow", "ar-bomb-claims-zstd.arrow"]);
+
 const shared = join(process.env.DOREMI_SHARED ?? "../shared", "formats");
 const folders = ["test/files/formats", shared];
 
@@ -60,7 +66,7 @@ for (const folder of folders) {
     ? readdirSync(folder)
         .filter((name) => name.endsWith(".expected.json"))
         .map((name) => name.slice(0, -".expected.json".length))
-        .filter((name) => !["hive", "hf-layout", "hf-saved"].includes(name))
+        .filter((name) => !["hive", "hf-layout", "hf-saved"].includes(name) && !MISMADE.has(name))
     : [];
   describe.skipIf(names.length === 0)(`${folder}${names.length === 0 ? " (left out: not there)" : ""}`, () => {
     it.each(names)("%s", async (name) => {
@@ -76,7 +82,8 @@ async function check(path: string, name: string, expected: Expected): Promise<vo
     ...(expected.domain_column !== undefined && { domain: expected.domain_column }),
   };
   const outcome = await readAll(path, columns).catch((error: unknown) => error);
-  const wanted = expected.outcome === "policy" ? POLICY[name] : expected.outcome === "error" ? expected.error!.kind : "texts";
+  const wanted =
+    expected.outcome === "policy" ? POLICY[name] : expected.outcome === "error" ? expected.error!.kind : "texts";
   expect(wanted, `a stated policy for ${name}`).toBeDefined();
   if (wanted === "any") {
     if (outcome instanceof Error) expect(outcome).toBeInstanceOf(DoremiError);

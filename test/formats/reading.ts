@@ -45,7 +45,9 @@ export async function withFile<T>(path: string, work: (file: RandomAccessFile) =
 
 export function rowsOf(batch: TextBatch): (Buffer | null)[] {
   return Array.from({ length: batch.rows }, (_, i) =>
-    batch.validity && !batch.validity[i] ? null : Buffer.from(batch.bytes.subarray(batch.offsets[i], batch.offsets[i + 1])),
+    batch.validity && !batch.validity[i]
+      ? null
+      : Buffer.from(batch.bytes.subarray(batch.offsets[i], batch.offsets[i + 1])),
   );
 }
 

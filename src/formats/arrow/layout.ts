@@ -42,10 +42,8 @@ export async function arrowFileLayout(
   const { footer, at } = await readFooter(file, limits);
   const { batches, dictionaryBlocks, selected } = guarded("bad-footer", place, "the footer must be Arrow's", () => ({
     selected: select(fieldsOf(footer.schema()!, footer.version(), file.uri), columns, file.uri),
-    batches: Array.from({ length: footer.recordBatchesLength() }, (_, i) => blockPlace(footer.recordBatches(i)!)),
-    dictionaryBlocks: Array.from({ length: footer.dictionariesLength() }, (_, i) =>
-      blockPlace(footer.dictionaries(i)!),
-    ),
+    batches: blockPlaces(footer.recordBatchesLength(), at.headBytes, (i) => footer.recordBatches(i)!),
+    dictionaryBlocks: blockPlaces(footer.dictionariesLength(), at.headBytes, (i) => footer.dictionaries(i)!),
   }));
   for (const [i, block] of [...batches, ...dictionaryBlocks].entries())
     requireInside(file, block, i < batches.length ? i : undefined);
@@ -183,6 +181,12 @@ function layoutOf(
   units: readonly ShardUnit[],
 ): ShardLayout {
   return { format, size: file.size, rows: units.reduce((sum, { rows }) => sum + rows!, 0), units };
+}
+
+/** @param footerBytes a block takes 24 of them: a damaged length must not become an array of that length */
+function blockPlaces(length: number, footerBytes: number, at: (i: number) => Block): MessagePlace[] {
+  if (length < 0 || length * 24 > footerBytes) throw new Error(`a list of ${length} messages`);
+  return Array.from({ length }, (_, i) => blockPlace(at(i)));
 }
 
 function blockPlace(block: Block): MessagePlace {

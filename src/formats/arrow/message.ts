@@ -116,16 +116,16 @@ function batchHeader(batch: RecordBatch): BatchHeader {
   if (codec !== undefined && codec !== 0 && codec !== 1) throw new Error(`unknown compression ${codec}`);
   const header: BatchHeader = {
     rows: Number(batch.length()),
-    nodes: Array.from({ length: batch.nodesLength() }, (_, i) => {
+    nodes: structVector(batch, batch.nodesLength(), 16, (i) => {
       const node = batch.nodes(i)!;
       return { length: Number(node.length()), nulls: Number(node.nullCount()) };
     }),
-    buffers: Array.from({ length: batch.buffersLength() }, (_, i) => {
+    buffers: structVector(batch, batch.buffersLength(), 16, (i) => {
       const buffer = batch.buffers(i)!;
       return { offset: Number(buffer.offset()), length: Number(buffer.length()) };
     }),
     compression: codec === undefined ? "none" : codec === 0 ? "lz4" : "zstd",
-    variadicCounts: Array.from({ length: batch.variadicBufferCountsLength() }, (_, i) =>
+    variadicCounts: structVector(batch, batch.variadicBufferCountsLength(), 8, (i) =>
       Number(batch.variadicBufferCounts(i)),
     ),
   };
@@ -133,4 +133,10 @@ function batchHeader(batch: RecordBatch): BatchHeader {
   if (header.variadicCounts.some((count) => count < 0 || count > header.buffers.length))
     throw new Error("more data buffers than there are");
   return header;
+}
+
+/** A damaged length must not become an array of that length. */
+function structVector<T>(batch: RecordBatch, length: number, bytesEach: number, at: (i: number) => T): T[] {
+  if (length < 0 || length * bytesEach > (batch.bb?.capacity() ?? 0)) throw new Error(`a list of ${length} entries`);
+  return Array.from({ length }, (_, i) => at(i));
 }

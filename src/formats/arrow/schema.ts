@@ -48,15 +48,27 @@ export function fieldsOf(schema: Schema, version: number, uri: string): ArrowFie
       "is big-endian Arrow, and only little-endian is read; write it again on another machine",
     );
   }
-  return Array.from({ length: schema.fieldsLength() }, (_, i) => arrowField(schema.fields(i)!, version, 0));
+  // Damaged bytes can make fields their own children; a sound schema has a table of at least 8 bytes for each.
+  const budget = { fields: (schema.bb?.capacity() ?? 0) / 8 };
+  return tableVector(schema.fieldsLength(), budget, (i) => arrowField(schema.fields(i)!, version, 0, budget));
 }
 
-function arrowField(field: Field, version: number, depth: number): ArrowField {
+interface Budget {
+  fields: number;
+}
+
+function tableVector<T>(length: number, budget: Budget, at: (i: number) => T): T[] {
+  budget.fields -= length;
+  if (length < 0 || budget.fields < 0) throw new Error("there are more fields than the schema's bytes can hold");
+  return Array.from({ length }, (_, i) => at(i));
+}
+
+function arrowField(field: Field, version: number, depth: number, budget: Budget): ArrowField {
   if (depth > MAX_DEPTH) throw new Error(`fields are nested more than ${MAX_DEPTH} deep`);
   const type: Type = field.typeType();
   const encoding = field.dictionary(new DictionaryEncoding());
-  const inner = Array.from({ length: field.childrenLength() }, (_, i) =>
-    arrowField(field.children(i)!, version, depth + 1),
+  const inner = tableVector(field.childrenLength(), budget, (i) =>
+    arrowField(field.children(i)!, version, depth + 1, budget),
   );
   const name = field.name() ?? "";
   const children = type === Type.Struct_ ? inner : [];

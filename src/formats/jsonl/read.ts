@@ -63,8 +63,8 @@ export async function* readStretch(
           if (rows.count > 0) yield rows.take();
           return;
         }
-        if (index > 0 || from === 0) {
-          rows.add(index === 0 ? withoutMark(line.bytes) : line.bytes);
+        if (index > 0 || start === 0) {
+          rows.add(index === 0 ? withoutMark(line.bytes) : line.bytes); // a byte order mark only opens a file
           if (rows.isFull) yield rows.take();
         }
         index++;

@@ -1,0 +1,126 @@
+/**
+ * `doremi count`: tokens per domain, of a pipeline file's data or of any files. Without a pipeline file it works in a
+ * folder that is gone afterwards, unless --output keeps it.
+ */
+import { rmSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Command, InvalidArgumentError } from "commander";
+import { DoremiError } from "../../lib/errors.ts";
+import type { Pipeline } from "../../pipeline/load.ts";
+import { addExample, addRunningOptions, openPipeline, type RunningOptions } from "../options.ts";
+import { Session, type SetStatus } from "../session.ts";
+
+interface CountOptions extends RunningOptions {
+  readonly data?: readonly string[];
+  readonly tokenizer?: readonly string[];
+  readonly textColumn?: string;
+  readonly domainColumn?: string;
+}
+
+/** Name of the one domain of data that has no domains. */
+const ALL = "all";
+
+export function countCommand(setStatus: SetStatus): Command {
+  const command = new Command("count")
+    .description("Count documents, bytes and tokens per domain, of a pipeline file's data or of the files of --data.")
+    .argument("[pipeline.yaml]", "the pipeline file")
+    .option("--data <pattern...>", "files or globs; {domain} stands for the part of the path that names the domain")
+    .option("--tokenizer <name|file...>", "r50k, p50k, cl100k, o200k or a tokenizer.json; may be several")
+    .option("--text-column <path>", "column of the text (default: text); dots go into structs", nonEmpty)
+    .option("--domain-column <path>", "column that names each document's domain", nonEmpty);
+  addRunningOptions(command);
+  addExample(
+    command,
+    "doremi count pipelines/quickstart.yaml",
+    "doremi count --data 'corpus/{domain}/*.parquet' --tokenizer r50k tokenizer.json",
+  );
+  return command.action(async (path: string | undefined, options: CountOptions) => {
+    const session = new Session("count", options);
+    const status = await session.finish(async () => {
+      checkUsage(path, options);
+      const { runCount } = await import("../counting.ts");
+      if (path !== undefined) return { result: await runCount(session, await openPipeline(path, options)) };
+      return withOutputFolder(options.output, async (output) => ({
+        result: await runCount(session, await pipelineOfData(options, output)),
+      }));
+    });
+    setStatus(status);
+  });
+}
+
+function checkUsage(path: string | undefined, { data, tokenizer, textColumn, domainColumn }: CountOptions): void {
+  const usage = (message: string) => new DoremiError("usage", "count-arguments", message);
+  if (path === undefined) {
+    if (data === undefined) throw usage("needs a pipeline file, or --data with --tokenizer; see doremi count --help");
+    if (tokenizer === undefined) throw usage("--data needs --tokenizer: r50k, p50k, cl100k, o200k or a tokenizer.json");
+    return;
+  }
+  const given = {
+    "--data": data,
+    "--tokenizer": tokenizer,
+    "--text-column": textColumn,
+    "--domain-column": domainColumn,
+  };
+  const option = Object.entries(given).find(([, value]) => value !== undefined)?.[0];
+  if (option !== undefined) {
+    throw usage(
+      `${option} is for counting without a pipeline file, and ${path} is given: it says what to count and how`,
+    );
+  }
+}
+
+/** A pipeline that only counts; patterns and files are relative to the current folder. */
+export async function pipelineOfData(options: CountOptions, output: string): Promise<Pipeline> {
+  const { data = [], tokenizer = [], textColumn, domainColumn, workers } = options;
+  const [first, ...others] = tokenizer;
+  const named = data.filter((pattern) => pattern.includes("{domain}"));
+  if (domainColumn === undefined && named.length > 0 && named.length < data.length) {
+    const without = data.find((pattern) => !named.includes(pattern));
+    throw new DoremiError(
+      "usage",
+      "count-arguments",
+      `--data ${without}: other patterns have {domain} and this one has not; give it one, or --domain-column`,
+    );
+  }
+  const { definePipeline } = await import("../../pipeline/load.ts");
+  return definePipeline(
+    {
+      version: 1,
+      name: "count",
+      output,
+      tokenizer: first!,
+      count: { tokenizers: others },
+      ...(workers !== undefined && { workers }),
+      data: {
+        ...(domainColumn === undefined && named.length === 0
+          ? { domains: { [ALL]: [...data] } }
+          : { files: [...data] }),
+        ...(textColumn !== undefined && { textColumn }),
+        ...(domainColumn !== undefined && { domainColumn }),
+        heldOut: "none",
+      },
+    },
+    { base: process.cwd(), output },
+  );
+}
+
+/** The folder given, or one that is removed afterwards, also when a second signal ends the program at once. */
+async function withOutputFolder<T>(output: string | undefined, work: (folder: string) => Promise<T>): Promise<T> {
+  if (output !== undefined) return work(output);
+  const folder = await mkdtemp(join(tmpdir(), "doremi-count-"));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  process.once("exit", remove);
+  try {
+    return await work(folder);
+  } finally {
+    process.off("exit", remove);
+    remove();
+  }
+}
+
+function nonEmpty(text: string): string {
+  if (text === "") throw new InvalidArgumentError("It must name a column.");
+  return text;
+}

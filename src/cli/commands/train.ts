@@ -1,0 +1,22 @@
+/** `doremi train`: the pipeline up to the proxy, whose averaged domain weights are the result. */
+import { Command } from "commander";
+import { addExample, addRunningOptions, openPipeline, type RunningOptions } from "../options.ts";
+import { Session, type SetStatus } from "../session.ts";
+
+export function trainCommand(setStatus: SetStatus): Command {
+  const command = new Command("train")
+    .description(
+      "Learn the domain weights: count, tokenize, train the reference and the proxy. No manifest is written.",
+    )
+    .argument("<pipeline.yaml>", "the pipeline file");
+  addRunningOptions(command);
+  addExample(command, "doremi train pipelines/quickstart.yaml");
+  return command.action(async (path: string, options: RunningOptions) => {
+    const session = new Session("train", options);
+    const status = await session.finish(async () => {
+      const { runAndSummarise } = await import("../running.ts");
+      return { result: await runAndSummarise(session, await openPipeline(path, options), "proxy") };
+    });
+    setStatus(status);
+  });
+}

@@ -1,0 +1,117 @@
+/** Arrow files that the program itself writes: the row counts of a shard, the trajectory of a training. */
+import { tableFromIPC } from "apache-arrow";
+import { formatInteger, plural } from "../numbers.ts";
+import { formatTable } from "../table.ts";
+import type { Inspection } from "./contract.ts";
+
+const TOKENS_PREFIX = "tokens.";
+/** Steps of a trajectory that are shown: the first, the last, and some between. */
+const SHOWN_STEPS = 10;
+
+/** Totals by domain of one shard's rows. */
+export function inspectRowCounts(data: Uint8Array, names: readonly string[]): Inspection {
+  const table = tableFromIPC(data);
+  const tokenizers = table.schema.fields.flatMap(({ name }) =>
+    name.startsWith(TOKENS_PREFIX) ? [name.slice(TOKENS_PREFIX.length)] : [],
+  );
+  const domains = names.map((name) => ({ name, documents: 0, bytes: 0, tokens: tokenizers.map(() => 0) }));
+  let dropped = 0;
+  for (const batch of table.batches) {
+    const column = (name: string) => batch.getChild(name)!.toArray() as ArrayLike<number>;
+    const [domain, bytes, tokens] = [
+      column("domain"),
+      column("bytes"),
+      tokenizers.map((name) => column(`${TOKENS_PREFIX}${name}`)),
+    ];
+    for (let row = 0; row < batch.numRows; row++) {
+      const entry = domains[domain[row]!];
+      if (!entry) {
+        dropped++;
+        continue;
+      }
+      entry.documents++;
+      entry.bytes += bytes[row]!;
+      for (const [t, counts] of tokens.entries()) entry.tokens[t]! += counts[row]!;
+    }
+  }
+  const facts = {
+    rows: table.numRows,
+    units: table.batches.map((batch) => batch.numRows),
+    notDocuments: dropped,
+    domains: Object.fromEntries(
+      domains.map(({ name, documents, bytes, tokens }) => [
+        name,
+        { documents, bytes, tokens: Object.fromEntries(tokenizers.map((tokenizer, t) => [tokenizer, tokens[t]])) },
+      ]),
+    ),
+  };
+  return {
+    kind: "token counts of a shard's rows",
+    facts,
+    lines: [
+      `${plural(table.numRows, "row")} in ${plural(facts.units.length, "unit")}${dropped > 0 ? `, ${formatInteger(dropped)} of them no documents` : ""}`,
+      "",
+      ...formatTable(
+        [
+          { header: "domain", align: "left" },
+          { header: "documents" },
+          { header: "bytes" },
+          ...tokenizers.map((name) => ({ header: `tokens\n${name}` })),
+        ],
+        domains.map(({ name, documents, bytes, tokens }) => [
+          name,
+          formatInteger(documents),
+          formatInteger(bytes),
+          ...tokens.map(formatInteger),
+        ]),
+      ),
+    ],
+  };
+}
+
+/** Loss over the steps and, of a proxy, the averaged domain weights. */
+export function inspectTrajectory(data: Uint8Array, names: readonly string[]): Inspection {
+  const table = tableFromIPC(data);
+  const steps = table.numRows;
+  const number = (column: string, row: number) => Number(table.getChild(column)?.get(row) ?? Number.NaN);
+  const list = (column: string, row: number): number[] | undefined => {
+    const value = table.getChild(column)?.get(row) as Iterable<number> | null | undefined;
+    return value ? [...value] : undefined;
+  };
+  const shown = [
+    ...new Set(Array.from({ length: SHOWN_STEPS }, (_, i) => Math.round((i * (steps - 1)) / (SHOWN_STEPS - 1)))),
+  ].filter((row) => row >= 0);
+  const weights = steps > 0 ? list("average", steps - 1) : undefined;
+  const isProxy = table.getChild("average") !== null;
+  const row = (index: number) => [
+    formatInteger(number("step", index)),
+    number("loss", index).toFixed(4),
+    number("learning_rate", index).toExponential(2),
+    number("gradient_norm", index).toFixed(3),
+    ...(isProxy ? (list("average", index) ?? []).map((weight) => weight.toFixed(4)) : []),
+  ];
+  return {
+    kind: `trajectory of a ${isProxy ? "proxy" : "reference"}'s training`,
+    facts: {
+      steps,
+      domains: names,
+      columns: table.schema.fields.map((field) => field.name),
+      ...(steps > 0 && { firstLoss: number("loss", 0), lastLoss: number("loss", steps - 1) }),
+      ...(weights && { weights: Object.fromEntries(names.map((name, i) => [name, weights[i]])) }),
+    },
+    lines: [
+      `${plural(steps, "step")}${isProxy ? "; the weights are the averages up to the step" : ""}`,
+      "",
+      ...formatTable(
+        [
+          { header: "step" },
+          { header: "loss" },
+          { header: "learning\nrate" },
+          { header: "gradient\nnorm" },
+          ...(isProxy ? names.map((name) => ({ header: `weight of\n${name}` })) : []),
+        ],
+        shown.map(row),
+      ),
+    ],
+  };
+}

@@ -1,0 +1,79 @@
+/** A JSON Lines shard: the keys of its first objects. It is not read to its end, so rows are not counted. */
+
+import { badShard } from "../../formats/failure.ts";
+import { decompressed } from "../../formats/jsonl/decompress.ts";
+import { type Line, LineTooLong, linesOf } from "../../formats/jsonl/lines.ts";
+import { DEFAULT_LIMITS } from "../../formats/shard.ts";
+import type { Compression } from "../../formats/sniff.ts";
+import type { RandomAccessFile } from "../../storage/storage.ts";
+import { formatBytes, formatInteger, plural } from "../numbers.ts";
+import { formatPairs, formatTable } from "../table.ts";
+import type { Inspection } from "./contract.ts";
+
+const SAMPLE_LINES = 100;
+const MAX_DEPTH = 8;
+
+export async function inspectJsonLines(file: RandomAccessFile, compression: Compression): Promise<Inspection> {
+  const columns = new Map<string, { types: Set<string>; rows: number }>();
+  let sampled = 0;
+  let line = 0;
+  for await (const { bytes } of sample(file, compression)) {
+    line++;
+    const text = bytes.toString("utf8").replace(/^\uFEFF/, "");
+    if (text.trim() === "") continue;
+    for (const [path, type] of leavesOf(parseLine(text, file.uri, line), "", 0)) {
+      const entry = columns.get(path) ?? { types: new Set(), rows: 0 };
+      columns.set(path, entry);
+      entry.types.add(type);
+      entry.rows++;
+    }
+    if (++sampled === SAMPLE_LINES) break;
+  }
+  const table = [...columns].map(([path, { types, rows }]) => ({ path, types: [...types], rows }));
+  return {
+    kind: "JSON Lines shard",
+    facts: { format: "jsonl", size: file.size, compression, sampledRows: sampled, columns: table },
+    lines: [
+      ...formatPairs([
+        ["size", formatBytes(file.size)],
+        ["compression", compression],
+        ["looked at", `the first ${plural(sampled, "row")}`],
+      ]),
+      "",
+      ...formatTable(
+        [{ header: "column", align: "left" }, { header: "type", align: "left" }, { header: "in rows" }],
+        table.map(({ path, types, rows }) => [path, types.join(" or "), formatInteger(rows)]),
+      ),
+    ],
+  };
+}
+
+async function* sample(file: RandomAccessFile, compression: Compression): AsyncGenerator<Line> {
+  const chunks = compression === "none" ? file.stream() : decompressed(file, compression);
+  try {
+    for await (const lines of linesOf(chunks, DEFAULT_LIMITS.maxLineBytes)) yield* lines;
+  } catch (error) {
+    if (!(error instanceof LineTooLong)) throw error;
+    throw badShard("line-too-long", { file: file.uri, line: error.index + 1 }, error.message);
+  }
+}
+
+function parseLine(text: string, file: string, line: number): object {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (value !== null && typeof value === "object" && !Array.isArray(value)) return value;
+  } catch (error) {
+    throw badShard("bad-json", { file, line }, `must be a JSON object: ${(error as Error).message}`);
+  }
+  throw badShard("bad-json", { file, line }, `must be a JSON object, found ${text.slice(0, 40)}`);
+}
+
+function leavesOf(value: object, prefix: string, depth: number): [path: string, type: string][] {
+  return Object.entries(value).flatMap(([key, inner]): [string, string][] => {
+    const path = `${prefix}${key}`;
+    if (inner === null) return [[path, "null"]];
+    if (Array.isArray(inner)) return [[path, "list"]];
+    if (typeof inner === "object" && depth < MAX_DEPTH) return leavesOf(inner, `${path}.`, depth + 1);
+    return [[path, typeof inner]];
+  });
+}

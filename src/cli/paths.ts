@@ -1,0 +1,15 @@
+/** Paths as they are shown to a person. */
+import { relative, resolve } from "node:path";
+import { printable } from "./table.ts";
+
+/** Relative where that stays below the current folder. */
+export function shownPath(path: string): string {
+  const short = relative(process.cwd(), resolve(path));
+  return printable(short === "" || short.startsWith("..") ? path : short);
+}
+
+/** As a POSIX shell takes it. */
+export function quotedPath(path: string): string {
+  const shown = shownPath(path);
+  return /^[\w./:@%+=,-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", "'\\''")}'`;
+}

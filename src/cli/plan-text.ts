@@ -1,0 +1,110 @@
+/** A plan as text for a person: what is there, what is missing, what would be done. */
+import type { PipelinePlan } from "../pipeline/plan.ts";
+import { formatBytes, formatCount, formatDuration, formatFlops, formatInteger, plural } from "./numbers.ts";
+import { shownPath } from "./paths.ts";
+import { formatPairs, formatTable, printable } from "./table.ts";
+
+export function planLines(plan: PipelinePlan): string[] {
+  return [
+    ...formatPairs([
+      ["pipeline", plan.name],
+      ["output", shownPath(plan.output)],
+      ["files", `${plural(plan.files.found, "file")} found, ${formatBytes(plan.files.bytes)}`],
+    ]),
+    ...section(domainLines(plan)),
+    ...section(missingLines(plan)),
+    ...section(trainingLines(plan)),
+    ...section(stageLines(plan)),
+    ...section(closingLines(plan)),
+  ];
+}
+
+function section(lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : ["", ...lines];
+}
+
+function domainLines({ domains, missing }: PipelinePlan): string[] {
+  if (domains.length === 0) return [];
+  const estimated = domains.some((domain) => !domain.counted);
+  // With files missing nothing was opened, so nothing is known of the tokens.
+  const withTokens = missing.length === 0;
+  const row = (name: string, files: number, bytes: number, tokens: string) =>
+    withTokens
+      ? [name, formatInteger(files), formatBytes(bytes), tokens]
+      : [name, formatInteger(files), formatBytes(bytes)];
+  const sum = (pick: (domain: PipelinePlan["domains"][number]) => number) =>
+    domains.reduce((total, domain) => total + pick(domain), 0);
+  const tokensOf = (tokens: number, counted: boolean) => `${counted ? "" : "~ "}${formatInteger(tokens)}`;
+  return formatTable(
+    [
+      { header: "domain", align: "left" },
+      { header: "files" },
+      { header: "size" },
+      ...(withTokens ? [{ header: estimated ? "tokens (estimated)" : "tokens" }] : []),
+    ],
+    domains.map(({ name, files, bytes, tokens, counted }) => row(name, files, bytes, tokensOf(tokens, counted))),
+    [
+      row(
+        "total",
+        sum((domain) => domain.files),
+        sum((domain) => domain.bytes),
+        tokensOf(
+          sum((domain) => domain.tokens),
+          !estimated,
+        ),
+      ),
+    ],
+  );
+}
+
+function missingLines({ missing }: PipelinePlan): string[] {
+  if (missing.length === 0) return [];
+  return [
+    `Missing (${formatInteger(missing.length)}):`,
+    ...missing.map(
+      ({ domain, message }) => `  ✗ ${domain === null ? "" : `domain ${printable(domain)}: `}${printable(message)}`,
+    ),
+  ];
+}
+
+function trainingLines({ training }: PipelinePlan): string[] {
+  const { parameters, tokensPerStep, reference, proxy } = training;
+  const model = ({ steps, tokens, flops }: typeof reference) =>
+    steps === 0
+      ? "not trained here: a model is given"
+      : `${plural(steps, "step")}, ${formatCount(tokens)} tokens, ${formatFlops(flops)} FLOP`;
+  return formatPairs([
+    ["models", `${formatCount(parameters)} parameters, ${formatInteger(tokensPerStep)} tokens a step`],
+    ["reference", model(reference)],
+    ["proxy", model(proxy)],
+  ]);
+}
+
+function stageLines({ stages }: PipelinePlan): string[] {
+  if (stages.length === 0) return [];
+  return formatTable(
+    [
+      { header: "stage", align: "left" },
+      { header: "status", align: "left" },
+      { header: "time" },
+      { header: "why", align: "left" },
+    ],
+    stages.map(({ name, status, why, seconds }) => [name, status, approximate(seconds), why]),
+  );
+}
+
+function closingLines({ stages, missing, seconds, assumptions }: PipelinePlan): string[] {
+  if (missing.length > 0)
+    return ["A run would stop at the first missing file. Put the files in place, or correct the paths."];
+  if (stages.every((stage) => stage.status === "unchanged"))
+    return ["Nothing to do: every stage is done and unchanged."];
+  const time =
+    seconds === null ? [] : [`In all ${approximate(seconds)}, assuming`, ...assumptions.map((text) => `  - ${text}`)];
+  return time;
+}
+
+/** Estimates are good for an order of magnitude, so seconds suffice. */
+function approximate(seconds: number | null): string {
+  if (seconds === null) return "";
+  return seconds < 1 ? "< 1 s" : `~ ${formatDuration(seconds * 1000)}`;
+}

@@ -1,0 +1,43 @@
+/** One line of text for each thing that a stage says, shared by the live display and the plain log. */
+import { formatBytes, formatClock, formatFigure, formatInteger, formatRate } from "../numbers.ts";
+import { pad } from "../table.ts";
+import type { Reading } from "./meter.ts";
+
+const BAR_WIDTH = 20;
+const NAME_WIDTH = 10;
+/** eighths of a cell */
+const PARTS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"] as const;
+
+export function stageName(stage: string): string {
+  return pad(stage, NAME_WIDTH, "left");
+}
+
+/** @param fraction 0..1 */
+export function bar(fraction: number, width = BAR_WIDTH): string {
+  const eighths = Math.round(Math.min(1, Math.max(0, fraction)) * width * 8);
+  const cells = "█".repeat(Math.floor(eighths / 8)) + PARTS[eighths % 8];
+  return pad(cells, width, "left");
+}
+
+export function fractionOf({ done, total }: Pick<Reading, "done" | "total">): number {
+  return total > 0 ? Math.min(1, done / total) : 1;
+}
+
+/** How far, how fast, how long still, and further figures: the loss first. */
+export function describeReading(reading: Reading): string {
+  const { done, total, unit, rate, secondsLeft, figures } = reading;
+  const amount =
+    unit === "bytes"
+      ? `${formatBytes(done)} of ${formatBytes(total)}`
+      : `${formatInteger(done)}/${formatInteger(total)} ${unit}`;
+  const { tokensPerSecond, loss, ...others } = figures;
+  return [
+    `${String(Math.floor(fractionOf(reading) * 100)).padStart(3)}%`,
+    amount,
+    ...(rate === undefined ? [] : [formatRate(rate, unit)]),
+    ...(tokensPerSecond === undefined ? [] : [formatRate(tokensPerSecond, "tokens")]),
+    ...(loss === undefined ? [] : [`loss ${loss.toFixed(3)}`]),
+    ...Object.entries(others).map(([name, value]) => `${name} ${formatFigure(value)}`),
+    ...(secondsLeft === undefined || done >= total ? [] : [`${formatClock(secondsLeft)} left`]),
+  ].join("  ");
+}

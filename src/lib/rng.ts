@@ -126,9 +126,10 @@ export class Permutation {
   /** @param size a safe integer from 0 to 2^52 */
   constructor(size: number, k0: number, k1: number) {
     this.size = size;
-    const bits = Math.max(2, Math.ceil(Math.log2(Math.max(2, size))));
-    this.#halfBits = Math.ceil(bits / 2);
-    this.#mask = 2 ** this.#halfBits - 1;
+    let halfBits = 1;
+    while (4 ** halfBits < size) halfBits += 1; // not by a logarithm, which rounds 2^50 + 1 down to 2^50
+    this.#halfBits = halfBits;
+    this.#mask = 2 ** halfBits - 1;
     this.#k0 = k0;
     this.#k1 = k1;
   }

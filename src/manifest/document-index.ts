@@ -85,38 +85,32 @@ interface SegmentWithBytes extends Segment {
   readonly bytes: Uint32Array | null;
 }
 
-/** The documents of each domain in one file; `ordinal` is filled in by the caller. */
-function* segmentsOf(shard: ShardCounts, file: number, domains: number, keepBytes: boolean) {
-  const count = new Uint32Array(domains);
-  for (const domain of shard.domain) if (domain >= 0) count[domain]! += 1;
-  for (let domain = 0; domain < domains; domain++) {
-    const size = count[domain]!;
-    if (size === 0) continue;
-    const rows = new Uint32Array(size);
-    const tokens = new Uint32Array(size);
-    const bytes = keepBytes ? new Uint32Array(size) : null;
-    let totalBytes = 0;
-    for (let row = 0, i = 0; i < size; row++) {
-      if (shard.domain[row] !== domain) continue;
-      rows[i] = row;
-      tokens[i] = shard.tokens[row]!;
-      if (bytes) bytes[i] = shard.bytes[row]!;
-      totalBytes += shard.bytes[row]!;
-      i++;
-    }
-    const consecutive = rows[size - 1]! - rows[0]! === size - 1;
-    yield {
-      domain,
-      totalBytes,
-      file,
-      ordinal: 0,
-      count: size,
-      rows: consecutive ? null : rows,
-      firstRow: rows[0]!,
-      tokens,
-      bytes,
-    };
+/** The documents of each domain in one file, in one pass over its rows; `ordinal` is filled in by the caller. */
+function segmentsOf(shard: ShardCounts, file: number, domains: number, keepBytes: boolean) {
+  const counts = new Uint32Array(domains);
+  for (const domain of shard.domain) if (domain >= 0) counts[domain]! += 1;
+  const parts = Array.from(counts, (count, domain) => {
+    if (count === 0) return null;
+    const bytes = keepBytes ? new Uint32Array(count) : null;
+    return { domain, rows: new Uint32Array(count), tokens: new Uint32Array(count), bytes, totalBytes: 0, filled: 0 };
+  });
+  for (let row = 0; row < shard.domain.length; row++) {
+    const domain = shard.domain[row]!;
+    if (domain < 0) continue;
+    const part = parts[domain]!;
+    part.rows[part.filled] = row;
+    part.tokens[part.filled] = shard.tokens[row]!;
+    if (part.bytes) part.bytes[part.filled] = shard.bytes[row]!;
+    part.totalBytes += shard.bytes[row]!;
+    part.filled += 1;
   }
+  return parts
+    .filter((part) => part !== null)
+    .map(({ domain, rows, tokens, bytes, totalBytes, filled: count }) => {
+      const firstRow = rows[0]!;
+      const consecutive = rows[count - 1]! - firstRow === count - 1;
+      return { domain, totalBytes, file, ordinal: 0, count, rows: consecutive ? null : rows, firstRow, tokens, bytes };
+    });
 }
 
 function finishDomain(

@@ -117,6 +117,11 @@ describe("permutations", () => {
     for (const image of images) expect(Number.isSafeInteger(image) && image >= 0 && image < size).toBe(true);
   });
 
+  it("have room for sizes that a logarithm rounds down", () => {
+    const order = new Rng(11, "p").permutation(2 ** 50 + 1);
+    expect(order.at(2 ** 50)).not.toBe(order.at(0));
+  });
+
   it("refuse an index outside", () => {
     const order = new Rng(1, "p").permutation(3);
     for (const index of [-1, 3, Number.NaN]) expect(() => order.at(index)).toThrow(RangeError);

@@ -43,6 +43,13 @@ describe("direction", () => {
     expect(checkImports(tree({ [from]: `import { a } from "${to}";\n` })).violations).toEqual([]);
   });
 
+  it("a file may read package.json, not import it", () => {
+    const read = 'new URL("../../package.json", import.meta.url);\n';
+    expect(checkImports(tree({ "lib/version.ts": read })).violations).toEqual([]);
+    const load = 'import pkg from "../../package.json" with { type: "json" };\n';
+    expect(checkImports(tree({ "lib/version.ts": load })).violations).toHaveLength(1);
+  });
+
   const forbidden: [string, string, string][] = [
     ["lib/rng.ts", "../storage/storage.ts", "lib lies below storage and must not import it"],
     ["pipeline/runner.ts", "../cli/run.ts", "pipeline lies below cli and must not import it"],

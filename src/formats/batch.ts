@@ -8,12 +8,15 @@ import type { ReadLimits, TextBatch } from "./shard.ts";
 const SMALL_COPY = 24;
 const MAX_ARENA = 2 ** 32 - 1;
 
+const EMPTY = new Uint8Array(0);
 const encoder = new TextEncoder();
 
 export class BatchBuilder {
   readonly #unit: number;
   readonly #batchBytes: number;
-  #arena: Uint8Array;
+  /** bytes that the next arena begins with; it is taken when its first text comes */
+  #capacity: number;
+  #arena = EMPTY;
   #used = 0;
   #offsets = new Uint32Array(257);
   #validity: Uint8Array | undefined;
@@ -24,7 +27,7 @@ export class BatchBuilder {
   constructor(unit: number, limits: ReadLimits, expectedBytes = limits.batchBytes) {
     this.#unit = unit;
     this.#batchBytes = limits.batchBytes;
-    this.#arena = new Uint8Array(Math.max(64, Math.min(expectedBytes, limits.batchBytes)));
+    this.#capacity = Math.max(64, Math.min(expectedBytes, limits.batchBytes));
   }
 
   get rows(): number {
@@ -76,7 +79,8 @@ export class BatchBuilder {
       ...(this.#validity && { validity: this.#validity.subarray(0, rows) }),
     };
     this.#rowStart += rows;
-    this.#arena = new Uint8Array(this.#batchBytes < this.#used ? this.#batchBytes : Math.max(64, this.#used));
+    this.#capacity = Math.max(64, Math.min(this.#used, this.#batchBytes));
+    this.#arena = EMPTY;
     this.#offsets = new Uint32Array(Math.max(257, rows + 1));
     this.#validity = undefined;
     this.#used = 0;
@@ -104,7 +108,9 @@ export class BatchBuilder {
     const needed = this.#used + bytes;
     if (needed <= this.#arena.length) return;
     if (needed > MAX_ARENA) throw new RangeError(`a text of ${bytes} bytes does not fit a batch (limit 4 GiB)`);
-    const larger = new Uint8Array(Math.min(MAX_ARENA, Math.max(needed, this.#arena.length * 2)));
+    // allocUnsafeSlow: every byte that a batch shows is written, and the buffer is the batch's own (transferable).
+    const size = Math.min(MAX_ARENA, Math.max(needed, this.#capacity, this.#arena.length * 2));
+    const larger = new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
     larger.set(this.#arena.subarray(0, this.#used));
     this.#arena = larger;
   }

@@ -74,11 +74,11 @@ function arrowField(field: Field, version: number, depth: number, budget: Budget
   const children = type === Type.Struct_ ? inner : [];
   if (encoding) {
     const index = encoding.indexType(new Int());
-    const dictionary = {
-      id: Number(encoding.id()),
-      indexBytes: ((index?.bitWidth() ?? 32) / 8) as DictionaryType["indexBytes"],
-      isSigned: index?.isSigned() ?? true,
-    };
+    const indexBytes = (index?.bitWidth() ?? 32) / 8;
+    if (indexBytes !== 1 && indexBytes !== 2 && indexBytes !== 4 && indexBytes !== 8) {
+      throw new Error(`dictionary indices of field ${name} have ${indexBytes * 8} bits`);
+    }
+    const dictionary: DictionaryType = { id: Number(encoding.id()), indexBytes, isSigned: index?.isSigned() ?? true };
     return { name, type, inner, children: [], buffers: 2, hasVariadic: false, dictionary };
   }
   const hasVariadic = type === Type.Utf8View || type === Type.BinaryView;

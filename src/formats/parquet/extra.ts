@@ -66,7 +66,7 @@ async function checkPages(
   limits: ReadLimits,
 ): Promise<void> {
   for (const { meta_data: chunk } of metadata.row_groups[rowGroup]!.columns) {
-    if (!chunk || !topLevel.includes(chunk.path_in_schema[0]!)) continue;
+    if (!chunk || !topLevel.includes(chunk.path_in_schema?.[0] ?? "")) continue;
     const start = Number(chunk.dictionary_page_offset || chunk.data_page_offset);
     const end = start + Number(chunk.total_compressed_size);
     const locator = {

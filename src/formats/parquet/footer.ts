@@ -54,9 +54,17 @@ export async function readFooter(file: RandomAccessFile, limits: ReadLimits): Pr
     if (next !== metadata.schema.length) {
       throw new Error(`the schema has ${metadata.schema.length} elements, its tree ${next}`);
     }
+    requireNames(metadata);
     if (metadata.row_groups.some((group) => !(group.num_rows >= 0n))) throw new Error("a row group has no row count");
     return { metadata, fields: root.children, dataEnd };
   });
+}
+
+/** hyparquet leaves out what the footer leaves out. */
+function requireNames({ schema, row_groups }: FileMetaData): void {
+  if (schema.slice(1).some(({ name }) => typeof name !== "string")) throw new Error("a column has no name");
+  const paths = row_groups.flatMap(({ columns }) => columns.map(({ meta_data }) => meta_data?.path_in_schema ?? []));
+  if (paths.flat().some((name) => typeof name !== "string")) throw new Error("a column chunk has no path");
 }
 
 /** Statistics are never read here, so their bytes need not become strings. */

@@ -61,7 +61,7 @@ export function planUnits(uri: string, footer: Footer, columns: ColumnSelection,
     const domainLeaf = leaves.get("domain");
     const domain = domainLeaf && locateChunk(place, group.columns, domainLeaf, footer.dataEnd, rows === 0);
     const extraBytes = group.columns
-      .filter(({ meta_data }) => extra.includes(meta_data?.path_in_schema[0] ?? ""))
+      .filter(({ meta_data }) => extra.includes(meta_data?.path_in_schema?.[0] ?? ""))
       .reduce((sum, { meta_data }) => sum + Number(meta_data?.total_compressed_size ?? 0), 0);
     const chunks = domain ? [text, domain] : [text];
     const storedBytes = chunks.reduce((sum, chunk) => sum + chunk.end - chunk.start, extraBytes);

@@ -5,7 +5,11 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { inspectShard, readUnit } from "../../src/formats/read.ts";
+import type { ColumnSelection } from "../../src/formats/shard.ts";
 import type { CountSource, ManifestFile, ShardCounts } from "../../src/manifest/contract.ts";
+import { hashOf } from "../../src/manifest/verify-files.ts";
+import { LocalStorage } from "../../src/storage/local.ts";
 
 export const DOMAINS = ["books", "code", "web", "empty-weight"];
 
@@ -94,4 +98,41 @@ export function countsFrom(shards: readonly (readonly [domain: number, tokens: n
       bytes: Uint32Array.from(rows, ([, tokens]) => tokens * 4),
       tokens: Uint32Array.from(rows, ([, tokens]) => tokens),
     }));
+}
+
+/** Counts a shard of any format through the readers; a token is a byte. `domain` is that of every row, or null. */
+export async function countBytes(
+  root: string,
+  path: string,
+  columns: ColumnSelection,
+  names: readonly string[],
+  domain: string | null,
+): Promise<ShardCounts> {
+  const file = await new LocalStorage().open(join(root, path));
+  try {
+    const layout = await inspectShard(file, columns);
+    const domains: number[] = [];
+    const bytes: number[] = [];
+    const rowGroups: number[] = [];
+    for (const unit of layout.units) {
+      const before = domains.length;
+      for await (const batch of readUnit(file, layout, unit, columns)) {
+        for (let i = 0; i < batch.rows; i++) {
+          const name = domain ?? batch.domain!.names[batch.domain!.indices[i]!]!;
+          domains.push(batch.validity?.[i] === 0 ? -1 : names.indexOf(name));
+          bytes.push(batch.offsets[i + 1]! - batch.offsets[i]!);
+        }
+      }
+      rowGroups.push(domains.length - before);
+    }
+    const { size, sha256 } = await hashOf(join(root, path));
+    return {
+      file: { path, size, sha256, format: layout.format, rows: domains.length, rowGroups, domain },
+      domain: Int32Array.from(domains),
+      bytes: Uint32Array.from(bytes),
+      tokens: Uint32Array.from(bytes),
+    };
+  } finally {
+    await file.close();
+  }
 }

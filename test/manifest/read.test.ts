@@ -4,17 +4,17 @@ import { join } from "node:path";
 import * as arrow from "apache-arrow";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { inspectShard, readUnit } from "../../src/formats/read.ts";
-import type { ManifestFile, ShardCounts } from "../../src/manifest/contract.ts";
+import { readUnit } from "../../src/formats/read.ts";
+import type { ManifestFile } from "../../src/manifest/contract.ts";
 import { indexDocuments } from "../../src/manifest/document-index.ts";
 import { planResample } from "../../src/manifest/plan.ts";
 import { type ManifestDocument, type ReadManifestOptions, readManifest } from "../../src/manifest/read.ts";
 import { selectDocuments } from "../../src/manifest/select.ts";
 import { readStoredUnit, ShardCursor } from "../../src/manifest/shard-cursor.ts";
 import { verifyManifest } from "../../src/manifest/verify.ts";
-import { hashOf } from "../../src/manifest/verify-files.ts";
 import { writeResampledSet } from "../../src/manifest/write.ts";
 import { LocalStorage } from "../../src/storage/local.ts";
+import { countBytes } from "./corpus.ts";
 import { tamper } from "./resample.ts";
 
 const NAMES = ["web", "code"];
@@ -110,42 +110,10 @@ afterAll(async () => {
 
 const COLUMNS = { text: "text", domain: "domain" };
 
-/** Counts through the formats' readers; a token is a byte. */
-async function countShard(path: string): Promise<ShardCounts> {
-  const file = await new LocalStorage().open(join(root, path));
-  const layout = await inspectShard(file, COLUMNS);
-  const domain: number[] = [];
-  const bytes: number[] = [];
-  const rowGroups: number[] = [];
-  for (const unit of layout.units) {
-    const before = domain.length;
-    for await (const batch of readUnit(file, layout, unit, COLUMNS)) {
-      for (let i = 0; i < batch.rows; i++) {
-        domain.push(batch.validity?.[i] === 0 ? -1 : NAMES.indexOf(batch.domain!.names[batch.domain!.indices[i]!]!));
-        bytes.push(batch.offsets[i + 1]! - batch.offsets[i]!);
-      }
-    }
-    rowGroups.push(domain.length - before);
-  }
-  await file.close();
-  const entry: ManifestFile = {
-    path,
-    ...(await hashOf(join(root, path))),
-    format: layout.format,
-    rows: domain.length,
-    rowGroups,
-    domain: null,
-  };
-  return {
-    file: entry,
-    domain: Int32Array.from(domain),
-    bytes: Uint32Array.from(bytes),
-    tokens: Uint32Array.from(bytes),
-  };
-}
-
 async function* countAll() {
-  for (const path of ["a.parquet", "b.arrow", "c.arrows", "d.jsonl"]) yield await countShard(path);
+  for (const path of ["a.parquet", "b.arrow", "c.arrows", "d.jsonl"]) {
+    yield await countBytes(root, path, COLUMNS, NAMES, null);
+  }
 }
 
 const key = ({ domain, epoch, file, row }: ManifestDocument) => `${domain}/${epoch}/${file}/${row}`;

@@ -54,7 +54,7 @@ export interface Stage<In, Out> {
 }
 
 /** The context's emitter with the stage's name filled in, and progress thinned to ten a second. */
-export function reporter(context: StageContext, stage: string) {
+export function reporter(context: Pick<StageContext, "emit">, stage: string) {
   let last = 0;
   return {
     progress(done: number, total: number, unit: "bytes" | "steps" | "shards" | "tokens", figures?: Record<string, number>) {

@@ -1,0 +1,31 @@
+/** Reads the documents that a manifest selects, through its transform where it has one. */
+import { dirname, resolve } from "node:path";
+import { loadManifest } from "../manifest/load.ts";
+import { type ManifestDocument, readManifest as readStored, type ReadManifestOptions } from "../manifest/read.ts";
+import type { UnitReader } from "../manifest/shard-cursor.ts";
+import { readDocuments } from "../stages/documents.ts";
+import { manifestTransform } from "./verify.ts";
+
+export interface ReadOptions extends ReadManifestOptions {
+  /** run the transform module that the manifest names; it is code, so it is not run unasked */
+  readonly allowTransform?: boolean;
+}
+
+/**
+ * Documents in the order of the selection, as an async iterable: it reads on only as fast as it is consumed.
+ * @throws DoremiError
+ */
+export async function* readManifest(path: string, options: ReadOptions = {}): AsyncGenerator<ManifestDocument, void> {
+  const manifest = await loadManifest(path);
+  if (!manifest.transform || options.readUnit) {
+    yield* readStored(path, options);
+    return;
+  }
+  const transform = await manifestTransform(manifest, dirname(resolve(path)), options);
+  const readUnit: UnitReader = ({ path: file, layout, unit, file: { domain } }) =>
+    readDocuments(
+      { path: file, layout, unit, textColumn: manifest.columns.text, domainColumn: manifest.columns.domain, domain, transform },
+      { rows: 0 },
+    );
+  yield* readStored(path, { ...options, readUnit });
+}

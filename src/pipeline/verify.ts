@@ -1,0 +1,179 @@
+/**
+ * Verification of a manifest on the worker pool: counts its files again, as they are now, with the tokenizer and the
+ * transform that it names, and lets src/manifest compare.
+ */
+import { access } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { dirname, resolve } from "node:path";
+import { inspectShard } from "../formats/read.ts";
+import type { ColumnSelection, ShardLayout } from "../formats/shard.ts";
+import { DoremiError } from "../lib/errors.ts";
+import { sha256File } from "../lib/hash.ts";
+import type { Manifest, ManifestFile, ShardCounts } from "../manifest/contract.ts";
+import { loadManifest } from "../manifest/load.ts";
+import { type RootOptions, resolveInside, rootOf } from "../manifest/paths.ts";
+import { verifyManifest, type VerifyResult } from "../manifest/verify.ts";
+import type { TransformReference } from "../stages/count/contract.ts";
+import type { CountJob, CountJobResult, UnitCounts } from "../stages/count/worker.ts";
+import { storage } from "../stages/files.ts";
+import { type PoolTask, WorkerPool, workerModule } from "../stages/pool.ts";
+import type { StageEvent } from "../stages/stage.ts";
+import { reporter } from "../stages/stage.ts";
+import { resolveTokenizer } from "../tokenizer/resolve.ts";
+import type { TokenizerDescriptor } from "../tokenizer/tokenizer.ts";
+
+const WORKER = workerModule(import.meta.url, "../stages/count/worker");
+
+export interface VerifyPipelineOptions extends RootOptions {
+  readonly workers?: number;
+  /** tokenizer.json to count with, when the manifest was moved away from the one that it names */
+  readonly tokenizer?: string;
+  /** run the transform module that the manifest names; it is code, so it is not run unasked */
+  readonly allowTransform?: boolean;
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: StageEvent) => void;
+}
+
+/** @param path of manifest.json  @throws DoremiError when the manifest or its tokenizer cannot be used */
+export async function verify(path: string, options: VerifyPipelineOptions = {}): Promise<VerifyResult> {
+  const manifest = await loadManifest(path);
+  const base = dirname(resolve(path));
+  const tokenizer = await manifestTokenizer(manifest, base, options);
+  const transform = await manifestTransform(manifest, base, options);
+  const root = rootOf(path, manifest, options);
+  const pool = new WorkerPool({ workers: options.workers ?? availableParallelism() });
+  const report = reporter({ emit: options.onEvent ?? (() => {}) }, "verify");
+  options.onEvent?.({ type: "start", stage: "verify" });
+  const started = performance.now();
+  try {
+    const { root: _, ...rest } = options;
+    const result = await verifyManifest(path, {
+      ...rest,
+      root,
+      recount: (files) => recount(files, { manifest, root, tokenizer, transform, pool, options, progress: report.progress }),
+    });
+    options.onEvent?.({ type: "done", stage: "verify", durationMs: performance.now() - started });
+    return result;
+  } finally {
+    await pool.close();
+  }
+}
+
+async function manifestTokenizer(manifest: Manifest, base: string, options: VerifyPipelineOptions): Promise<TokenizerDescriptor> {
+  const tokenizer = await resolveTokenizer(options.tokenizer ?? manifest.tokenizer.source, options.tokenizer ? process.cwd() : base);
+  if (tokenizer.fingerprint === manifest.tokenizer.fingerprint) return tokenizer;
+  throw new DoremiError(
+    "bad-data",
+    "tokenizer-changed",
+    `the manifest was counted with the tokenizer ${manifest.tokenizer.name} of fingerprint ${manifest.tokenizer.fingerprint}, and ${manifest.tokenizer.source} has ${tokenizer.fingerprint} now; name the right one with --tokenizer`,
+  );
+}
+
+/** The manifest's transform, ready to be run; null where it has none. */
+export async function manifestTransform(
+  manifest: Manifest,
+  base: string,
+  options: { readonly allowTransform?: boolean },
+): Promise<TransformReference | null> {
+  if (!manifest.transform) return null;
+  const module = resolve(base, manifest.transform.module);
+  if (!options.allowTransform) {
+    throw new DoremiError(
+      "usage",
+      "transform-not-allowed",
+      `the manifest's documents go through the module ${module}, which is code; if you trust it, allow it (--allow-transform, or allowTransform: true)`,
+      { file: module },
+    );
+  }
+  await access(module);
+  const sha256 = await sha256File(module);
+  if (sha256 !== manifest.transform.sha256) {
+    throw new DoremiError("bad-data", "transform-changed", `${module}: is not the module that the manifest was made with (its SHA-256 differs)`, { file: module });
+  }
+  return { ...manifest.transform, module, columns: [...manifest.transform.columns], options: { ...manifest.transform.options } };
+}
+
+interface RecountContext {
+  readonly manifest: Manifest;
+  readonly root: string;
+  readonly tokenizer: TokenizerDescriptor;
+  readonly transform: TransformReference | null;
+  readonly pool: WorkerPool;
+  readonly options: VerifyPipelineOptions;
+  readonly progress: (done: number, total: number, unit: "bytes") => void;
+}
+
+type FileJob = CountJob & { readonly file: number; readonly last: boolean; readonly layout: ShardLayout };
+
+async function* recount(files: readonly ManifestFile[], context: RecountContext): AsyncGenerator<ShardCounts> {
+  const total = files.reduce((sum, file) => sum + file.size, 0);
+  const place = new Map(context.manifest.domains.map((domain, index) => [domain.name, index]));
+  let done = 0;
+  let units: UnitCounts[] = [];
+  const jobs = fileJobs(files, context);
+  for await (const { input, output } of context.pool.map<FileJob, CountJobResult>(WORKER, jobs, context.options.signal)) {
+    const { result } = output;
+    if (result && "rows" in result) units.push(result);
+    if (!input.last) continue;
+    const file = files[input.file]!;
+    yield shardCounts(file, input.layout, units, place);
+    units = [];
+    context.progress((done += file.size), total, "bytes");
+  }
+}
+
+async function* fileJobs(files: readonly ManifestFile[], context: RecountContext): AsyncGenerator<PoolTask<FileJob>> {
+  const { manifest, root, tokenizer, transform, options } = context;
+  const columns: ColumnSelection = {
+    text: manifest.columns.text,
+    ...(manifest.columns.domain !== null && { domain: manifest.columns.domain }),
+    ...(transform && transform.columns.length > 0 && { extra: transform.columns }),
+  };
+  for (const [index, claimed] of files.entries()) {
+    const path = await resolveInside(root, claimed.path, options);
+    const file = await storage.open(path);
+    const layout = await inspectShard(file, columns).finally(() => file.close());
+    const common = { file: index, layout, tolerate: false };
+    // An empty task closes a file without units.
+    if (layout.units.length === 0) yield { memoryBytes: 1 << 20, input: { ...common, last: true, task: { kind: "hash", path } } };
+    for (const [i, unit] of layout.units.entries()) {
+      yield {
+        memoryBytes: unit.memoryBytes,
+        input: {
+          ...common,
+          last: i === layout.units.length - 1,
+          task: {
+            kind: "unit",
+            tokenizers: [tokenizer],
+            source: {
+              path,
+              layout,
+              unit,
+              textColumn: manifest.columns.text,
+              domainColumn: manifest.columns.domain,
+              domain: claimed.domain,
+              transform,
+            },
+          },
+        },
+      };
+    }
+  }
+}
+
+function shardCounts(claimed: ManifestFile, layout: ShardLayout, units: readonly UnitCounts[], place: ReadonlyMap<string, number>): ShardCounts {
+  const rows = units.reduce((sum, unit) => sum + unit.rows, 0);
+  const domain = new Int32Array(rows).fill(-1);
+  const bytes = new Uint32Array(rows);
+  const tokens = new Uint32Array(rows);
+  let at = 0;
+  for (const unit of units) {
+    const placeOf = unit.domainNames.map((name) => place.get(name) ?? -1);
+    for (let row = 0; row < unit.rows; row++) if (unit.domain[row]! >= 0) domain[at + row] = placeOf[unit.domain[row]!]!;
+    bytes.set(unit.bytes, at);
+    tokens.set(unit.tokens[0]!, at);
+    at += unit.rows;
+  }
+  const rowGroups = layout.format === "jsonl" ? [rows] : units.map((unit) => unit.rows);
+  return { file: { ...claimed, size: layout.size, format: layout.format, rows, rowGroups }, domain, bytes, tokens };
+}

@@ -1,5 +1,6 @@
 /** Losses of a fixed model: per token for a batch (what the proxy is compared with), and per domain on held-out text. */
 import type { Engine, EngineTensor, Executable } from "../engine/engine.ts";
+import { DoremiError } from "../lib/errors.ts";
 import type { EvaluationResult, ModelConfig, TrainingBatch } from "./contract.ts";
 import type { ModelWeights } from "./initialization.ts";
 import { parameterShapes } from "./model.ts";
@@ -60,7 +61,12 @@ export class LossModel implements ReferenceLosses {
     const tokens = new Array<number>(domains).fill(0);
     const T = this.config.sequenceLength;
     for (const batch of batches) {
-      signal?.throwIfAborted();
+      if (signal?.aborted)
+        throw new DoremiError(
+          "interrupted",
+          "interrupted",
+          "evaluation: interrupted; the same command starts it again",
+        );
       const result = await this.losses(batch);
       const losses = await result.read(); // [B, T]
       for (const [row, domain] of batch.domains.entries()) {

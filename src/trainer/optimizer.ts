@@ -67,43 +67,48 @@ export interface AdamState {
   readonly second: Tensors;
 }
 
-/** √Σ g² over all gradients, a scalar; and the gradients scaled so that it is at most `clipNorm`. */
-export function clipByGlobalNorm(
-  tf: TensorFlow,
-  gradients: Tensors,
-  clipNorm: number,
-): { gradients: Tensors; norm: Tensor } {
+/** Norm over all gradients, √Σ g², and the factor that brings it down to `clipNorm` where it is above. Scalars. */
+export function globalNorm(tf: TensorFlow, gradients: Tensors, clipNorm: number): { norm: Tensor; scale: Tensor } {
   const squares = Object.values(gradients).map((gradient) => tf.sum(tf.square(gradient)));
   const norm = tf.sqrt(tf.sum(tf.stack(squares)));
-  if (clipNorm === 0) return { gradients, norm };
-  const scale = tf.minimum(tf.div(clipNorm, tf.add(norm, 1e-6)), 1);
-  return {
-    gradients: Object.fromEntries(Object.entries(gradients).map(([name, gradient]) => [name, tf.mul(gradient, scale)])),
-    norm,
-  };
+  const scale = clipNorm === 0 ? tf.scalar(1) : tf.minimum(tf.div(clipNorm, tf.add(norm, 1e-6)), 1);
+  return { norm, scale };
 }
 
-/** One AdamW step (arXiv 1711.05101). Weight decay is decoupled, and on matrices only. */
+export interface AdamScalars {
+  readonly rate: Tensor;
+  readonly correction1: Tensor;
+  readonly correction2: Tensor;
+  /** factor of every gradient, from `globalNorm` */
+  readonly scale: Tensor;
+}
+
+/**
+ * One AdamW step (arXiv 1711.05101). Weight decay is decoupled, and on matrices only. Scalar factors are multiplied
+ * with each other first, because each costs a pass over every parameter.
+ */
 export function adamW(
   tf: TensorFlow,
   config: OptimizerConfig,
   state: AdamState,
   gradients: Tensors,
-  scalars: { readonly rate: Tensor; readonly correction1: Tensor; readonly correction2: Tensor },
+  scalars: AdamScalars,
 ): AdamState {
+  const { beta1, beta2, epsilon, weightDecay } = config;
+  const share1 = tf.mul(scalars.scale, 1 - beta1);
+  const share2 = tf.mul(tf.square(scalars.scale), 1 - beta2);
+  const rate = tf.mul(scalars.rate, scalars.correction1);
+  const kept = tf.sub(1, tf.mul(scalars.rate, weightDecay));
   const parameters: Record<string, Tensor> = {};
   const first: Record<string, Tensor> = {};
   const second: Record<string, Tensor> = {};
   for (const [name, parameter] of Object.entries(state.parameters)) {
     const gradient = gradients[name]!;
-    const m = tf.add(tf.mul(state.first[name]!, config.beta1), tf.mul(gradient, 1 - config.beta1));
-    const v = tf.add(tf.mul(state.second[name]!, config.beta2), tf.mul(tf.square(gradient), 1 - config.beta2));
-    let change = tf.div(
-      tf.mul(m, scalars.correction1),
-      tf.add(tf.sqrt(tf.mul(v, scalars.correction2)), config.epsilon),
-    );
-    if (config.weightDecay > 0 && parameter.rank >= 2) change = tf.add(change, tf.mul(parameter, config.weightDecay));
-    parameters[name] = tf.sub(parameter, tf.mul(change, scalars.rate));
+    const m = tf.add(tf.mul(state.first[name]!, beta1), tf.mul(gradient, share1));
+    const v = tf.add(tf.mul(state.second[name]!, beta2), tf.mul(tf.square(gradient), share2));
+    const change = tf.div(tf.mul(m, rate), tf.add(tf.sqrt(tf.mul(v, scalars.correction2)), epsilon));
+    const decays = weightDecay > 0 && parameter.rank >= 2;
+    parameters[name] = tf.sub(decays ? tf.mul(parameter, kept) : parameter, change);
     first[name] = m;
     second[name] = v;
   }

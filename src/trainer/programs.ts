@@ -9,7 +9,7 @@ import type { DoReMiConfig, ModelConfig, OptimizerConfig } from "./contract.ts";
 import { type DomainUpdate, domainUpdate } from "./domain-update.ts";
 import { tokenLosses } from "./loss.ts";
 import { hiddenStates, parameterShapes, type Tensors } from "./model.ts";
-import { adamW, clipByGlobalNorm } from "./optimizer.ts";
+import { adamW, globalNorm } from "./optimizer.ts";
 
 const float = (...shape: number[]): TensorSpec => ({ shape, dtype: "float32" });
 const int = (...shape: number[]): TensorSpec => ({ shape, dtype: "int32" });
@@ -60,9 +60,9 @@ export function trainingProgram({ model, batchSize: B, optimizer, doremi }: Step
         return doremi ? groupObjective(tf, loss, given, doremi, keep) : meanObjective(tf, loss, given.mask!, keep);
       };
       const raw = tf.grads(objective as (...values: Tensor[]) => never)(names.map((name) => parameters[name]!));
-      const byName = Object.fromEntries(names.map((name, i) => [name, raw[i]!]));
-      const { gradients, norm } = clipByGlobalNorm(tf, byName, optimizer.clipNorm);
-      const scalars = { rate: given.rate!, correction1: given.correction1!, correction2: given.correction2! };
+      const gradients = Object.fromEntries(names.map((name, i) => [name, raw[i]!]));
+      const { norm, scale } = globalNorm(tf, gradients, optimizer.clipNorm);
+      const scalars = { rate: given.rate!, correction1: given.correction1!, correction2: given.correction2!, scale };
       const next = adamW(
         tf,
         optimizer,

@@ -1,7 +1,7 @@
 /** Learning rates by step, and AdamW with clipping against the same in float64. */
 import { expect, test } from "vitest";
 import { createCpuEngine } from "../../src/engine/cpu.ts";
-import { adamScalars, adamW, clipByGlobalNorm, learningRateAt } from "../../src/trainer/optimizer.ts";
+import { adamScalars, adamW, globalNorm, learningRateAt } from "../../src/trainer/optimizer.ts";
 import { runTraced } from "../engine/run.ts";
 import { ADAMW } from "./tiny.ts";
 
@@ -40,13 +40,15 @@ test("one AdamW step: clipping over all gradients, decay on matrices only", asyn
       given: Readonly<Record<string, import("@tensorflow/tfjs-core").Tensor>>,
     ) => {
       const { w, b, gw, gb, m, v, rate, correction1, correction2 } = given as Record<string, never>;
-      const { gradients, norm } = clipByGlobalNorm(tf, { w: gw!, b: gb! }, config.clipNorm);
+      const gradients = { w: gw!, b: gb! };
+      const { norm, scale } = globalNorm(tf, gradients, config.clipNorm);
       const matrix = (x: never) => tf.reshape(x, [1, 2]);
       const state = { parameters: { w: w!, b: b! }, first: { w: matrix(m!), b: m! }, second: { w: matrix(v!), b: v! } };
       const next = adamW(tf, config, state, gradients, {
         rate: rate!,
         correction1: correction1!,
         correction2: correction2!,
+        scale,
       });
       return {
         norm,

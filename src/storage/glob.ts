@@ -8,7 +8,12 @@ import picomatch from "picomatch";
 import { glob } from "tinyglobby";
 
 /** Characters that make a path segment a pattern. */
-const MAGIC = /[*?[\]{}()!+@]/;
+const MAGIC = /[*?[\]{}]/;
+
+/** What is ordinary in a path here and syntax to the matcher: extended globs and negation. */
+export function escapeLiterals(pattern: string): string {
+  return pattern.replace(/[()|!+@]/g, "\\$&");
+}
 
 export interface SplitPattern {
   /** leading segments without pattern characters, "" or ending in "/" */
@@ -30,7 +35,11 @@ export async function listFiles(pattern: string): Promise<string[]> {
   if (await isFile(pattern)) return [pattern];
   const { base, rest } = splitPattern(pattern);
   if (rest === "") return [];
-  const found = await glob(rest, { cwd: base === "" ? "." : base, onlyFiles: true, expandDirectories: false });
+  const found = await glob(escapeLiterals(rest), {
+    cwd: base === "" ? "." : base,
+    onlyFiles: true,
+    expandDirectories: false,
+  });
   const spelled = rest.split("/").filter((segment) => segment.startsWith("_"));
   return found
     .filter((path) => path.split("/").every((name) => !name.startsWith("_") || isSpelled(name, spelled)))
@@ -39,7 +48,7 @@ export async function listFiles(pattern: string): Promise<string[]> {
 }
 
 function isSpelled(name: string, patterns: readonly string[]): boolean {
-  return patterns.some((pattern) => picomatch.isMatch(name, pattern));
+  return patterns.some((pattern) => picomatch.isMatch(name, escapeLiterals(pattern)));
 }
 
 async function isFile(path: string): Promise<boolean> {

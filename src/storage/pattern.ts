@@ -4,6 +4,7 @@
  */
 import picomatch from "picomatch";
 import { DoremiError } from "../lib/errors.ts";
+import { escapeLiterals } from "./glob.ts";
 import type { Storage } from "./storage.ts";
 
 export interface DomainFile {
@@ -41,17 +42,22 @@ export async function expandPattern(storage: Storage, pattern: string): Promise<
 
 /** From a path, the domain it names; undefined where the path does not match. */
 export function domainMatcher(pattern: string): (path: string) => string | null | undefined {
-  const [before = "", after = ""] = pattern.split(PLACE);
+  const [before = "", after = ""] = withoutDotSlash(pattern).split(PLACE);
   // Hive writers percent-encode the value of key=value; elsewhere a percent sign is part of the name.
   const isHive = /(^|\/)[^/]*=$/.test(before) && (after === "" || after.startsWith("/"));
-  const whole = picomatch.makeRe(`${before}${MARK}${after}`, { dot: true }).source;
+  const whole = picomatch.makeRe(escapeLiterals(`${before}${MARK}${after}`), { dot: true }).source;
   // After `*` the domain is as long as it can be, before one it is as short as it can be: `{domain}-*` cuts at the first dash.
   const regex = new RegExp(whole.replace(MARK, "(?<domain>[^/]+?)"));
   return (path) => {
-    const name = regex.exec(path)?.groups?.domain;
+    const name = regex.exec(withoutDotSlash(path))?.groups?.domain;
     if (name === undefined || !isHive) return name;
     return name === HIVE_NULL ? null : percentDecoded(name);
   };
+}
+
+/** picomatch drops a leading "./" of the pattern, so it has to go from the path as well. */
+function withoutDotSlash(path: string): string {
+  return path.replace(/^(\.\/)+/, "");
 }
 
 function percentDecoded(name: string): string {

@@ -20,6 +20,7 @@ beforeAll(async () => {
     "_temporary/part-1.parquet",
     ".hidden/part-1.parquet",
     "flat/web-1.jsonl",
+    "data (1)+@!x/a!b-1.jsonl",
     "flat/wiki-en-2.jsonl",
     "flat/a[1].jsonl",
     "hive/domain=C%20Source%2FPython/x",
@@ -51,6 +52,8 @@ describe("list", () => {
     ["_*/part-*", ["_temporary/part-1.parquet"]],
     ["flat/a[1].jsonl", ["flat/a[1].jsonl"]],
     ["flat/l*", ["flat/link.jsonl"]],
+    ["data (1)+@!x/a!b-*.jsonl", ["data (1)+@!x/a!b-1.jsonl"]],
+    ["data (1)*/a!*", ["data (1)+@!x/a!b-1.jsonl"]],
     ["nothing/*", []],
     ["books", []],
   ])("%s", async (pattern, expected) => {
@@ -72,6 +75,7 @@ describe("{domain}", () => {
     ["flat/{domain}-*.jsonl", ["web", "wiki"]],
     ["flat/{domain}-[0-9].jsonl", ["web", "wiki-en"]],
     ["hive/domain={domain}/*", ["C Source/Python", null, "a%zz"]],
+    ["data (1)*/{domain}!b-?.jsonl", ["a"]],
     ["hive/{domain}/x", ["domain=C%20Source%2FPython", "domain=__HIVE_DEFAULT_PARTITION__", "domain=a%zz"]],
   ])("%s", async (pattern, domains) => {
     const found = await expandPattern(storage, join(folder, pattern));

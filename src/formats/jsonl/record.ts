@@ -1,5 +1,5 @@
 /** One line of JSON Lines: parsed, and its columns found by path. Says what is wrong in words; the caller knows where. */
-import { isUtf8 } from "node:buffer";
+import { constants, isUtf8 } from "node:buffer";
 import { didYouMean } from "../../lib/nearest.ts";
 
 export class BadLine extends Error {
@@ -15,8 +15,11 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
-/** undefined for a line of nothing but white space. @throws BadLine bad-json, invalid-utf8 */
+/** undefined for a line of nothing but white space. @throws BadLine bad-json, invalid-utf8, line-too-long */
 export function parseRecord(bytes: Buffer): JsonObject | undefined {
+  if (bytes.length > constants.MAX_STRING_LENGTH) {
+    throw new BadLine("line-too-long", `has ${bytes.length} bytes, more than a string can hold; split the document`);
+  }
   if (!isUtf8(bytes)) {
     throw new BadLine("invalid-utf8", "must be UTF-8, and has other bytes; convert the file, for example with iconv");
   }

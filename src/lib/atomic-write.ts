@@ -3,8 +3,8 @@
  * renamed, and the folder flushed. What a crash leaves behind ends in `.tmp` and nothing reads it.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, open, rename, rm } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
+import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 
 export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {

@@ -9,9 +9,9 @@ export const EXIT_STATUS = {
   usage: 2,
   "bad-data": 65,
   "missing-input": 66,
-  "internal": 70,
+  internal: 70,
   "cannot-write": 73,
-  "interrupted": 75,
+  interrupted: 75,
   "bad-configuration": 78,
 } as const;
 
@@ -95,7 +95,12 @@ export function withPlace(error: unknown, place: ErrorPlace): DoremiError {
 /** Node's own file-system errors, in the words of ours; undefined for anything else. */
 function systemError(error: unknown): DoremiError | undefined {
   if (error instanceof Error && error.name === "AbortError") {
-    return new DoremiError("interrupted", "interrupted", "stopped; run the same command again and it goes on from here", { cause: error });
+    return new DoremiError(
+      "interrupted",
+      "interrupted",
+      "stopped; run the same command again and it goes on from here",
+      { cause: error },
+    );
   }
   if (!(error instanceof Error) || !("code" in error) || !("syscall" in error)) return undefined;
   const path = "path" in error && typeof error.path === "string" ? error.path : undefined;
@@ -106,9 +111,19 @@ function systemError(error: unknown): DoremiError | undefined {
       return new DoremiError("missing-input", "missing-file", `${who}: no such file or folder; check the path`, place);
     case "EACCES":
     case "EPERM":
-      return new DoremiError("cannot-write", "no-permission", `${who}: permission denied; check its owner and mode`, place);
+      return new DoremiError(
+        "cannot-write",
+        "no-permission",
+        `${who}: permission denied; check its owner and mode`,
+        place,
+      );
     case "EROFS":
-      return new DoremiError("cannot-write", "read-only", `${who}: the file system is read-only; choose another --output`, place);
+      return new DoremiError(
+        "cannot-write",
+        "read-only",
+        `${who}: the file system is read-only; choose another --output`,
+        place,
+      );
     case "ENOSPC":
     case "EDQUOT":
       return new DoremiError(

@@ -9,7 +9,8 @@ export function sha256(data: string | Uint8Array): string {
 /** Streams the file, so its size does not matter. */
 export async function sha256File(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20, ...(signal && { signal }) })) hash.update(chunk);
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20, ...(signal && { signal }) }))
+    hash.update(chunk);
   return hash.digest("hex");
 }
 

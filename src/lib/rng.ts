@@ -136,7 +136,8 @@ export class Permutation {
 
   /** Image of `index`. */
   at(index: number): number {
-    if (!(index >= 0 && index < this.size)) throw new RangeError(`permutation index ${index} is outside 0..${this.size - 1}`);
+    if (!(index >= 0 && index < this.size))
+      throw new RangeError(`permutation index ${index} is outside 0..${this.size - 1}`);
     const base = 2 ** this.#halfBits;
     let value = index;
     do {

@@ -47,11 +47,17 @@ export function bindStages(prepared: Prepared, until: StageName = "resample"): B
       .filter((entry) => entry.after === name)
       .map(({ stage, options, sha256 }): BoundStage => {
         if (taken.has(stage.name) || !/^[\w-]+$/.test(stage.name)) {
-          throw new DoremiError("bad-configuration", "bad-plugin", `stage “${stage.name}”: needs a name of its own, of letters, digits, - and _`);
+          throw new DoremiError(
+            "bad-configuration",
+            "bad-plugin",
+            `stage “${stage.name}”: needs a name of its own, of letters, digits, - and _`,
+          );
         }
         taken.add(stage.name);
         // The hash is part of the input so that a changed module runs again; its schema decides what it sees.
-        const input = z.object({ options: z.unknown(), outputs: z.unknown(), module: z.string() }).transform((value) => value);
+        const input = z
+          .object({ options: z.unknown(), outputs: z.unknown(), module: z.string() })
+          .transform((value) => value);
         return {
           stage: { ...stage, input, run: (value, context) => stage.run(stage.input.parse(value), context) },
           input: (outputs) => ({ options, outputs: withoutVersions(outputs), module: sha256 }),
@@ -205,7 +211,11 @@ function resampleInputOf(prepared: Prepared, outputs: Outputs): ResampleInput {
   if (typeof maxEpochs !== "number") {
     for (const name of Object.keys(maxEpochs)) {
       if (!names.includes(name)) {
-        throw new DoremiError("bad-configuration", "unknown-domain", `resample.maxEpochs: there is no domain “${name}”; there are ${names.join(", ")}`);
+        throw new DoremiError(
+          "bad-configuration",
+          "unknown-domain",
+          `resample.maxEpochs: there is no domain “${name}”; there are ${names.join(", ")}`,
+        );
       }
     }
   }
@@ -249,7 +259,8 @@ export function resolveWeights(
     case "uniform":
       return { weights: uniformWeights(tokens), from: "uniform", notes: [] };
     case "learned": {
-      if (!learned) throw new DoremiError("internal", "no-weights", "weights are to be learned, and no proxy was trained");
+      if (!learned)
+        throw new DoremiError("internal", "no-weights", "weights are to be learned, and no proxy was trained");
       return { weights: names.map((name) => learned[name]!), from: "doremi", notes: [] };
     }
     case "table": {
@@ -266,5 +277,8 @@ export function resolveWeights(
 /** User stages see the outputs without what only says when a file was written. */
 function withoutVersions(outputs: Outputs): Outputs {
   const discovered = outputs.discover as DiscoverOutput;
-  return { ...outputs, discover: { ...discovered, shards: discovered.shards.map(({ version: _, ...shard }) => shard) } };
+  return {
+    ...outputs,
+    discover: { ...discovered, shards: discovered.shards.map(({ version: _, ...shard }) => shard) },
+  };
 }

@@ -29,7 +29,12 @@ export async function loadPipeline(path: string, overrides: { output?: string } 
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : undefined;
     if (code === "EISDIR") {
-      throw new DoremiError("usage", "not-a-file", `${path}: is a folder; name a pipeline file, such as pipelines/quickstart.yaml`, { file: path });
+      throw new DoremiError(
+        "usage",
+        "not-a-file",
+        `${path}: is a folder; name a pipeline file, such as pipelines/quickstart.yaml`,
+        { file: path },
+      );
     }
     throw error;
   }
@@ -38,7 +43,10 @@ export async function loadPipeline(path: string, overrides: { output?: string } 
 }
 
 /** A pipeline from an object, as the library API takes it. */
-export function definePipeline(value: z.input<typeof pipelineSchema>, options: { base?: string; output?: string } = {}): Pipeline {
+export function definePipeline(
+  value: z.input<typeof pipelineSchema>,
+  options: { base?: string; output?: string } = {},
+): Pipeline {
   const result = pipelineSchema.safeParse(value);
   if (!result.success) throw describeIssues(result.error.issues, "the pipeline", value, () => undefined);
   return pipelineFrom(result.data, { path: undefined, base: options.base ?? process.cwd(), ...options });
@@ -57,23 +65,37 @@ export function parsePipeline(text: string, file: string): PipelineFile {
   if (fault) {
     const line = lines.linePos(fault.pos[0]).line;
     const message = fault.message.split("\n")[0]!.replace(/ at line \d+, column \d+:?$/, "");
-    throw new DoremiError("bad-configuration", "bad-yaml", `${file}:${line}: must be valid YAML: ${message}`, { file, line });
+    throw new DoremiError("bad-configuration", "bad-yaml", `${file}:${line}: must be valid YAML: ${message}`, {
+      file,
+      line,
+    });
   }
   let value: unknown;
   try {
     value = document.toJS({ maxAliasCount: 100 });
   } catch (error) {
-    throw new DoremiError("bad-configuration", "bad-yaml", `${file}: ${error instanceof Error ? error.message : String(error)}`, { file });
+    throw new DoremiError(
+      "bad-configuration",
+      "bad-yaml",
+      `${file}: ${error instanceof Error ? error.message : String(error)}`,
+      { file },
+    );
   }
   if (value === null || typeof value !== "object" || Array.isArray(value)) {
-    throw new DoremiError("bad-configuration", "bad-yaml", `${file}: must hold a table of settings (version: 1, name: …, …)`, { file, line: 1 });
+    throw new DoremiError(
+      "bad-configuration",
+      "bad-yaml",
+      `${file}: must hold a table of settings (version: 1, name: …, …)`,
+      { file, line: 1 },
+    );
   }
   const result = pipelineSchema.safeParse(value);
   if (result.success) return result.data;
   throw describeIssues(result.error.issues, file, value, (path) => {
     for (let length = path.length; length > 0; length--) {
       const node = document.getIn(path.slice(0, length), true);
-      const range = node !== null && typeof node === "object" && "range" in node ? (node.range as [number] | null) : null;
+      const range =
+        node !== null && typeof node === "object" && "range" in node ? (node.range as [number] | null) : null;
       if (range) return keyLine(document, lines, path.slice(0, length)) ?? lines.linePos(range[0]).line;
     }
     return undefined;
@@ -81,7 +103,11 @@ export function parsePipeline(text: string, file: string): PipelineFile {
 }
 
 /** Line of the key itself, which for a nested table is above the line of its value. */
-function keyLine(document: ReturnType<typeof parseDocument>, lines: LineCounter, path: readonly PropertyKey[]): number | undefined {
+function keyLine(
+  document: ReturnType<typeof parseDocument>,
+  lines: LineCounter,
+  path: readonly PropertyKey[],
+): number | undefined {
   const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
   if (parent === null || typeof parent !== "object" || !("items" in parent)) return undefined;
   for (const item of parent.items as { key?: { value?: unknown; range?: [number] } }[]) {
@@ -109,18 +135,26 @@ function describeIssues(
   const place = line === undefined ? { file } : { file, line };
   if (first.code === "unrecognized_keys") {
     const known = knownKeys(first.path);
-    const hint = didYouMean(String(path.at(-1)), known) || (known.length > 0 ? `; known here: ${known.join(", ")}` : "");
+    const hint =
+      didYouMean(String(path.at(-1)), known) || (known.length > 0 ? `; known here: ${known.join(", ")}` : "");
     return new DoremiError("bad-configuration", "unknown-key", `${where}: unknown key “${key}”${hint}${rest}`, place);
   }
   const found = path.reduce<unknown>((at, part) => (at as Record<PropertyKey, unknown> | undefined)?.[part], value);
   const seen = found === undefined ? "nothing" : JSON.stringify(found);
-  const message = first.code === "invalid_type" && found === undefined ? `needs “${key}”: it ${rule(first)}` : `“${key}” ${rule(first)}, found ${seen}`;
+  const message =
+    first.code === "invalid_type" && found === undefined
+      ? `needs “${key}”: it ${rule(first)}`
+      : `“${key}” ${rule(first)}, found ${seen}`;
   return new DoremiError("bad-configuration", "bad-setting", `${where}: ${message}${rest}`, place);
 }
 
 function rule(issue: Issue): string {
   if (issue.code === "invalid_value") return `must be ${issue.values.map((v) => JSON.stringify(v)).join(" or ")}`;
-  return issue.message.replace(/^Invalid input: expected /, "must be ").replace(/, received .*$/, "").replace(/^Too small: expected \S+ to be /, "must be ").replace(/^Too big: expected \S+ to be /, "must be ");
+  return issue.message
+    .replace(/^Invalid input: expected /, "must be ")
+    .replace(/, received .*$/, "")
+    .replace(/^Too small: expected \S+ to be /, "must be ")
+    .replace(/^Too big: expected \S+ to be /, "must be ");
 }
 
 /** A failed union is reported by the branch that got furthest, not as “invalid input”. */
@@ -128,9 +162,14 @@ function flatten(issues: readonly Issue[], value: unknown, at: readonly Property
   return issues.flatMap((issue) => {
     const path = [...at, ...issue.path];
     if (issue.code !== "invalid_union" || issue.errors.length === 0) return [{ ...issue, path } as Issue];
-    const found = path.reduce<unknown>((node, part) => (node as Record<PropertyKey, unknown> | undefined)?.[part], value);
+    const found = path.reduce<unknown>(
+      (node, part) => (node as Record<PropertyKey, unknown> | undefined)?.[part],
+      value,
+    );
     const structured = typeof found === "object" && found !== null;
-    const branches = issue.errors.filter((branch) => branch.every((b) => b.path.length > 0 || b.code === "unrecognized_keys"));
+    const branches = issue.errors.filter((branch) =>
+      branch.every((b) => b.path.length > 0 || b.code === "unrecognized_keys"),
+    );
     const chosen = structured ? branches[0] : undefined;
     if (chosen) return flatten(chosen, value, path);
     const rules = issue.errors.flatMap((branch) => branch.map((b) => rule(b as Issue).replace(/^must be /, "")));

@@ -48,7 +48,13 @@ export class OutputFolder {
     }
     const entries = await readdir(this.path).catch((error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT") return [];
-      if (error.code === "ENOTDIR") throw new DoremiError("bad-configuration", "not-a-folder", `${this.path}: the output must be a folder, found a file`, { file: this.path });
+      if (error.code === "ENOTDIR")
+        throw new DoremiError(
+          "bad-configuration",
+          "not-a-folder",
+          `${this.path}: the output must be a folder, found a file`,
+          { file: this.path },
+        );
       throw error;
     });
     if (entries.some((entry) => entry !== STATE)) {
@@ -69,7 +75,9 @@ export class OutputFolder {
     for (let attempt = 0; ; attempt++) {
       try {
         const handle = await open(path, "wx");
-        await handle.writeFile(canonicalJson({ host: hostname(), pid: process.pid, started: await startOf(process.pid) }));
+        await handle.writeFile(
+          canonicalJson({ host: hostname(), pid: process.pid, started: await startOf(process.pid) }),
+        );
         await handle.close();
         return () => rm(path, { force: true });
       } catch (error) {

@@ -75,24 +75,36 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
   const workers = pipeline.config.workers ?? availableParallelism();
   const threads = pipeline.config.train.threads ?? availableParallelism();
   const empty = { files: { found: 0, bytes: 0 }, domains: [] as PlannedDomain[] };
-  const base = { name: pipeline.config.name, output: pipeline.output, training, assumptions: assumptions(workers, threads) };
+  const base = {
+    name: pipeline.config.name,
+    output: pipeline.output,
+    training,
+    assumptions: assumptions(workers, threads),
+  };
   if (!prepared) return { ...base, ...empty, missing, stages: [], seconds: null };
 
   const bound = bindStages(prepared, until);
   const input = discover.input.parse(bound[0]!.input({}));
   const found = await findInputs(input, missing);
   if (missing.length > 0) {
-    const stages = bound.map(({ stage }): PlannedStage => ({ name: stage.name, status: "waits", why: "for the missing files", seconds: null }));
+    const stages = bound.map(
+      ({ stage }): PlannedStage => ({ name: stage.name, status: "waits", why: "for the missing files", seconds: null }),
+    );
     return { ...base, files: found.files, domains: found.domains, missing, stages, seconds: null };
   }
 
   const folder = new OutputFolder(pipeline.output);
   const discovered = await discoverOnly(input, folder, prepared);
   const outputs: Record<string, unknown> = { discover: discovered };
-  const textBytes = discovered.shards.reduce((sum, shard) => sum + shard.layout.units.reduce((total, unit) => total + unit.memoryBytes, 0), 0);
+  const textBytes = discovered.shards.reduce(
+    (sum, shard) => sum + shard.layout.units.reduce((total, unit) => total + unit.memoryBytes, 0),
+    0,
+  );
   const seconds: Record<string, number> = {
     count: (textBytes * prepared.countTokenizers.length) / (COUNT_BYTES_PER_SECOND * workers),
-    tokenize: Math.min(textBytes, (training.reference.tokens + training.proxy.tokens) * BYTES_PER_TOKEN) / (COUNT_BYTES_PER_SECOND * workers),
+    tokenize:
+      Math.min(textBytes, (training.reference.tokens + training.proxy.tokens) * BYTES_PER_TOKEN) /
+      (COUNT_BYTES_PER_SECOND * workers),
     reference: training.reference.flops / (TRAIN_FLOPS_PER_SECOND * threads),
     proxy: training.proxy.flops / (TRAIN_FLOPS_PER_SECOND * threads),
     discover: 0,
@@ -117,7 +129,12 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
       stages.push({ name, status: "unchanged", why: "done with these settings and inputs", seconds: null });
     } else {
       const earlier = await folder.done(name);
-      stages.push({ name, status: "to do", why: earlier ? "its settings or inputs changed" : "not done yet", seconds: estimate });
+      stages.push({
+        name,
+        status: "to do",
+        why: earlier ? "its settings or inputs changed" : "not done yet",
+        seconds: estimate,
+      });
       waitingFor = name;
     }
   }
@@ -125,7 +142,9 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
   return {
     ...base,
     files: found.files,
-    domains: counted ? exactDomains(found.domains, counted, prepared.tokenizer.name) : estimateDomains(found.domains, discovered),
+    domains: counted
+      ? exactDomains(found.domains, counted, prepared.tokenizer.name)
+      : estimateDomains(found.domains, discovered),
     training: counted ? withExactNeeds(prepared, counted, training) : training,
     missing,
     stages,
@@ -141,7 +160,8 @@ async function findInputs(input: DiscoverInput, missing: { what: string; domain:
   const files = { found: 0, bytes: 0 };
   const add = async (pattern: string, domain: string | null, setting: string) => {
     const matches = await expandPattern(storage, pattern);
-    if (matches.length === 0) missing.push({ what: pattern, domain, message: `no file matches ${pattern} (${setting})` });
+    if (matches.length === 0)
+      missing.push({ what: pattern, domain, message: `no file matches ${pattern} (${setting})` });
     for (const match of matches) {
       const { size } = await storage.stat(match.path);
       files.found++;
@@ -152,16 +172,23 @@ async function findInputs(input: DiscoverInput, missing: { what: string; domain:
       domains.set(name, { files: entry.files + 1, bytes: entry.bytes + size });
     }
   };
-  for (const source of input.sources) for (const pattern of source.patterns) await add(pattern, source.domain, "data.files");
+  for (const source of input.sources)
+    for (const pattern of source.patterns) await add(pattern, source.domain, "data.files");
   for (const pattern of input.heldOutPatterns) await add(pattern, null, "data.heldOut.files");
   return {
     files,
-    domains: [...domains].map(([name, { files: count, bytes }]): PlannedDomain => ({ name, files: count, bytes, tokens: 0, counted: false })),
+    domains: [...domains].map(
+      ([name, { files: count, bytes }]): PlannedDomain => ({ name, files: count, bytes, tokens: 0, counted: false }),
+    ),
   };
 }
 
 /** The discover stage, which writes nothing, without a run around it. */
-async function discoverOnly(input: DiscoverInput, folder: OutputFolder, { pipeline }: Prepared): Promise<DiscoverOutput> {
+async function discoverOnly(
+  input: DiscoverInput,
+  folder: OutputFolder,
+  { pipeline }: Prepared,
+): Promise<DiscoverOutput> {
   const before = await folder.done("discover");
   const pool = new WorkerPool({ workers: 1 });
   return discover.run(input, {
@@ -190,7 +217,13 @@ function estimateDomains(domains: readonly PlannedDomain[], discovered: Discover
 function exactDomains(planned: readonly PlannedDomain[], counted: CountOutput, tokenizer: string): PlannedDomain[] {
   return counted.domains.map((domain) => {
     const files = planned.find((other) => other.name === domain.name);
-    return { name: domain.name, files: files?.files ?? 0, bytes: files?.bytes ?? 0, tokens: domain.tokens[tokenizer]!, counted: true };
+    return {
+      name: domain.name,
+      files: files?.files ?? 0,
+      bytes: files?.bytes ?? 0,
+      tokens: domain.tokens[tokenizer]!,
+      counted: true,
+    };
   });
 }
 
@@ -211,7 +244,11 @@ function planTraining({ config }: Pipeline, vocabularySize: number): PipelinePla
   };
 }
 
-function withExactNeeds(prepared: Prepared, counted: CountOutput, training: PipelinePlan["training"]): PipelinePlan["training"] {
+function withExactNeeds(
+  prepared: Prepared,
+  counted: CountOutput,
+  training: PipelinePlan["training"],
+): PipelinePlan["training"] {
   const { weights } = resolveWeights(prepared.referenceWeights, counted, prepared.tokenizer.name);
   const sum = (tokens: readonly number[]) => tokens.reduce((total, value) => total + value, 0);
   const needed = trainingTokens(prepared, weights);

@@ -44,7 +44,8 @@ export interface Prepared {
 export async function prepare(pipeline: Pipeline): Promise<Prepared> {
   const { config, base } = pipeline;
   const tokenizer = await resolveTokenizer(config.tokenizer, base);
-  const modelTokenizer = config.train.tokenizer === undefined ? tokenizer : await resolveTokenizer(config.train.tokenizer, base);
+  const modelTokenizer =
+    config.train.tokenizer === undefined ? tokenizer : await resolveTokenizer(config.train.tokenizer, base);
   const further = await Promise.all(config.count.tokenizers.map((name) => resolveTokenizer(name, base)));
   return {
     pipeline,
@@ -80,17 +81,27 @@ async function prepareTransform(pipeline: Pipeline): Promise<TransformReference 
   const { transform } = pipeline.config.data;
   if (!transform) return null;
   const module = fromBase(pipeline, transform.module);
-  return { module, sha256: await hashModule(module, "data.transform"), columns: transform.columns, options: transform.options };
+  return {
+    module,
+    sha256: await hashModule(module, "data.transform"),
+    columns: transform.columns,
+    options: transform.options,
+  };
 }
 
 async function hashModule(module: string, setting: string): Promise<string> {
   return sha256File(module).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw error;
-    throw new DoremiError("missing-input", "missing-file", `${module}: no such module; check ${setting}`, { file: module });
+    throw new DoremiError("missing-input", "missing-file", `${module}: no such module; check ${setting}`, {
+      file: module,
+    });
   });
 }
 
-async function readWeights(pipeline: Pipeline, weights: string | Readonly<Record<string, number>>): Promise<WeightsSource> {
+async function readWeights(
+  pipeline: Pipeline,
+  weights: string | Readonly<Record<string, number>>,
+): Promise<WeightsSource> {
   if (typeof weights !== "string") return { kind: "table", table: weights, from: "the pipeline file" };
   if (weights === "natural" || weights === "uniform" || weights === "learned") return { kind: weights };
   const path = fromBase(pipeline, weights);
@@ -110,7 +121,13 @@ async function loadUserStage(pipeline: Pipeline, entry: Pipeline["config"]["stag
   const hash = await hashModule(module, "stages");
   const exports = (await import(pathToFileURL(module).href)) as { default?: Partial<Stage<unknown, unknown>> };
   const stage = exports.default;
-  const whole = stage && typeof stage.name === "string" && typeof stage.version === "number" && typeof stage.run === "function" && stage.input && stage.output;
+  const whole =
+    stage &&
+    typeof stage.name === "string" &&
+    typeof stage.version === "number" &&
+    typeof stage.run === "function" &&
+    stage.input &&
+    stage.output;
   if (!whole) {
     throw new DoremiError(
       "bad-configuration",

@@ -1,7 +1,7 @@
 /** Reads the documents that a manifest selects, through its transform where it has one. */
 import { dirname, resolve } from "node:path";
 import { loadManifest } from "../manifest/load.ts";
-import { type ManifestDocument, readManifest as readStored, type ReadManifestOptions } from "../manifest/read.ts";
+import { type ManifestDocument, type ReadManifestOptions, readManifest as readStored } from "../manifest/read.ts";
 import type { UnitReader } from "../manifest/shard-cursor.ts";
 import { readDocuments } from "../stages/documents.ts";
 import { manifestTransform } from "./verify.ts";
@@ -24,7 +24,15 @@ export async function* readManifest(path: string, options: ReadOptions = {}): As
   const transform = await manifestTransform(manifest, dirname(resolve(path)), options);
   const readUnit: UnitReader = ({ path: file, layout, unit, file: { domain } }) =>
     readDocuments(
-      { path: file, layout, unit, textColumn: manifest.columns.text, domainColumn: manifest.columns.domain, domain, transform },
+      {
+        path: file,
+        layout,
+        unit,
+        textColumn: manifest.columns.text,
+        domainColumn: manifest.columns.domain,
+        domain,
+        transform,
+      },
       { rows: 0 },
     );
   yield* readStored(path, { ...options, readUnit });

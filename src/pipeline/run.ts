@@ -1,8 +1,8 @@
 /** Runs a pipeline, whole or up to a stage: folder, lock, pool, signals around the runner. */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { WorkerPool } from "../stages/pool.ts";
 import type { CountOutput } from "../stages/count/contract.ts";
+import { WorkerPool } from "../stages/pool.ts";
 import type { ProxyOutput } from "../stages/proxy/contract.ts";
 import type { ReferenceOutput } from "../stages/reference/contract.ts";
 import type { ResampleOutput } from "../stages/resample/contract.ts";
@@ -31,7 +31,12 @@ export interface RunResult {
   readonly proxy?: ProxyOutput;
   readonly resample?: ResampleOutput;
   /** absolute paths of what a user wants to find */
-  readonly paths: { readonly manifest?: string; readonly selection?: string; readonly weights?: string; readonly counts?: string };
+  readonly paths: {
+    readonly manifest?: string;
+    readonly selection?: string;
+    readonly weights?: string;
+    readonly counts?: string;
+  };
 }
 
 /** @throws DoremiError */

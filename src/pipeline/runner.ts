@@ -33,7 +33,10 @@ export interface StageReport {
   readonly status: "done" | "unchanged";
 }
 
-export async function runStages(stages: readonly BoundStage[], options: RunnerOptions): Promise<{ reports: StageReport[]; outputs: Outputs }> {
+export async function runStages(
+  stages: readonly BoundStage[],
+  options: RunnerOptions,
+): Promise<{ reports: StageReport[]; outputs: Outputs }> {
   const outputs: Record<string, unknown> = {};
   const reports: StageReport[] = [];
   for (const bound of stages) {
@@ -48,7 +51,11 @@ export async function runStages(stages: readonly BoundStage[], options: RunnerOp
 }
 
 /** Would this stage have work to do? For plans. */
-export async function isDone(bound: BoundStage, outputs: Outputs, folder: OutputFolder): Promise<{ done: boolean; output?: unknown }> {
+export async function isDone(
+  bound: BoundStage,
+  outputs: Outputs,
+  folder: OutputFolder,
+): Promise<{ done: boolean; output?: unknown }> {
   const { stage } = bound;
   const input = check(stage.input, bound.input(outputs), `${stage.name}: input`);
   const mark = await folder.done(stage.name);
@@ -101,5 +108,9 @@ function check(schema: BoundStage["stage"]["input"], value: unknown, what: strin
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
-  throw new DoremiError("internal", "stage-contract", `${what} does not hold to its contract at ${issue.path.join(".")}: ${issue.message}`);
+  throw new DoremiError(
+    "internal",
+    "stage-contract",
+    `${what} does not hold to its contract at ${issue.path.join(".")}: ${issue.message}`,
+  );
 }

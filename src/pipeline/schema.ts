@@ -102,7 +102,11 @@ const train = z.strictObject({
       weights: weights
         .default("natural")
         .describe("Baseline weights: natural (by tokens), uniform, a table, or a weights.json."),
-      model: z.string().min(1).optional().describe("Folder of a trained model (config.json, model.safetensors) to use instead."),
+      model: z
+        .string()
+        .min(1)
+        .optional()
+        .describe("Folder of a trained model (config.json, model.safetensors) to use instead."),
     })
     .prefault({}),
   proxy: z
@@ -127,7 +131,9 @@ const resample = z.strictObject({
   maxEpochs: z
     .union([z.number().positive(), z.record(name, z.number().positive())])
     .default(4)
-    .describe("How often a domain may be repeated, for all or per domain (4 where a table does not say). What is above goes to the other domains by weight."),
+    .describe(
+      "How often a domain may be repeated, for all or per domain (4 where a table does not say). What is above goes to the other domains by weight.",
+    ),
 });
 
 export const pipelineSchema = z.strictObject({

@@ -12,7 +12,7 @@ import { sha256File } from "../lib/hash.ts";
 import type { Manifest, ManifestFile, ShardCounts } from "../manifest/contract.ts";
 import { loadManifest } from "../manifest/load.ts";
 import { type RootOptions, resolveInside, rootOf } from "../manifest/paths.ts";
-import { verifyManifest, type VerifyResult } from "../manifest/verify.ts";
+import { type VerifyResult, verifyManifest } from "../manifest/verify.ts";
 import type { TransformReference } from "../stages/count/contract.ts";
 import type { CountJob, CountJobResult, UnitCounts } from "../stages/count/worker.ts";
 import { storage } from "../stages/files.ts";
@@ -50,7 +50,8 @@ export async function verify(path: string, options: VerifyPipelineOptions = {}):
     const result = await verifyManifest(path, {
       ...rest,
       root,
-      recount: (files) => recount(files, { manifest, root, tokenizer, transform, pool, options, progress: report.progress }),
+      recount: (files) =>
+        recount(files, { manifest, root, tokenizer, transform, pool, options, progress: report.progress }),
     });
     options.onEvent?.({ type: "done", stage: "verify", durationMs: performance.now() - started });
     return result;
@@ -59,8 +60,15 @@ export async function verify(path: string, options: VerifyPipelineOptions = {}):
   }
 }
 
-async function manifestTokenizer(manifest: Manifest, base: string, options: VerifyPipelineOptions): Promise<TokenizerDescriptor> {
-  const tokenizer = await resolveTokenizer(options.tokenizer ?? manifest.tokenizer.source, options.tokenizer ? process.cwd() : base);
+async function manifestTokenizer(
+  manifest: Manifest,
+  base: string,
+  options: VerifyPipelineOptions,
+): Promise<TokenizerDescriptor> {
+  const tokenizer = await resolveTokenizer(
+    options.tokenizer ?? manifest.tokenizer.source,
+    options.tokenizer ? process.cwd() : base,
+  );
   if (tokenizer.fingerprint === manifest.tokenizer.fingerprint) return tokenizer;
   throw new DoremiError(
     "bad-data",
@@ -88,9 +96,19 @@ export async function manifestTransform(
   await access(module);
   const sha256 = await sha256File(module);
   if (sha256 !== manifest.transform.sha256) {
-    throw new DoremiError("bad-data", "transform-changed", `${module}: is not the module that the manifest was made with (its SHA-256 differs)`, { file: module });
+    throw new DoremiError(
+      "bad-data",
+      "transform-changed",
+      `${module}: is not the module that the manifest was made with (its SHA-256 differs)`,
+      { file: module },
+    );
   }
-  return { ...manifest.transform, module, columns: [...manifest.transform.columns], options: { ...manifest.transform.options } };
+  return {
+    ...manifest.transform,
+    module,
+    columns: [...manifest.transform.columns],
+    options: { ...manifest.transform.options },
+  };
 }
 
 interface RecountContext {
@@ -111,14 +129,19 @@ async function* recount(files: readonly ManifestFile[], context: RecountContext)
   let done = 0;
   let units: UnitCounts[] = [];
   const jobs = fileJobs(files, context);
-  for await (const { input, output } of context.pool.map<FileJob, CountJobResult>(WORKER, jobs, context.options.signal)) {
+  for await (const { input, output } of context.pool.map<FileJob, CountJobResult>(
+    WORKER,
+    jobs,
+    context.options.signal,
+  )) {
     const { result } = output;
     if (result && "rows" in result) units.push(result);
     if (!input.last) continue;
     const file = files[input.file]!;
     yield shardCounts(file, input.layout, units, place);
     units = [];
-    context.progress((done += file.size), total, "bytes");
+    done += file.size;
+    context.progress(done, total, "bytes");
   }
 }
 
@@ -135,7 +158,8 @@ async function* fileJobs(files: readonly ManifestFile[], context: RecountContext
     const layout = await inspectShard(file, columns).finally(() => file.close());
     const common = { file: index, layout, tolerate: false };
     // An empty task closes a file without units.
-    if (layout.units.length === 0) yield { memoryBytes: 1 << 20, input: { ...common, last: true, task: { kind: "hash", path } } };
+    if (layout.units.length === 0)
+      yield { memoryBytes: 1 << 20, input: { ...common, last: true, task: { kind: "hash", path } } };
     for (const [i, unit] of layout.units.entries()) {
       yield {
         memoryBytes: unit.memoryBytes,
@@ -161,7 +185,12 @@ async function* fileJobs(files: readonly ManifestFile[], context: RecountContext
   }
 }
 
-function shardCounts(claimed: ManifestFile, layout: ShardLayout, units: readonly UnitCounts[], place: ReadonlyMap<string, number>): ShardCounts {
+function shardCounts(
+  claimed: ManifestFile,
+  layout: ShardLayout,
+  units: readonly UnitCounts[],
+  place: ReadonlyMap<string, number>,
+): ShardCounts {
   const rows = units.reduce((sum, unit) => sum + unit.rows, 0);
   const domain = new Int32Array(rows).fill(-1);
   const bytes = new Uint32Array(rows);
@@ -169,7 +198,8 @@ function shardCounts(claimed: ManifestFile, layout: ShardLayout, units: readonly
   let at = 0;
   for (const unit of units) {
     const placeOf = unit.domainNames.map((name) => place.get(name) ?? -1);
-    for (let row = 0; row < unit.rows; row++) if (unit.domain[row]! >= 0) domain[at + row] = placeOf[unit.domain[row]!]!;
+    for (let row = 0; row < unit.rows; row++)
+      if (unit.domain[row]! >= 0) domain[at + row] = placeOf[unit.domain[row]!]!;
     bytes.set(unit.bytes, at);
     tokens.set(unit.tokens[0]!, at);
     at += unit.rows;

@@ -2,12 +2,13 @@
  * The documents of one unit of a shard as the pipeline sees them: read, transformed, and each with its row and domain.
  * Counting, tokenizing and the library's streams all go through here, so they agree on what a document is.
  */
+
+import * as arrow from "apache-arrow";
 import { readUnit } from "../formats/read.ts";
 import type { ColumnSelection, ShardLayout, ShardUnit, TextBatch } from "../formats/shard.ts";
-import { storage } from "./files.ts";
 import type { TransformReference } from "./count/contract.ts";
+import { storage } from "./files.ts";
 import { applyTransform, loadTransform } from "./transform.ts";
-import * as arrow from "apache-arrow";
 
 /** Everything that a worker needs to read a unit. Plain data. */
 export interface UnitSource {

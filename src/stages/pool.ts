@@ -24,7 +24,9 @@ export interface PoolTask<T> {
 }
 
 /** What a worker returns: structured clone loses error classes, so failures travel as plain data. */
-export type WorkerResult<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: PlainError };
+export type WorkerResult<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: PlainError };
 
 /** Wraps a worker's function so that what it throws arrives whole. */
 export function asWorker<In, Out>(work: (input: In) => Promise<Out>): (input: In) => Promise<WorkerResult<Out>> {
@@ -136,7 +138,8 @@ export class WorkerPool {
     try {
       result = await this.#piscina.run(input, { filename: worker.href, signal });
     } catch (error) {
-      if (signal.aborted) throw new DoremiError("interrupted", "interrupted", "stopped while work was in flight", { cause: error });
+      if (signal.aborted)
+        throw new DoremiError("interrupted", "interrupted", "stopped while work was in flight", { cause: error });
       throw new DoremiError(
         "internal",
         "worker-died",

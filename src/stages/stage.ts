@@ -57,7 +57,12 @@ export interface Stage<In, Out> {
 export function reporter(context: Pick<StageContext, "emit">, stage: string) {
   let last = 0;
   return {
-    progress(done: number, total: number, unit: "bytes" | "steps" | "shards" | "tokens", figures?: Record<string, number>) {
+    progress(
+      done: number,
+      total: number,
+      unit: "bytes" | "steps" | "shards" | "tokens",
+      figures?: Record<string, number>,
+    ) {
       const now = performance.now();
       if (now - last < 100 && done < total) return;
       last = now;

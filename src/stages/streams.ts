@@ -51,7 +51,10 @@ export interface EncodedBatch extends CorpusBatch {
 }
 
 /** @param patterns paths or globs, relative to the current folder @throws DoremiError */
-export async function* readCorpus(patterns: string | readonly string[], options: ReadCorpusOptions = {}): AsyncGenerator<CorpusBatch> {
+export async function* readCorpus(
+  patterns: string | readonly string[],
+  options: ReadCorpusOptions = {},
+): AsyncGenerator<CorpusBatch> {
   const columns: ColumnSelection = {
     text: options.textColumn ?? "text",
     ...(options.domainColumn !== undefined && { domain: options.domainColumn }),
@@ -59,7 +62,8 @@ export async function* readCorpus(patterns: string | readonly string[], options:
   };
   for (const pattern of typeof patterns === "string" ? [patterns] : patterns) {
     const files = await expandPattern(storage, pattern);
-    if (files.length === 0) throw new DoremiError("missing-input", "no-match", `no file matches ${pattern}`, { file: pattern });
+    if (files.length === 0)
+      throw new DoremiError("missing-input", "no-match", `no file matches ${pattern}`, { file: pattern });
     for (const { path, domain } of files) {
       const file = await storage.open(path);
       try {
@@ -77,13 +81,23 @@ export async function* readCorpus(patterns: string | readonly string[], options:
   }
 }
 
-async function toCorpusBatch(batch: TextBatch, file: string, domain: string | null, options: ReadCorpusOptions): Promise<CorpusBatch> {
+async function toCorpusBatch(
+  batch: TextBatch,
+  file: string,
+  domain: string | null,
+  options: ReadCorpusOptions,
+): Promise<CorpusBatch> {
   if (options.transform) {
     const context = { arrow, options: options.transformOptions ?? {}, file };
     const transformed = await applyTransform(options.transform, batch, context, domain);
     return corpusBatch(transformed.batch, transformed.row, file, domain);
   }
-  return corpusBatch(batch, Uint32Array.from({ length: batch.rows }, (_, i) => batch.rowStart + i), file, domain);
+  return corpusBatch(
+    batch,
+    Uint32Array.from({ length: batch.rows }, (_, i) => batch.rowStart + i),
+    file,
+    domain,
+  );
 }
 
 function corpusBatch(batch: TextBatch, row: Uint32Array, file: string, domain: string | null): CorpusBatch {
@@ -93,7 +107,9 @@ function corpusBatch(batch: TextBatch, row: Uint32Array, file: string, domain: s
     rowGroup: batch.unit,
     row,
     text: batch,
-    domain: batch.domain ? Array.from(batch.domain.indices, (index) => names[index] ?? null) : new Array(batch.rows).fill(domain),
+    domain: batch.domain
+      ? Array.from(batch.domain.indices, (index) => names[index] ?? null)
+      : new Array(batch.rows).fill(domain),
   };
 }
 
@@ -121,7 +137,9 @@ export function encodeTokens(tokenizer: TokenizerLike) {
     const opened = await open(tokenizer);
     for await (const batch of source) {
       const { bytes, offsets } = batch.text;
-      const ids = Array.from({ length: batch.text.rows }, (_, i) => opened.encode(bytes.subarray(offsets[i]!, offsets[i + 1]!)));
+      const ids = Array.from({ length: batch.text.rows }, (_, i) =>
+        opened.encode(bytes.subarray(offsets[i]!, offsets[i + 1]!)),
+      );
       yield { ...batch, ids };
     }
   };

@@ -21,7 +21,11 @@ const CHECKPOINTS = "checkpoints";
 export const TRAJECTORY = "trajectory.arrow";
 
 /** Opens what a training reads and closes it again, whatever happens. */
-export async function withTraining<T>(input: TrainingInput, context: StageContext, work: (training: Training) => Promise<T>): Promise<T> {
+export async function withTraining<T>(
+  input: TrainingInput,
+  context: StageContext,
+  work: (training: Training) => Promise<T>,
+): Promise<T> {
   const training = new Training(input, context, await createCpuEngine({ threads: context.threads }));
   try {
     return await work(training);
@@ -80,11 +84,18 @@ export class Training {
           seed,
           ...options,
           signal,
-          checkpoint: { folder: checkpoints, every: checkpointEvery, data: tokens.domains.map((domain) => domain[stage].sha256) },
+          checkpoint: {
+            folder: checkpoints,
+            every: checkpointEvery,
+            data: tokens.domains.map((domain) => domain[stage].sha256),
+          },
           onStep(record) {
             log.add(record);
             if (record.step % checkpointEvery === 0 || signal.aborted) log.flush();
-            report.progress(record.step, steps, "steps", { loss: record.loss, tokensPerSecond: (record.tokens / record.durationMs) * 1e3 });
+            report.progress(record.step, steps, "steps", {
+              loss: record.loss,
+              tokensPerSecond: (record.tokens / record.durationMs) * 1e3,
+            });
           },
         });
         const [finalLoss, trainedTokens] = [log.finalLoss(), log.tokens()];
@@ -111,7 +122,12 @@ export class Training {
     );
     const losses = await LossModel.load(this.engine, weights, batchSize);
     try {
-      const batches = evaluationBatches({ readers, batchSize, sequenceLength: model.sequenceLength, maxSequences: evaluationSequences });
+      const batches = evaluationBatches({
+        readers,
+        batchSize,
+        sequenceLength: model.sequenceLength,
+        maxSequences: evaluationSequences,
+      });
       const { loss, tokens: counted } = await losses.evaluate(batches, tokens.domains.length, this.#context.signal);
       return { loss: [...loss], tokens: [...counted] };
     } finally {
@@ -120,7 +136,10 @@ export class Training {
   }
 
   async modelReference(): Promise<{ path: string; sha256: string }> {
-    return { path: MODEL_FOLDER, sha256: await sha256File(join(this.#context.folder, MODEL_FOLDER, "model.safetensors")) };
+    return {
+      path: MODEL_FOLDER,
+      sha256: await sha256File(join(this.#context.folder, MODEL_FOLDER, "model.safetensors")),
+    };
   }
 
   async close(): Promise<void> {

@@ -2,7 +2,17 @@
  * What happened at each training step, kept while training goes on and turned into an Arrow file at its end. Records
  * are appended to a log beside the checkpoints, so a resumed run has the steps before it as well.
  */
-import { closeSync, fstatSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import * as arrow from "apache-arrow";
 import { writeFileAtomic } from "../lib/atomic-write.ts";
@@ -43,7 +53,11 @@ export class TrajectoryLog {
    */
   add(record: StepRecord): void {
     if (record.step > this.#steps + 1) {
-      throw new DoremiError("bad-data", "trajectory-gap", `${this.#path}: holds ${this.#steps} steps and training goes on at ${record.step}`);
+      throw new DoremiError(
+        "bad-data",
+        "trajectory-gap",
+        `${this.#path}: holds ${this.#steps} steps and training goes on at ${record.step}`,
+      );
     }
     if (record.step <= this.#steps) {
       ftruncateSync(this.#fd, (record.step - 1) * this.#recordBytes);
@@ -80,18 +94,39 @@ export class TrajectoryLog {
     const steps = Int32Array.from({ length: this.#steps }, (_, i) => i + 1);
     const K = this.#domains.length;
     const item = new arrow.Field("item", new arrow.Float64(), false);
-    const columns: [string, arrow.Data][] = [["step", arrow.makeData({ type: new arrow.Int32(), length: steps.length, nullCount: 0, data: steps })]];
+    const columns: [string, arrow.Data][] = [
+      ["step", arrow.makeData({ type: new arrow.Int32(), length: steps.length, nullCount: 0, data: steps })],
+    ];
     for (const [i, name] of SCALARS.entries()) {
-      columns.push([name, arrow.makeData({ type: new arrow.Float64(), length: steps.length, nullCount: 0, data: this.#column(i) })]);
+      columns.push([
+        name,
+        arrow.makeData({ type: new arrow.Float64(), length: steps.length, nullCount: 0, data: this.#column(i) }),
+      ]);
     }
     for (const [i, name] of (this.#vectors ? VECTORS : []).entries()) {
-      const child = arrow.makeData({ type: new arrow.Float64(), length: steps.length * K, nullCount: 0, data: this.#column(SCALARS.length + i * K, K) });
-      columns.push([name, arrow.makeData({ type: new arrow.FixedSizeList(K, item), length: steps.length, nullCount: 0, child })]);
+      const child = arrow.makeData({
+        type: new arrow.Float64(),
+        length: steps.length * K,
+        nullCount: 0,
+        data: this.#column(SCALARS.length + i * K, K),
+      });
+      columns.push([
+        name,
+        arrow.makeData({ type: new arrow.FixedSizeList(K, item), length: steps.length, nullCount: 0, child }),
+      ]);
     }
     const fields = columns.map(([name, data]) => new arrow.Field(name, data.type, false));
     const schema = new arrow.Schema(fields, new Map([["doremi.domains", JSON.stringify(this.#domains)]]));
-    const data = arrow.makeData({ type: new arrow.Struct(fields), length: steps.length, nullCount: 0, children: columns.map(([, column]) => column) });
-    await writeFileAtomic(path, arrow.tableToIPC(new arrow.Table(schema, [new arrow.RecordBatch(schema, data)]), "file"));
+    const data = arrow.makeData({
+      type: new arrow.Struct(fields),
+      length: steps.length,
+      nullCount: 0,
+      children: columns.map(([, column]) => column),
+    });
+    await writeFileAtomic(
+      path,
+      arrow.tableToIPC(new arrow.Table(schema, [new arrow.RecordBatch(schema, data)]), "file"),
+    );
     this.close();
     rmSync(this.#path, { force: true });
   }
@@ -111,7 +146,10 @@ export class TrajectoryLog {
     }
     const column = new Float64Array(this.#steps * width);
     for (let step = 0; step < this.#steps; step++) {
-      column.set(all.subarray(step * this.#recordLength + start, step * this.#recordLength + start + width), step * width);
+      column.set(
+        all.subarray(step * this.#recordLength + start, step * this.#recordLength + start + width),
+        step * width,
+      );
     }
     return column;
   }

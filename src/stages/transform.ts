@@ -48,10 +48,20 @@ async function importDefault(module: string): Promise<Transform> {
   try {
     exports = await import(pathToFileURL(module).href);
   } catch (error) {
-    throw new DoremiError("bad-configuration", "bad-plugin", `transform ${module}: cannot be loaded: ${error instanceof Error ? error.message : error}`, { file: module, cause: error });
+    throw new DoremiError(
+      "bad-configuration",
+      "bad-plugin",
+      `transform ${module}: cannot be loaded: ${error instanceof Error ? error.message : error}`,
+      { file: module, cause: error },
+    );
   }
   if (typeof exports.default !== "function") {
-    throw new DoremiError("bad-configuration", "bad-plugin", `transform ${module}: its default export must be a function (batch, context) => batch, found ${typeof exports.default}`, { file: module });
+    throw new DoremiError(
+      "bad-configuration",
+      "bad-plugin",
+      `transform ${module}: its default export must be a function (batch, context) => batch, found ${typeof exports.default}`,
+      { file: module },
+    );
   }
   return exports.default as Transform;
 }
@@ -67,7 +77,12 @@ export async function applyTransform(
   try {
     result = await transform(toRecordBatch(batch, domain), context);
   } catch (error) {
-    throw new DoremiError("bad-configuration", "transform-failed", `transform failed on ${context.file}, row group ${batch.unit}: ${error instanceof Error ? error.message : error}`, { file: context.file, rowGroup: batch.unit, cause: error });
+    throw new DoremiError(
+      "bad-configuration",
+      "transform-failed",
+      `transform failed on ${context.file}, row group ${batch.unit}: ${error instanceof Error ? error.message : error}`,
+      { file: context.file, rowGroup: batch.unit, cause: error },
+    );
   }
   return fromArrow(result, batch, context.file);
 }
@@ -107,7 +122,10 @@ function toRecordBatch(batch: TextBatch, domain: string | null): arrow.RecordBat
     domains,
     ...extra.map(({ data }) => data),
   ];
-  return new arrow.RecordBatch(schema, arrow.makeData({ type: new arrow.Struct(schema.fields), length: rows, nullCount: 0, children }));
+  return new arrow.RecordBatch(
+    schema,
+    arrow.makeData({ type: new arrow.Struct(schema.fields), length: rows, nullCount: 0, children }),
+  );
 }
 
 function packBits(validity: Uint8Array): Uint8Array {
@@ -118,11 +136,15 @@ function packBits(validity: Uint8Array): Uint8Array {
 
 function fromArrow(result: arrow.RecordBatch | arrow.Table | null, before: TextBatch, file: string): TransformedBatch {
   const fault = (code: string, message: string) =>
-    new DoremiError("bad-configuration", code, `transform: ${message} (${file}, row group ${before.unit})`, { file, rowGroup: before.unit });
+    new DoremiError("bad-configuration", code, `transform: ${message} (${file}, row group ${before.unit})`, {
+      file,
+      rowGroup: before.unit,
+    });
   const rows = result?.numRows ?? 0;
   const column = (name: string) => {
     const vector = result?.getChild(name);
-    if (rows > 0 && !vector) throw fault("transform-result", `its result needs the columns row, text and domain, found no “${name}”`);
+    if (rows > 0 && !vector)
+      throw fault("transform-result", `its result needs the columns row, text and domain, found no “${name}”`);
     return vector;
   };
   const rowColumn = column("row");
@@ -139,14 +161,20 @@ function fromArrow(result: arrow.RecordBatch | arrow.Table | null, before: TextB
   for (let i = 0; i < rows; i++) {
     const from = Number(rowColumn!.get(i));
     const local = from - before.rowStart;
-    if (!(local >= 0 && local < before.rows)) throw fault("transform-result", `“row” must be one of the batch's rows, found ${from}`);
-    if (seen[local]) throw fault("transform-repeats", `a row may come back once, found row ${from} twice; repeat documents with weights and epochs instead`);
+    if (!(local >= 0 && local < before.rows))
+      throw fault("transform-result", `“row” must be one of the batch's rows, found ${from}`);
+    if (seen[local])
+      throw fault(
+        "transform-repeats",
+        `a row may come back once, found row ${from} twice; repeat documents with weights and epochs instead`,
+      );
     seen[local] = 1;
     row[i] = from;
     const text: unknown = textColumn!.get(i);
     let at = offsets[i]!;
     if (text !== null && text !== undefined) {
-      if (typeof text !== "string" && !(text instanceof Uint8Array)) throw fault("transform-result", `“text” must be utf8 or binary, found ${typeof text}`);
+      if (typeof text !== "string" && !(text instanceof Uint8Array))
+        throw fault("transform-result", `“text” must be utf8 or binary, found ${typeof text}`);
       const needed = at + (typeof text === "string" ? text.length * 3 : text.length);
       if (needed > bytes.length) {
         const larger = new Uint8Array(Math.max(needed, bytes.length * 2));

@@ -18,18 +18,59 @@ function fault(text: string): DoremiError {
 describe("a pipeline file", () => {
   it("gets every default", () => {
     const config = parsePipeline(`${HEAD}data: { files: "x/{domain}/*" }\n`, "p.yaml");
-    expect(config.data).toMatchObject({ files: ["x/{domain}/*"], textColumn: "text", onBadShard: "fail", heldOut: { fraction: 0.01, minDocuments: 4 } });
+    expect(config.data).toMatchObject({
+      files: ["x/{domain}/*"],
+      textColumn: "text",
+      onBadShard: "fail",
+      heldOut: { fraction: 0.01, minDocuments: 4 },
+    });
     expect(config.train.proxy).toMatchObject({ objective: "doremi", eta: 1, smoothing: 1e-3 });
     expect(config.resample).toMatchObject({ weights: "learned", budgetTokens: "auto", maxEpochs: 4 });
   });
 
   it.each([
-    ["an unknown key, with its line and a suggestion", `${HEAD}data:\n  fils: a\n`, "unknown-key", 6, /“data.fils”; did you mean “files”\?/],
-    ["an unknown key inside a choice of tables", `${HEAD}data:\n  files: a\n  heldOut:\n    fraktion: 0.1\n`, "unknown-key", 8, /did you mean “fraction”\?/],
-    ["an unknown top-level key", `${HEAD}data: { files: a }\nseeed: 3\n`, "unknown-key", 6, /“seeed”; did you mean “seed”\?/],
-    ["a value out of range", `${HEAD}data:\n  files: a\ntrain:\n  proxy:\n    eta: -1\n`, "bad-setting", 9, /“train.proxy.eta” must be >0, found -1/],
-    ["a word where a number belongs", `${HEAD}data:\n  files: a\nresample:\n  budgetTokens: lots\n`, "bad-setting", 8, /“resample.budgetTokens” must be "auto" or number, found "lots"/],
-    ["a choice that there is not", `${HEAD}data:\n  files: a\n  onBadShard: ignore\n`, "bad-setting", 7, /must be "fail" or "skip", found "ignore"/],
+    [
+      "an unknown key, with its line and a suggestion",
+      `${HEAD}data:\n  fils: a\n`,
+      "unknown-key",
+      6,
+      /“data.fils”; did you mean “files”\?/,
+    ],
+    [
+      "an unknown key inside a choice of tables",
+      `${HEAD}data:\n  files: a\n  heldOut:\n    fraktion: 0.1\n`,
+      "unknown-key",
+      8,
+      /did you mean “fraction”\?/,
+    ],
+    [
+      "an unknown top-level key",
+      `${HEAD}data: { files: a }\nseeed: 3\n`,
+      "unknown-key",
+      6,
+      /“seeed”; did you mean “seed”\?/,
+    ],
+    [
+      "a value out of range",
+      `${HEAD}data:\n  files: a\ntrain:\n  proxy:\n    eta: -1\n`,
+      "bad-setting",
+      9,
+      /“train.proxy.eta” must be >0, found -1/,
+    ],
+    [
+      "a word where a number belongs",
+      `${HEAD}data:\n  files: a\nresample:\n  budgetTokens: lots\n`,
+      "bad-setting",
+      8,
+      /“resample.budgetTokens” must be "auto" or number, found "lots"/,
+    ],
+    [
+      "a choice that there is not",
+      `${HEAD}data:\n  files: a\n  onBadShard: ignore\n`,
+      "bad-setting",
+      7,
+      /must be "fail" or "skip", found "ignore"/,
+    ],
     ["broken YAML", "version: 1\na: [", "bad-yaml", 2, /valid YAML/],
     ["a key twice", `${HEAD}name: b\n`, "bad-yaml", 5, /unique/],
     ["a list", "- 1\n", "bad-yaml", 1, /table of settings/],

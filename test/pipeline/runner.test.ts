@@ -121,7 +121,10 @@ describe("the output folder", () => {
   it("is refused when another pipeline made it", async () => {
     await new OutputFolder(folder).claim("first");
     await new OutputFolder(folder).claim("first");
-    await expect(new OutputFolder(folder).claim("second")).rejects.toMatchObject({ code: "other-pipeline", exitStatus: 78 });
+    await expect(new OutputFolder(folder).claim("second")).rejects.toMatchObject({
+      code: "other-pipeline",
+      exitStatus: 78,
+    });
   });
 
   it("is refused when it holds somebody's files", async () => {
@@ -133,10 +136,16 @@ describe("the output folder", () => {
     const output = new OutputFolder(folder);
     await output.claim("a");
     const unlock = await output.lock();
-    await expect(output.lock()).rejects.toMatchObject({ code: "locked", message: expect.stringContaining(String(process.pid)) });
+    await expect(output.lock()).rejects.toMatchObject({
+      code: "locked",
+      message: expect.stringContaining(String(process.pid)),
+    });
     await unlock();
     const { hostname } = await import("node:os");
-    await writeFile(join(folder, ".doremi", "lock"), JSON.stringify({ host: hostname(), pid: 2 ** 22 + 1, started: "1" }));
+    await writeFile(
+      join(folder, ".doremi", "lock"),
+      JSON.stringify({ host: hostname(), pid: 2 ** 22 + 1, started: "1" }),
+    );
     await (await output.lock())();
   });
 });

@@ -17,15 +17,34 @@ async function values(source: AsyncIterable<{ output: number }>): Promise<number
 describe("the worker pool", () => {
   it("gives results in the order of the tasks, whatever finishes first", async () => {
     pool = new WorkerPool({ workers: 2 });
-    expect(await values(pool.map<unknown, number>(ECHO, tasks(8, 1, (i) => (i % 2 === 0 ? 40 : 1))))).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(
+      await values(
+        pool.map<unknown, number>(
+          ECHO,
+          tasks(8, 1, (i) => (i % 2 === 0 ? 40 : 1)),
+        ),
+      ),
+    ).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
   });
 
   it("keeps what is in flight within its memory, and lets a larger task run alone", async () => {
     pool = new WorkerPool({ workers: 4, memoryBytes: 250 });
-    await values(pool.map<unknown, number>(ECHO, tasks(10, 100, () => 5)));
+    await values(
+      pool.map<unknown, number>(
+        ECHO,
+        tasks(10, 100, () => 5),
+      ),
+    );
     expect(pool.peakInFlight).toBeLessThanOrEqual(250);
     expect(pool.peakInFlight).toBeGreaterThan(100);
-    expect(await values(pool.map<unknown, number>(ECHO, tasks(3, 1000, () => 1)))).toEqual([0, 1, 2]);
+    expect(
+      await values(
+        pool.map<unknown, number>(
+          ECHO,
+          tasks(3, 1000, () => 1),
+        ),
+      ),
+    ).toEqual([0, 1, 2]);
     expect(pool.peakInFlight).toBe(1000);
   });
 
@@ -60,7 +79,11 @@ describe("the worker pool", () => {
   it("stops on an aborted signal", async () => {
     pool = new WorkerPool({ workers: 1 });
     const stop = new AbortController();
-    const results = pool.map<unknown, number>(ECHO, tasks(100, 1, () => 5), stop.signal);
+    const results = pool.map<unknown, number>(
+      ECHO,
+      tasks(100, 1, () => 5),
+      stop.signal,
+    );
     await results.next();
     stop.abort();
     await expect(values(results)).rejects.toMatchObject({ kind: "interrupted" });

@@ -71,7 +71,13 @@ export const countedShard = z.strictObject({
 
 export const countOutput = z.strictObject({
   tokenizers: z.array(
-    z.strictObject({ name: z.string(), fingerprint: z.string(), vocabularySize: z.int(), endOfText: z.int().nullable(), path: z.enum(["fast", "library"]) }),
+    z.strictObject({
+      name: z.string(),
+      fingerprint: z.string(),
+      vocabularySize: z.int(),
+      endOfText: z.int().nullable(),
+      path: z.enum(["fast", "library"]),
+    }),
   ),
   domains: z.array(totals.extend({ name: z.string(), heldOut: totals })),
   shards: z.array(countedShard),

@@ -37,7 +37,10 @@ export async function writeCountsFile(
       arrow.makeData({ type: new arrow.Uint32(), length: unit.rows, nullCount: 0, data: unit.bytes }),
       ...unit.tokens.map((data) => arrow.makeData({ type: new arrow.Uint32(), length: unit.rows, nullCount: 0, data })),
     ];
-    return new arrow.RecordBatch(schema, arrow.makeData({ type: new arrow.Struct(fields), length: unit.rows, nullCount: 0, children }));
+    return new arrow.RecordBatch(
+      schema,
+      arrow.makeData({ type: new arrow.Struct(fields), length: unit.rows, nullCount: 0, children }),
+    );
   });
   const data = arrow.tableToIPC(new arrow.Table(schema, batches), "file");
   await writeFileAtomic(path, data);
@@ -62,13 +65,21 @@ export interface ShardRowCounts {
 export async function readCountsFile(path: string, tokenizer: string, hash: string): Promise<ShardRowCounts> {
   const data = await readFile(path);
   if (sha256(data) !== hash) {
-    throw new DoremiError("bad-data", "corrupt-counts", `${path}: is not the file that counting wrote (its SHA-256 differs); delete it and run again`, { file: path });
+    throw new DoremiError(
+      "bad-data",
+      "corrupt-counts",
+      `${path}: is not the file that counting wrote (its SHA-256 differs); delete it and run again`,
+      { file: path },
+    );
   }
   const table = arrow.tableFromIPC(data);
   const list = <T>(key: string) => JSON.parse(table.schema.metadata.get(key) ?? "[]") as T[];
   const column = <T extends Int32Array | Uint32Array>(name: string, empty: T): T => {
     const vector = table.getChild(name);
-    if (!vector) throw new DoremiError("bad-data", "corrupt-counts", `${path}: has no column “${name}”; delete it and run again`, { file: path });
+    if (!vector)
+      throw new DoremiError("bad-data", "corrupt-counts", `${path}: has no column “${name}”; delete it and run again`, {
+        file: path,
+      });
     return vector.length === 0 ? empty : (vector.toArray() as T);
   };
   return {

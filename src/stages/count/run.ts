@@ -5,13 +5,20 @@
 import { copyFile, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { writeFileAtomic } from "../../lib/atomic-write.ts";
-import { DoremiError, toPlainError } from "../../lib/errors.ts";
+import { DoremiError } from "../../lib/errors.ts";
 import { canonicalJson, sha256, sha256Json } from "../../lib/hash.ts";
 import type { TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
 import type { DiscoveredShard, DiscoverOutput } from "../discover/contract.ts";
 import { type PoolTask, workerModule } from "../pool.ts";
 import { reporter, type Stage, type StageContext } from "../stage.ts";
-import { type CountedShard, type CountInput, type CountOutput, countedShard, countInput, countOutput } from "./contract.ts";
+import {
+  type CountedShard,
+  type CountInput,
+  type CountOutput,
+  countedShard,
+  countInput,
+  countOutput,
+} from "./contract.ts";
 import { writeCountsFile } from "./counts-file.ts";
 import { domainTotals, shardTotals } from "./totals.ts";
 import type { CountJob, CountJobResult, UnitCounts } from "./worker.ts";
@@ -47,16 +54,22 @@ export const count: Stage<CountInput, CountOutput> = {
     const tasks = function* (): Generator<PoolTask<ShardJob>> {
       for (const index of pending) yield* shardTasks(index, shards[index]!, input);
     };
-    for await (const { input: task, output } of context.pool.map<ShardJob, CountJobResult>(WORKER, tasks(), context.signal)) {
+    for await (const { input: task, output } of context.pool.map<ShardJob, CountJobResult>(
+      WORKER,
+      tasks(),
+      context.signal,
+    )) {
       const shard = shards[task.shard]!;
       if (output.failure) {
-        if (!bad.has(task.shard)) skipped.push({ path: shard.path, code: output.failure.code, reason: output.failure.message });
+        if (!bad.has(task.shard))
+          skipped.push({ path: shard.path, code: output.failure.code, reason: output.failure.message });
         bad.add(task.shard);
       } else if (output.result && !bad.has(task.shard)) {
         if ("sha256" in output.result) open = { index: task.shard, sha256: output.result.sha256, units: [] };
         else open!.units.push(output.result);
       }
-      if (task.bytes > 0) report.progress((done += task.bytes), total, "bytes");
+      done += task.bytes;
+      report.progress(done, total, "bytes");
       if (task.last && !bad.has(task.shard)) {
         finished.set(task.shard, await closeShard(context, shard, input, open!));
       }
@@ -66,7 +79,13 @@ export const count: Stage<CountInput, CountOutput> = {
     const { domains, notes } = domainTotals(counted, input, skipped);
     for (const note of notes) report.note(note);
     const output: CountOutput = {
-      tokenizers: input.tokenizers.map(({ name, fingerprint, vocabularySize, endOfText, path }) => ({ name, fingerprint, vocabularySize, endOfText, path })),
+      tokenizers: input.tokenizers.map(({ name, fingerprint, vocabularySize, endOfText, path }) => ({
+        name,
+        fingerprint,
+        vocabularySize,
+        endOfText,
+        path,
+      })),
       domains,
       shards: counted,
       skipped,
@@ -91,7 +110,13 @@ function* shardTasks(index: number, shard: DiscoveredShard, input: CountInput): 
   const perUnit = units.length === 0 ? 0 : size / units.length;
   yield {
     memoryBytes: HASH_MEMORY,
-    input: { shard: index, bytes: units.length === 0 ? size : 0, last: units.length === 0, tolerate, task: { kind: "hash", path } },
+    input: {
+      shard: index,
+      bytes: units.length === 0 ? size : 0,
+      last: units.length === 0,
+      tolerate,
+      task: { kind: "hash", path },
+    },
   };
   for (const [i, unit] of units.entries()) {
     const source = {
@@ -154,7 +179,12 @@ async function closeShard(
   return summary;
 }
 
-function checkListed(names: readonly string[], units: readonly UnitCounts[], shard: DiscoveredShard, input: CountInput): void {
+function checkListed(
+  names: readonly string[],
+  units: readonly UnitCounts[],
+  shard: DiscoveredShard,
+  input: CountInput,
+): void {
   if (input.onUnlistedDomain === "drop") return;
   const file = join(input.root, shard.path);
   const unlisted = input.domains && names.find((name) => !input.domains!.includes(name));
@@ -194,7 +224,12 @@ function shardKey(shard: DiscoveredShard, input: CountInput): string {
 }
 
 /** Counts of a shard that an interrupted or an earlier run left and that still hold. */
-async function reuse(context: StageContext, index: number, shard: DiscoveredShard, input: CountInput): Promise<CountedShard | undefined> {
+async function reuse(
+  context: StageContext,
+  index: number,
+  shard: DiscoveredShard,
+  input: CountInput,
+): Promise<CountedShard | undefined> {
   const name = `${String(index).padStart(5, "0")}-${basename(shard.path)}.counts.arrow`;
   const key = shardKey(shard, input);
   const here = await readSummary(context.folder, name, key);
@@ -216,8 +251,7 @@ async function readSummary(folder: string, name: string, key: string): Promise<C
     if (saved.key !== key) return undefined;
     const summary = countedShard.parse(saved.summary);
     return sha256(await readFile(join(folder, name))) === summary.counts.sha256 ? summary : undefined;
-  } catch (error) {
-    void toPlainError(error);
+  } catch {
     return undefined; // missing, torn or of another version: counted again
   }
 }

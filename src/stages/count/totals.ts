@@ -49,7 +49,9 @@ export function domainTotals(
   const tokenizers = input.tokenizers.map((tokenizer) => tokenizer.name);
   const names =
     input.domains ??
-    [...new Set(shards.filter((shard) => shard.split === "train").flatMap((shard) => Object.keys(shard.totals)))].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+    [...new Set(shards.filter((shard) => shard.split === "train").flatMap((shard) => Object.keys(shard.totals)))].sort(
+      (a, b) => (a < b ? -1 : a > b ? 1 : 0),
+    );
   const domains = names.map((name) => ({ name, ...noTotals(tokenizers), heldOut: noTotals(tokenizers) }));
   const byName = new Map(domains.map((domain) => [domain.name, domain]));
   let droppedRows = 0;
@@ -65,7 +67,11 @@ export function domainTotals(
     }
   }
   if (domains.length === 0) {
-    throw new DoremiError("bad-data", "no-documents", "no row of any shard is a document with a domain; check data.textColumn, data.domainColumn and the transform");
+    throw new DoremiError(
+      "bad-data",
+      "no-documents",
+      "no row of any shard is a document with a domain; check data.textColumn, data.domainColumn and the transform",
+    );
   }
   for (const domain of domains) {
     if (domain.documents === 0) {
@@ -76,6 +82,9 @@ export function domainTotals(
       );
     }
   }
-  const notes = droppedRows > 0 ? [`${droppedRows} rows are not documents (no text, dropped by the transform, or of an unlisted domain)`] : [];
+  const notes =
+    droppedRows > 0
+      ? [`${droppedRows} rows are not documents (no text, dropped by the transform, or of an unlisted domain)`]
+      : [];
   return { domains, notes };
 }

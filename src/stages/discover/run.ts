@@ -11,7 +11,13 @@ import { expandPattern } from "../../storage/pattern.ts";
 import { storage } from "../files.ts";
 import { throwIfAborted } from "../pool.ts";
 import { reporter, type Stage, type StageContext } from "../stage.ts";
-import { type DiscoveredShard, type DiscoverInput, type DiscoverOutput, discoverInput, discoverOutput } from "./contract.ts";
+import {
+  type DiscoveredShard,
+  type DiscoverInput,
+  type DiscoverOutput,
+  discoverInput,
+  discoverOutput,
+} from "./contract.ts";
 
 /** shards opened at once */
 const CONCURRENCY = 16;
@@ -52,7 +58,11 @@ export const discover: Stage<DiscoverInput, DiscoverOutput> = {
       report.progress(Math.min(at + CONCURRENCY, kept.length), kept.length, "shards");
     }
     if (!shards.some((shard) => shard.split === "train")) {
-      throw new DoremiError("bad-data", "no-readable-shard", `none of the ${kept.length} shards can be read; see the notes above`);
+      throw new DoremiError(
+        "bad-data",
+        "no-readable-shard",
+        `none of the ${kept.length} shards can be read; see the notes above`,
+      );
     }
     const { textColumn, domainColumn, extraColumns } = input;
     return { root, textColumn, domainColumn, extraColumns, domains: listed, shards, skipped };
@@ -66,7 +76,12 @@ async function findFiles(input: DiscoverInput): Promise<Candidate[]> {
       const files = await expandPattern(storage, pattern);
       if (files.length === 0) {
         const who = source.domain === null ? "" : `domain “${source.domain}”: `;
-        throw new DoremiError("missing-input", "no-match", `${who}no file matches ${pattern}; check data.files (globs are relative to the pipeline file)`, { file: pattern });
+        throw new DoremiError(
+          "missing-input",
+          "no-match",
+          `${who}no file matches ${pattern}; check data.files (globs are relative to the pipeline file)`,
+          { file: pattern },
+        );
       }
       for (const file of files) {
         const domain = source.domain ?? file.domain;
@@ -86,7 +101,9 @@ async function findFiles(input: DiscoverInput): Promise<Candidate[]> {
   for (const pattern of input.heldOutPatterns) {
     const files = await expandPattern(storage, pattern);
     if (files.length === 0) {
-      throw new DoremiError("missing-input", "no-match", `no file matches ${pattern}; check data.heldOut.files`, { file: pattern });
+      throw new DoremiError("missing-input", "no-match", `no file matches ${pattern}; check data.heldOut.files`, {
+        file: pattern,
+      });
     }
     // A file that both patterns match is held out: data.files may well say part of it, as in {domain}/*.parquet.
     for (const file of files) found.set(file.path, { path: file.path, domain: file.domain, split: "held-out" });
@@ -102,7 +119,11 @@ function listDomains(input: DiscoverInput, files: readonly Candidate[]): string[
     if (input.domainColumn === null) {
       for (const name of input.domains) {
         if (!inPaths.has(name)) {
-          throw new DoremiError("missing-input", "empty-domain", `domain “${name}”: no file matches${didYouMean(name, inPaths)}`);
+          throw new DoremiError(
+            "missing-input",
+            "empty-domain",
+            `domain “${name}”: no file matches${didYouMean(name, inPaths)}`,
+          );
         }
       }
     }
@@ -172,7 +193,8 @@ function previousLayouts(context: StageContext, input: DiscoverInput, root: stri
   const found = discoverOutput.safeParse(context.previous?.output);
   if (!found.success) return new Map();
   const { data } = found;
-  const columns = (of: DiscoverInput | DiscoverOutput) => JSON.stringify([of.textColumn, of.domainColumn, of.extraColumns]);
+  const columns = (of: DiscoverInput | DiscoverOutput) =>
+    JSON.stringify([of.textColumn, of.domainColumn, of.extraColumns]);
   const same = data.root === root && columns(data) === columns(input);
   return new Map(same ? data.shards.map((shard) => [shard.path, shard]) : []);
 }

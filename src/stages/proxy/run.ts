@@ -27,7 +27,9 @@ export const proxy: Stage<ProxyInput, ProxyOutput> = {
       const referenceWeights = await loadModel(join(context.folderOf("reference"), input.reference.path), input.model);
       const losses = await LossModel.load(training.engine, referenceWeights, input.batchSize);
       const { eta, smoothing } = input;
-      const result = await training.train("proxy", { batches, doremi: { eta, smoothing, reference: losses } }).finally(() => losses.close());
+      const result = await training
+        .train("proxy", { batches, doremi: { eta, smoothing, reference: losses } })
+        .finally(() => losses.close());
       const weights = byName(names, result.average!);
       await writeFileAtomic(join(context.folder, WEIGHTS), `${JSON.stringify(weights, null, 2)}\n`);
       return {

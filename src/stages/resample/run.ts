@@ -49,7 +49,10 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
         seed: input.seed,
         tokenizer: { name, source: sourceOf(input), fingerprint, vocabularySize },
         columns: input.columns,
-        transform: input.transform && { ...input.transform, module: relativePath(input.target, input.transform.module) },
+        transform: input.transform && {
+          ...input.transform,
+          module: relativePath(input.target, input.transform.module),
+        },
         heldOut: input.heldOut,
         weightsFrom: input.weightsFrom,
         root: relativePath(input.target, input.root),
@@ -64,22 +67,29 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
       selection: SELECTION_NAME,
       budgetTokens: manifest.budgetTokens,
       achievedTokens: manifest.achievedTokens,
-      domains: manifest.domains.map(({ name, weight, achievedWeight, targetTokens, achievedTokens, selectedDocuments, epochs }) => ({
-        name,
-        weight,
-        achievedWeight,
-        targetTokens,
-        achievedTokens,
-        selectedDocuments,
-        epochs,
-      })),
+      domains: manifest.domains.map(
+        ({ name, weight, achievedWeight, targetTokens, achievedTokens, selectedDocuments, epochs }) => ({
+          name,
+          weight,
+          achievedWeight,
+          targetTokens,
+          achievedTokens,
+          selectedDocuments,
+          epochs,
+        }),
+      ),
       notes: [...plan.notes],
     };
   },
 };
 
 /** The shards' row counts in order, with domains as indices into `names`. */
-function countsOf(shards: readonly CountedShard[], names: readonly string[], tokenizer: string, folder: string): CountSource {
+function countsOf(
+  shards: readonly CountedShard[],
+  names: readonly string[],
+  tokenizer: string,
+  folder: string,
+): CountSource {
   const place = new Map(names.map((name, index) => [name, index]));
   return async function* () {
     for (const shard of shards) {

@@ -39,7 +39,12 @@ const store = z.strictObject({
 });
 
 export const tokenizeOutput = z.strictObject({
-  tokenizer: z.strictObject({ name: z.string(), fingerprint: z.string(), vocabularySize: z.int(), endOfText: z.int().nullable() }),
+  tokenizer: z.strictObject({
+    name: z.string(),
+    fingerprint: z.string(),
+    vocabularySize: z.int(),
+    endOfText: z.int().nullable(),
+  }),
   sequenceLength: z.int(),
   domains: z.array(
     z.strictObject({

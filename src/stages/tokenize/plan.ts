@@ -51,7 +51,9 @@ export async function planTokenize(input: TokenizeInput, countsOf: CountsOf): Pr
         (heldOutTokens[d]! >= input.evaluationTokens || taken.heldOut[d]! >= available.heldOut[d]!),
     );
 
-  const all = input.shards.flatMap((shard, index) => (shard.layout as ShardLayout).units.map((_, unit) => ({ shard: index, unit })));
+  const all = input.shards.flatMap((shard, index) =>
+    (shard.layout as ShardLayout).units.map((_, unit) => ({ shard: index, unit })),
+  );
   const order = new Rng(input.seed, "tokenize/units").permutation(all.length);
   const units: UnitPlan[] = [];
   for (let i = 0; i < all.length && !satisfied(); i++) {
@@ -102,11 +104,15 @@ export async function planTokenize(input: TokenizeInput, countsOf: CountsOf): Pr
  * the reference's store first and the rest is the proxy's; otherwise both read all of it (“reference”).
  */
 export function assignSplits(input: TokenizeInput, plan: TokenizePlan): { splits: Split[][]; disjoint: boolean[] } {
-  const splits: Split[][] = plan.units.map((unit) => Array.from(unit.rows, (_, i) => (unit.heldOut[i] ? "held-out" : "reference")));
+  const splits: Split[][] = plan.units.map((unit) =>
+    Array.from(unit.rows, (_, i) => (unit.heldOut[i] ? "held-out" : "reference")),
+  );
   const disjoint = [...plan.disjoint];
   for (let d = 0; d < input.domains.length; d++) {
     if (!disjoint[d]) continue;
-    const documents = plan.units.flatMap((unit, u) => [...unit.rows.keys()].filter((i) => unit.domain[i] === d && !unit.heldOut[i]).map((i) => ({ u, i })));
+    const documents = plan.units.flatMap((unit, u) =>
+      [...unit.rows.keys()].filter((i) => unit.domain[i] === d && !unit.heldOut[i]).map((i) => ({ u, i })),
+    );
     const order = new Rng(input.seed, `tokenize/split/${input.domains[d]}`).permutation(documents.length);
     let referenceTokens = 0;
     let proxyTokens = 0;

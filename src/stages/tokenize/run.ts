@@ -1,14 +1,20 @@
 /** tokenize: encodes the chosen documents in the pool and writes them, in a fixed order, into token stores. */
 import { join } from "node:path";
-import { TokenStoreWriter } from "../../formats/token-store.ts";
 import type { ShardLayout } from "../../formats/shard.ts";
+import { TokenStoreWriter } from "../../formats/token-store.ts";
 import { DoremiError } from "../../lib/errors.ts";
 import { sha256File } from "../../lib/hash.ts";
 import type { TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
 import { readCountsFile } from "../count/counts-file.ts";
 import { type PoolTask, workerModule } from "../pool.ts";
 import { reporter, type Stage, type StageContext } from "../stage.ts";
-import { type TokenizeInput, type TokenizeOutput, type TokenStoreReference, tokenizeInput, tokenizeOutput } from "./contract.ts";
+import {
+  type TokenizeInput,
+  type TokenizeOutput,
+  type TokenStoreReference,
+  tokenizeInput,
+  tokenizeOutput,
+} from "./contract.ts";
 import { assignSplits, type CountsOf, planTokenize, type Split, type TokenizePlan } from "./plan.ts";
 import type { EncodedDocuments, EncodeTask } from "./worker.ts";
 
@@ -26,7 +32,9 @@ export const tokenize: Stage<TokenizeInput, TokenizeOutput> = {
     const { splits, disjoint } = assignSplits(input, plan);
     const notes = describe(input, plan, disjoint);
     for (const note of notes) report.note(note);
-    const stores = await writeStores(input, context, plan, splits, (done, total) => report.progress(done, total, "tokens"));
+    const stores = await writeStores(input, context, plan, splits, (done, total) =>
+      report.progress(done, total, "tokens"),
+    );
     const { name, fingerprint, vocabularySize, endOfText } = input.tokenizer;
     return {
       tokenizer: { name, fingerprint, vocabularySize, endOfText },
@@ -78,9 +86,15 @@ function describe(input: TokenizeInput, plan: TokenizePlan, disjoint: readonly b
   const shared = input.domains.filter((_, d) => !disjoint[d]);
   const unseen = input.domains.filter((_, d) => plan.heldOutTokens[d] === 0);
   return [
-    ...(shared.length > 0 ? [`too small for disjoint reference and proxy sequences, so both models read the same documents: ${shared.join(", ")}`] : []),
+    ...(shared.length > 0
+      ? [
+          `too small for disjoint reference and proxy sequences, so both models read the same documents: ${shared.join(", ")}`,
+        ]
+      : []),
     ...(unseen.length > 0 ? [`nothing is held out, so there is no held-out loss: ${unseen.join(", ")}`] : []),
-    ...(input.tokenizer.endOfText === null ? [`tokenizer ${input.tokenizer.name} has no end-of-text token: documents follow each other without a mark`] : []),
+    ...(input.tokenizer.endOfText === null
+      ? [`tokenizer ${input.tokenizer.name} has no end-of-text token: documents follow each other without a mark`]
+      : []),
   ];
 }
 
@@ -96,13 +110,19 @@ async function writeStores(
   let done = 0;
   try {
     const jobs = encodeTasks(input, plan);
-    for await (const { input: job, output } of context.pool.map<EncodeJob, EncodedDocuments>(WORKER, jobs, context.signal)) {
+    for await (const { input: job, output } of context.pool.map<EncodeJob, EncodedDocuments>(
+      WORKER,
+      jobs,
+      context.signal,
+    )) {
       const unit = plan.units[job.index]!;
       for (let i = 0; i < unit.rows.length; i++) {
         const name = storeName(unit.domain[i]!, splits[job.index]![i]!);
         let writer = writers.get(name);
         if (!writer) {
-          writer = await TokenStoreWriter.create(join(context.folder, name), { vocabularySize: input.tokenizer.vocabularySize });
+          writer = await TokenStoreWriter.create(join(context.folder, name), {
+            vocabularySize: input.tokenizer.vocabularySize,
+          });
           writers.set(name, writer);
         }
         const ids = output.ids.subarray(output.offsets[i]!, output.offsets[i + 1]!);

@@ -1,0 +1,65 @@
+/**
+ * doremi's public API: everything that the command line does, as functions. Pipelines whole or by stage; reading,
+ * counting and tokenizing as async iterables; the mixture mathematics; the manifest; training.
+ */
+
+// Training
+export { createCpuEngine } from "./engine/cpu.ts";
+export type { Engine } from "./engine/engine.ts";
+// Shards and tokenizers
+export { inspectShard, readShard, readUnit } from "./formats/read.ts";
+export type { ColumnSelection, ReadLimits, ShardLayout, ShardUnit, TextBatch } from "./formats/shard.ts";
+export { openTokenStore, type TokenStore, TokenStoreWriter, tokenWindows } from "./formats/token-store.ts";
+export { DoremiError, type ErrorKind } from "./lib/errors.ts";
+export { VERSION } from "./lib/version.ts";
+// The manifest
+export type { Manifest, ManifestDomain, ManifestFile, SelectionRow } from "./manifest/contract.ts";
+export type { VerifyProblem } from "./manifest/problems.ts";
+export type { ManifestDocument } from "./manifest/read.ts";
+export { loadManifest, readSelection } from "./manifest/read.ts";
+export type { VerifyResult } from "./manifest/verify.ts";
+// Mixture mathematics (float64)
+export { allocate, allocateWithCaps, cappedShares } from "./mixture/allocation.ts";
+export { naturalWeights, temperatureWeights, uniformWeights, unimax } from "./mixture/baselines.ts";
+export {
+  type DoReMiBatch,
+  type DoReMiState,
+  type DoReMiStep,
+  domainExcess,
+  doremiLoss,
+  initDoReMi,
+  updateDoReMi,
+} from "./mixture/doremi.ts";
+export { type DomainWeights, matchWeights, normaliseWeights, parseWeightsFile } from "./mixture/weights.ts";
+// Pipelines
+export { STAGE_NAMES, type StageName } from "./pipeline/bindings.ts";
+export { definePipeline, loadPipeline, type Pipeline, parsePipeline } from "./pipeline/load.ts";
+export { type PipelinePlan, type PlannedDomain, type PlannedStage, planPipeline } from "./pipeline/plan.ts";
+export { type ReadOptions, readManifest } from "./pipeline/read-manifest.ts";
+export { type RunOptions, type RunResult, runPipeline } from "./pipeline/run.ts";
+export { type PipelineFile, pipelineSchema } from "./pipeline/schema.ts";
+export { type VerifyPipelineOptions, verify } from "./pipeline/verify.ts";
+// Plug-ins: a stage of one's own, a transform between reading and counting
+export type { Stage, StageContext, StageEvent } from "./stages/stage.ts";
+// Streams
+export {
+  type CorpusBatch,
+  type CountedBatch,
+  countTokens,
+  type EncodedBatch,
+  encodeTokens,
+  type ReadCorpusOptions,
+  readCorpus,
+} from "./stages/streams.ts";
+export type { Transform, TransformContext } from "./stages/transform.ts";
+export { LocalStorage } from "./storage/local.ts";
+export type { RandomAccessFile, Storage } from "./storage/storage.ts";
+export { openTokenizer } from "./tokenizer/open.ts";
+export { resolveTokenizer } from "./tokenizer/resolve.ts";
+export type { Tokenizer, TokenizerDescriptor } from "./tokenizer/tokenizer.ts";
+export { createBatchSource, evaluationBatches, type SequenceReader } from "./trainer/batches.ts";
+export type { BatchSource, ModelConfig, OptimizerConfig, StepRecord, TrainingBatch } from "./trainer/contract.ts";
+export { LossModel } from "./trainer/evaluate.ts";
+export { initializeWeights, type ModelWeights } from "./trainer/initialization.ts";
+export { loadModel, saveModel } from "./trainer/model-folder.ts";
+export { type TrainOptions, type TrainResult, train } from "./trainer/train.ts";

@@ -44,7 +44,7 @@ export function buildProgram(setStatus: SetStatus): Command {
   addExample(program, "doremi run pipelines/quickstart.yaml", "doremi help run");
   return program.addHelpText(
     "after",
-    "\nOne line of JSON on stdout is the result; all else goes to stderr.\n" +
+    "One line of JSON on stdout is the result; all else goes to stderr.\n" +
       "Exit status: 0 done, 2 usage, 65 bad data, 66 missing input, 73 cannot write,\n" +
       "75, 130, 143 interrupted with the state saved, 78 bad configuration.",
   );

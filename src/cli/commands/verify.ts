@@ -10,6 +10,8 @@ interface VerifyCommandOptions extends CommonOptions {
   readonly root?: string;
   readonly workers?: number;
   readonly followLinks?: boolean;
+  readonly tokenizer?: string;
+  readonly allowTransform?: boolean;
 }
 
 /** What is printed of a verification. */
@@ -31,18 +33,22 @@ export function verifyCommand(setStatus: SetStatus): Command {
     .argument("<manifest.json>", "the manifest")
     .option("--root <folder>", "folder that the manifest's paths start from, if the files were moved")
     .option("-w, --workers <n>", "worker threads (default: all cores)", positiveInteger)
-    .option("--follow-links", "allow symbolic links that lead out of the root");
+    .option("--tokenizer <file>", "tokenizer.json to count with, if the manifest was moved away from its own")
+    .option("--follow-links", "allow symbolic links that lead out of the root")
+    .option("--allow-transform", "run the transform module that the manifest names, which is code");
   addCommonOptions(command);
   addExample(command, "doremi verify pipelines/runs/quickstart/resample/manifest.json");
   return command.action(async (path: string, options: VerifyCommandOptions) => {
     const session = new Session("verify", options);
     const status = await session.finish(async () => {
       const { verify } = await import("../../pipeline/verify.ts");
-      const { root, workers, followLinks } = options;
+      const { root, workers, followLinks, tokenizer, allowTransform } = options;
       const { ok, problems, omitted } = await verify(path, {
         ...(root !== undefined && { root }),
         ...(workers !== undefined && { workers }),
         ...(followLinks !== undefined && { followLinks }),
+        ...(tokenizer !== undefined && { tokenizer }),
+        ...(allowTransform !== undefined && { allowTransform }),
         signal: session.signal,
         onEvent: session.onEvent,
       });

@@ -26,7 +26,7 @@ export async function inspectFolder(folder: string): Promise<Inspection> {
 async function inspectNamed(folder: string, name: string): Promise<Inspection> {
   const path = join(folder, name);
   const document = await readJsonDocument(path);
-  const inspection = document === undefined ? undefined : await inspectJson(path, document);
+  const inspection = document === undefined ? undefined : await inspectJson(path, document.value);
   if (inspection && inspection !== "model") return inspection;
   throw new DoremiError(
     "bad-data",

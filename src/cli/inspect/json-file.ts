@@ -1,5 +1,5 @@
 /** JSON documents of ours, told apart by their keys. Users' JSON Lines are for json-lines.ts. */
-import { open } from "node:fs/promises";
+import { open, readFile } from "node:fs/promises";
 import { checkManifest } from "../../manifest/schema.ts";
 import type { DoneMark } from "../../pipeline/output-folder.ts";
 import { type CountOutput, countOutput } from "../../stages/count/contract.ts";
@@ -16,8 +16,14 @@ const MAX_DOCUMENT_BYTES = 256 << 20;
 /** Enough to see a first line of a JSON Lines file. */
 const PEEK_BYTES = 1 << 20;
 
+export interface JsonDocument {
+  readonly value: Json;
+  /** it may as well be a JSON Lines file of one row */
+  readonly isOneLine: boolean;
+}
+
 /** The object that the whole file is; undefined where it is anything else, such as a line for each object. */
-export async function readJsonDocument(path: string): Promise<Json | undefined> {
+export async function readJsonDocument(path: string): Promise<JsonDocument | undefined> {
   const handle = await open(path, "r");
   try {
     const { size } = await handle.stat();
@@ -34,8 +40,10 @@ export async function readJsonDocument(path: string): Promise<Json | undefined> 
       .trimStart();
     if (!start.startsWith("{") || size > MAX_DOCUMENT_BYTES) return undefined;
     const end = start.indexOf("\n");
-    if (end > 0 && start.slice(end).trim() !== "" && parseObject(start.slice(0, end))) return undefined;
-    return parseObject(bytesRead === size ? start : (await handle.readFile("utf8")).toString());
+    const isOneLine = end < 0 || start.slice(end).trim() === "";
+    if (!isOneLine && parseObject(start.slice(0, end))) return undefined;
+    const value = parseObject(bytesRead === size ? start : await readFile(path, "utf8"));
+    return value && { value, isOneLine };
   } finally {
     await handle.close();
   }

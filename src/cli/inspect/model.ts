@@ -42,7 +42,7 @@ export async function inspectSafetensors(path: string): Promise<Inspection> {
 
 /** A folder with config.json and, if it is whole, model.safetensors. */
 export async function inspectModel(folder: string): Promise<Inspection> {
-  const config = await readJsonDocument(join(folder, "config.json"));
+  const config = (await readJsonDocument(join(folder, "config.json")))?.value;
   if (typeof config?.model_type !== "string") {
     const path = join(folder, "config.json");
     throw new DoremiError("bad-data", "bad-json", `${path}: must be a model's configuration with a model_type`, {

@@ -24,9 +24,18 @@ export async function inspectPath(path: string): Promise<Inspection> {
   if (isSafetensors(head, found.size)) return inspectSafetensors(path);
   const document = await readJsonDocument(path);
   if (document !== undefined) {
-    const inspection = await inspectJson(path, document);
+    const inspection = await inspectJson(path, document.value);
     if (inspection === "model") return inspectModel(dirname(path));
     if (inspection) return inspection;
+    if (!document.isOneLine) {
+      const keys = Object.keys(document.value).slice(0, 8).join(", ");
+      throw new DoremiError(
+        "bad-data",
+        "unknown-json",
+        `${path}: is a JSON document of no kind that is known here (keys: ${keys})`,
+        { file: path },
+      );
+    }
   }
   return inspectShardFile(path);
 }

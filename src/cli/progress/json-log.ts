@@ -19,7 +19,7 @@ export class JsonLog implements Display {
     const { type, ...fields } = event;
     if (event.type === "start") this.#meters.delete(event.stage);
     if (event.type === "progress") this.#progress(event);
-    else this.write(type, fields);
+    else this.write(type, event.type === "done" ? { ...fields, durationMs: Math.round(event.durationMs) } : fields);
   }
 
   close(): void {}
@@ -38,8 +38,8 @@ export class JsonLog implements Display {
     entry.meter.update(event, now);
     if (now - entry.shownMs < EVERY_MS && event.done < event.total) return;
     entry.shownMs = now;
-    const { rate, secondsLeft } = entry.meter.read(now)!;
-    const { type: _, figures, ...fields } = event;
+    const { rate, secondsLeft, figures } = entry.meter.read(now)!;
+    const { type: _, figures: __, ...fields } = event;
     this.write("progress", {
       ...figures,
       ...fields,

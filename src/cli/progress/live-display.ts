@@ -74,7 +74,7 @@ export class LiveDisplay implements Display {
 
   redraw(settled: readonly string[] = []): void {
     const now = this.#clock.now();
-    const columns = Math.max(NARROWEST, this.#stream.columns ?? DEFAULT_COLUMNS);
+    const columns = Math.max(NARROWEST, this.#stream.columns || DEFAULT_COLUMNS);
     const live = [...this.#running]
       .filter(([, meter]) => now - meter.startedMs >= QUIET_MS)
       // A line that reaches the last column may wrap, and then the count of lines is wrong.
@@ -111,6 +111,7 @@ function liveLine(stage: string, meter: Meter, now: number): string {
 function finished(reading: Reading | undefined, durationMs: number): string {
   if (!reading || reading.total === 0) return "";
   const rate = reading.worked > 0 && durationMs > 0 ? (reading.worked / durationMs) * 1000 : undefined;
-  const done = { ...reading, done: reading.total, rate, secondsLeft: undefined };
+  const { tokensPerSecond: _, ...figures } = reading.figures;
+  const done = { ...reading, done: reading.total, rate, secondsLeft: undefined, figures };
   return `  ${describeReading(done).replace(/^\s*100%\s+/, "")}`;
 }

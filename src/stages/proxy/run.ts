@@ -30,11 +30,11 @@ export const proxy: Stage<ProxyInput, ProxyOutput> = {
       const result = await training
         .train("proxy", { batches, doremi: { eta, smoothing, reference: losses } })
         .finally(() => losses.close());
-      const weights = byName(names, result.average!);
+      const weights = byName(names, toSumOne(result.average!));
       await writeFileAtomic(join(context.folder, WEIGHTS), `${JSON.stringify(weights, null, 2)}\n`);
       return {
         weights,
-        finalAlpha: byName(names, result.alpha!),
+        finalAlpha: byName(names, toSumOne(result.alpha!)),
         model: await training.modelReference(),
         steps: input.steps,
         trainedTokens: result.trainedTokens,
@@ -45,3 +45,9 @@ export const proxy: Stage<ProxyInput, ProxyOutput> = {
       };
     }),
 };
+
+/** The graph keeps alpha in float32, whose sum is 1 only to its rounding; what others read adds up in float64. */
+function toSumOne(alpha: Float64Array): Float64Array {
+  const sum = alpha.reduce((total, weight) => total + weight, 0);
+  return alpha.map((weight) => weight / sum);
+}

@@ -1,0 +1,254 @@
+/** The whole program on real text: counts that others made, a verified manifest, nothing done twice. */
+import { createHash } from "node:crypto";
+import { appendFileSync, cpSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import * as arrow from "apache-arrow";
+import { describe, expect, it } from "vitest";
+import { definePipeline, type Pipeline } from "../../src/pipeline/load.ts";
+import { readManifest } from "../../src/pipeline/read-manifest.ts";
+import { type RunResult, runPipeline } from "../../src/pipeline/run.ts";
+import { verify } from "../../src/pipeline/verify.ts";
+import { openTokenizer } from "../../src/tokenizer/open.ts";
+import { resolveTokenizer } from "../../src/tokenizer/resolve.ts";
+import { CORPUS, smallPipeline, smallTraining, TOKENIZER, temporaryFolder } from "./small.ts";
+
+interface ExpectedCounts {
+  domains: Record<string, { documents: number; bytes: number; tokens: Record<string, number> }>;
+}
+
+const expectedCounts = (name: string) => JSON.parse(readFileSync(join(CORPUS, name), "utf8")) as ExpectedCounts;
+
+const countsOf = (result: RunResult) =>
+  Object.fromEntries(
+    result.count!.domains.map(({ name, documents, bytes, tokens }) => [name, { documents, bytes, tokens }]),
+  );
+
+const statuses = (result: RunResult) => Object.fromEntries(result.stages.map(({ stage, status }) => [stage, status]));
+
+/** sha256 of every file under a folder, by path. */
+function fingerprints(folder: string): Record<string, string> {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return Object.fromEntries(
+    files
+      .map((file) => join(file.parentPath, file.name))
+      .sort()
+      .map((path) => [path.slice(folder.length), createHash("sha256").update(readFileSync(path)).digest("hex")]),
+  );
+}
+
+describe("a pipeline over folders", () => {
+  it("counts exactly, learns weights, writes a manifest that verifies, and then has nothing to do", async () => {
+    const output = join(temporaryFolder(), "out");
+    const result = await runPipeline(smallPipeline(output));
+    expect(countsOf(result)).toEqual(expectedCounts("folders.counts.json").domains);
+
+    const weights = Object.values(result.proxy!.weights);
+    expect(weights.reduce((sum, weight) => sum + weight, 0)).toBeCloseTo(1, 9);
+    expect(Math.min(...weights)).toBeGreaterThan(0);
+    expect(JSON.parse(readFileSync(result.paths.weights!, "utf8"))).toEqual(result.proxy!.weights);
+    for (const evaluation of [result.reference!.evaluation, result.proxy!.evaluation]) {
+      for (const loss of evaluation.loss) expect(loss).toBeGreaterThan(1);
+      // An untrained model of 4,096 ids has a loss of ln 4096 = 8.3.
+      for (const loss of evaluation.loss) expect(loss).toBeLessThan(8.6);
+    }
+
+    const manifest = JSON.parse(readFileSync(result.paths.manifest!, "utf8"));
+    expect(manifest.budgetTokens).toBe(60_000);
+    expect(manifest.weightsFrom).toBe("doremi");
+    for (const domain of manifest.domains) expect(domain.weight).toBeCloseTo(result.proxy!.weights[domain.name]!, 12);
+    expect(await verify(result.paths.manifest!)).toEqual({ ok: true, problems: [], omitted: 0 });
+
+    const again = await runPipeline(smallPipeline(output));
+    expect(again.status).toBe("unchanged");
+    expect(new Set(Object.values(statuses(again)))).toEqual(new Set(["unchanged"]));
+    expect(again.proxy).toEqual(result.proxy);
+  });
+
+  it("redoes only what a changed setting, a touched or a changed shard calls for", async () => {
+    const folder = temporaryFolder();
+    const output = join(folder, "out");
+    cpSync(join(CORPUS, "folders"), join(folder, "data"), { recursive: true });
+    const data = { files: join(folder, "data/{domain}/part-*"), heldOut: { fraction: 0.1, minDocuments: 1 } };
+    const run = (overrides: Parameters<typeof smallPipeline>[1] = {}) =>
+      runPipeline(smallPipeline(output, { data, ...overrides }));
+    await run();
+
+    const all = {
+      discover: "unchanged",
+      count: "unchanged",
+      tokenize: "unchanged",
+      reference: "unchanged",
+      proxy: "unchanged",
+      resample: "unchanged",
+    };
+    expect(statuses(await run({ train: smallTraining({ eta: 0.5 }) }))).toEqual({
+      ...all,
+      proxy: "done",
+      resample: "done",
+    });
+    expect(statuses(await run({ train: smallTraining({ eta: 0.5 }), resample: { budgetTokens: 50_000 } }))).toEqual({
+      ...all,
+      resample: "done",
+    });
+    expect(
+      statuses(
+        await run({
+          resample: { budgetTokens: 50_000 },
+          train: { ...smallTraining({ eta: 0.5 }), checkpointEvery: 3, threads: 2 },
+        }),
+      ),
+    ).toEqual(all);
+
+    // The same content under a new time is counted again at most; nothing follows from it.
+    const shard = join(folder, "data/math/part-00000.jsonl.gz");
+    utimesSync(shard, new Date(), new Date(Date.now() + 5000));
+    const same = { train: smallTraining({ eta: 0.5 }), resample: { budgetTokens: 50_000 } };
+    expect(statuses(await run(same))).toEqual({ ...all, discover: "done", count: "done" });
+
+    cpSync(join(CORPUS, "folders/math/part-00000.jsonl.gz"), join(folder, "data/math/part-00001.jsonl.gz"));
+    const more = await run(same);
+    expect(statuses(more)).toMatchObject({ discover: "done", count: "done", tokenize: "done", resample: "done" });
+    expect(more.count!.domains.find((domain) => domain.name === "math")!.documents).toBe(
+      2 * expectedCounts("folders.counts.json").domains.math!.documents,
+    );
+  });
+
+  it("gives the same bytes with 1, 2 and 4 workers", async () => {
+    const folder = temporaryFolder();
+    const runs = [];
+    for (const workers of [1, 2, 4]) {
+      // The same name of the output folder's parent would be the same path: keep the depth, so that roots agree.
+      const output = join(folder, `w${workers}`);
+      await runPipeline(smallPipeline(output, { workers }));
+      runs.push(fingerprints(join(output)));
+    }
+    const withoutDiscover = (run: Record<string, string>) =>
+      Object.fromEntries(Object.entries(run).filter(([path]) => !path.includes("done.json")));
+    expect(withoutDiscover(runs[1]!)).toEqual(withoutDiscover(runs[0]!));
+    expect(withoutDiscover(runs[2]!)).toEqual(withoutDiscover(runs[0]!));
+    expect(Object.keys(runs[0]!)).toContain("/resample/selection.parquet");
+  });
+
+  it("goes on after an interruption to the same bytes", async () => {
+    const folder = temporaryFolder();
+    const whole = join(folder, "whole");
+    await runPipeline(smallPipeline(whole));
+    const stopped = join(folder, "again");
+    for (const [stage, at] of [
+      ["reference", 7],
+      ["proxy", 3],
+      ["proxy", 8],
+    ] as const) {
+      const stop = new AbortController();
+      const run = runPipeline(smallPipeline(stopped), {
+        signal: stop.signal,
+        onEvent: (event) => {
+          if (event.type === "progress" && event.stage === stage && event.done >= at) stop.abort();
+        },
+      });
+      await expect(run).rejects.toMatchObject({ kind: "interrupted" });
+    }
+    await runPipeline(smallPipeline(stopped));
+    const withoutMarks = (run: Record<string, string>) =>
+      Object.fromEntries(Object.entries(run).filter(([path]) => !path.endsWith("done.json")));
+    expect(withoutMarks(fingerprints(stopped))).toEqual(withoutMarks(fingerprints(whole)));
+    expect(Object.keys(fingerprints(stopped)).filter((path) => path.endsWith(".tmp"))).toEqual([]);
+  });
+
+  it("records a trajectory whose average is the result", async () => {
+    const output = join(temporaryFolder(), "out");
+    const result = await runPipeline(smallPipeline(output));
+    const table = arrow.tableFromIPC(readFileSync(join(output, "proxy", "trajectory.arrow")));
+    const names = JSON.parse(table.schema.metadata.get("doremi.domains")!) as string[];
+    expect(table.numRows).toBe(12);
+    const last = Array.from(table.getChild("average")!.get(11) as Iterable<number>);
+    // Normalising takes away what float32 left: at most 1e-7 of a weight.
+    for (const [i, name] of names.entries()) expect(result.proxy!.weights[name]).toBeCloseTo(last[i]!, 6);
+    const alphas = Array.from({ length: 12 }, (_, step) =>
+      Array.from(table.getChild("alpha")!.get(step) as Iterable<number>),
+    );
+    for (const [i, average] of last.entries()) {
+      expect(average).toBeCloseTo(alphas.reduce((sum, alpha) => sum + alpha[i]!, 0) / 12, 12);
+    }
+  });
+});
+
+describe("a pipeline over one data set whose domain is a nested column", () => {
+  const mixed = (output: string, more: Record<string, unknown> = {}): Pipeline =>
+    smallPipeline(output, {
+      data: {
+        files: join(CORPUS, "mixed/part-*"),
+        domainColumn: "meta.pile_set_name",
+        heldOut: { fraction: 0.1, minDocuments: 1 },
+        ...more,
+      },
+      resample: { budgetTokens: 30_000 },
+    });
+
+  it("counts exactly and writes a manifest that verifies", async () => {
+    const output = join(temporaryFolder(), "out");
+    const result = await runPipeline(mixed(output));
+    expect(countsOf(result)).toEqual(expectedCounts("mixed.counts.json").domains);
+    expect(await verify(result.paths.manifest!)).toMatchObject({ ok: true });
+  });
+
+  it("takes the listed domains in their order, and refuses or drops the others", async () => {
+    const output = join(temporaryFolder(), "out");
+    const listed = { domains: ["宋词", "Gutenberg (PD)"] };
+    await expect(runPipeline(mixed(output, listed), { until: "count" })).rejects.toMatchObject({
+      code: "unlisted-domain",
+      message: expect.stringContaining("PEPs & RFCs"),
+    });
+    const result = await runPipeline(mixed(output, { ...listed, onUnlistedDomain: "drop" }));
+    expect(result.count!.domains.map((domain) => domain.name)).toEqual(["宋词", "Gutenberg (PD)"]);
+    expect(await verify(result.paths.manifest!)).toMatchObject({ ok: true });
+  });
+});
+
+describe("reading a manifest", () => {
+  it("gives the selected documents, which hold the tokens that it says", async () => {
+    const output = join(temporaryFolder(), "out");
+    const result = await runPipeline(smallPipeline(output));
+    const tokenizer = await openTokenizer(await resolveTokenizer(TOKENIZER, "/"));
+    const found: Record<string, { documents: number; tokens: number }> = {};
+    for await (const document of readManifest(result.paths.manifest!)) {
+      const domain = (found[document.domain] ??= { documents: 0, tokens: 0 });
+      domain.documents++;
+      domain.tokens += tokenizer.encode(document.text).length;
+    }
+    const expected = result.resample!.domains.map(({ name, selectedDocuments, achievedTokens }) => [
+      name,
+      { documents: selectedDocuments, tokens: achievedTokens },
+    ]);
+    expect(found).toEqual(Object.fromEntries(expected));
+  });
+
+  it("is refused a changed shard by verify, which names it", async () => {
+    const folder = temporaryFolder();
+    cpSync(join(CORPUS, "folders"), join(folder, "data"), { recursive: true });
+    const data = { files: join(folder, "data/{domain}/part-*") };
+    const result = await runPipeline(smallPipeline(join(folder, "out"), { data }));
+    const shard = join(folder, "data/math/part-00000.jsonl.gz");
+    const intact = readFileSync(shard);
+    appendFileSync(shard, readFileSync(join(CORPUS, "folders/math/part-00000.jsonl.gz")));
+    const verdict = await verify(result.paths.manifest!);
+    expect(verdict.ok).toBe(false);
+    expect(verdict.problems.map((problem) => problem.file)).toContain("math/part-00000.jsonl.gz");
+    writeFileSync(shard, intact);
+    expect(await verify(result.paths.manifest!)).toMatchObject({ ok: true });
+  });
+
+  it("needs no training when the weights are given", async () => {
+    const output = join(temporaryFolder(), "out");
+    const pipeline = definePipeline(
+      {
+        ...smallPipeline(output).config,
+        resample: { weights: { csource: 0.5, factbook: 0.25, math: 0.25 }, budgetTokens: 40_000 },
+      },
+      { output },
+    );
+    const result = await runPipeline(pipeline);
+    expect(result.stages.map(({ stage }) => stage)).toEqual(["discover", "count", "resample"]);
+    expect(result.resample!.domains.map((domain) => domain.targetTokens)).toEqual([20_000, 10_000, 10_000]);
+  });
+});

@@ -1,0 +1,259 @@
+/** What commands make of their options, and of results: pure parts, without running anything. */
+import { InvalidArgumentError } from "commander";
+import { describe, expect, it } from "vitest";
+import { pipelineOfData } from "../../src/cli/commands/count.ts";
+import { overrideResample } from "../../src/cli/commands/resample.ts";
+import { verdictLines } from "../../src/cli/commands/verify.ts";
+import { countLine } from "../../src/cli/counting.ts";
+import { positiveInteger, positiveNumber, tokenBudget } from "../../src/cli/options.ts";
+import { planLines } from "../../src/cli/plan-text.ts";
+import { runLine } from "../../src/cli/running.ts";
+import { summariseDomains, summaryLines } from "../../src/cli/summary.ts";
+import { definePipeline } from "../../src/pipeline/load.ts";
+import type { PipelinePlan } from "../../src/pipeline/plan.ts";
+import type { RunResult } from "../../src/pipeline/run.ts";
+
+const heldOut = { documents: 0, bytes: 0, tokens: { r50k: 0, small: 0 } };
+const model = { path: "model", sha256: "" };
+const RESULT: RunResult = {
+  status: "done",
+  output: "/runs/x",
+  stages: [],
+  count: {
+    tokenizers: ["r50k", "small"].map((name) => ({
+      name,
+      fingerprint: "",
+      vocabularySize: 1,
+      endOfText: 0,
+      path: "fast" as const,
+    })),
+    domains: [
+      { name: "宋词", documents: 1000, bytes: 40_000, tokens: { r50k: 30_000, small: 10_000 }, heldOut },
+      { name: "books", documents: 3000, bytes: 400_000, tokens: { r50k: 90_000, small: 90_000 }, heldOut },
+    ],
+    shards: [],
+    skipped: [],
+    notes: [],
+  },
+  reference: {
+    model,
+    steps: 1,
+    trainedTokens: 1,
+    weights: {},
+    weightsFrom: "natural",
+    finalLoss: 1,
+    evaluation: { loss: [4.5, null], tokens: [1, 0] },
+    notes: [],
+  },
+  proxy: {
+    weights: { 宋词: 0.4, books: 0.6 },
+    finalAlpha: {},
+    model,
+    steps: 1,
+    trainedTokens: 1,
+    finalLoss: 1,
+    evaluation: { loss: [4.25, 3.5], tokens: [1, 1] },
+    trajectory: "trajectory.arrow",
+    notes: [],
+  },
+  resample: {
+    manifest: "manifest.json",
+    selection: "selection.parquet",
+    budgetTokens: 100_000,
+    achievedTokens: 99_999,
+    domains: [
+      {
+        name: "宋词",
+        weight: 0.4,
+        achievedWeight: 0.4,
+        targetTokens: 40_000,
+        achievedTokens: 40_000,
+        selectedDocuments: 1200,
+        epochs: 1.3333,
+      },
+      {
+        name: "books",
+        weight: 0.6,
+        achievedWeight: 0.6,
+        targetTokens: 60_000,
+        achievedTokens: 59_999,
+        selectedDocuments: 1900,
+        epochs: 0.6667,
+      },
+    ],
+    notes: [],
+  },
+  paths: { manifest: "/runs/x/resample/manifest.json" },
+};
+
+describe("the table of domains", () => {
+  it("shows what there is, learned and chosen", () => {
+    expect(summaryLines(RESULT)).toEqual([
+      "                    tokens   share by  share by  share by  learned          held-out loss  held-out loss",
+      "domain  documents   (r50k)  documents    tokens     small   weight  epochs   of reference       of proxy",
+      "──────  ─────────  ───────  ─────────  ────────  ────────  ───────  ──────  ─────────────  ─────────────",
+      "宋词        1,000   30,000     25.00%    25.00%    10.00%   0.4000    1.33          4.500          4.250",
+      "books       3,000   90,000     75.00%    75.00%    90.00%   0.6000    0.67              –          3.500",
+      "──────  ─────────  ───────  ─────────  ────────  ────────  ───────  ──────  ─────────────  ─────────────",
+      "total       4,000  120,000",
+      "",
+      "Resampled set: 99,999 tokens of a budget of 100,000, in 3,100 documents.",
+    ]);
+  });
+
+  it("leaves out what a run did not get to", () => {
+    const { reference: _r, proxy: _p, resample: _s, ...counted } = RESULT;
+    expect(Object.keys(summariseDomains(counted)[0]!)).toEqual([
+      "name",
+      "documents",
+      "tokens",
+      "documentShare",
+      "tokenShare",
+    ]);
+    expect(summaryLines(counted)[1]).not.toMatch(/weight|epochs|loss/);
+    expect(runLine(counted)).toEqual({ status: "done", output: "/runs/x", manifest: "/runs/x/resample/manifest.json" });
+  });
+});
+
+describe("result lines", () => {
+  it("run", () => {
+    expect(runLine(RESULT)).toEqual({
+      status: "done",
+      output: "/runs/x",
+      manifest: "/runs/x/resample/manifest.json",
+      weights: { 宋词: 0.4, books: 0.6 },
+    });
+  });
+
+  it("count", () => {
+    expect(countLine({ ...RESULT.count!, skipped: [{ path: "a", code: "truncated", reason: "ends early" }] })).toEqual({
+      domains: {
+        宋词: { documents: 1000, bytes: 40_000, tokens: { r50k: 30_000, small: 10_000 } },
+        books: { documents: 3000, bytes: 400_000, tokens: { r50k: 90_000, small: 90_000 } },
+      },
+      skipped: [{ path: "a", code: "truncated", reason: "ends early" }],
+    });
+  });
+
+  it("verify, for a person", () => {
+    const problems = [{ code: "sha256", message: "a.parquet: differs" }];
+    expect(verdictLines({ ok: false, problems, omitted: 2 }, "manifest.json")).toEqual([
+      "✗ manifest.json: 3 disagreements with the files",
+      "  sha256: a.parquet: differs",
+      "  and 2 more",
+    ]);
+  });
+});
+
+describe("option values", () => {
+  it.each([
+    ["300000000", 3e8],
+    ["300_000_000", 3e8],
+    ["300,000,000", 3e8],
+    ["3e8", 3e8],
+    ["300M", 3e8],
+    ["1.5B", 1.5e9],
+    ["auto", "auto"],
+  ])("budget %s", (text, value) => expect(tokenBudget(text)).toBe(value));
+
+  it.each(["", "many", "-1", "0", "1.5e", "3MB", "1e30"])("budget %s is refused", (text) => {
+    expect(() => tokenBudget(text)).toThrow(InvalidArgumentError);
+  });
+
+  it.each(["0", "-1", "1.5", "x", ""])("workers %s are refused", (text) => {
+    expect(() => positiveInteger(text)).toThrow(InvalidArgumentError);
+  });
+
+  it.each(["0", "-1", "x", "", " ", "Infinity"])("epochs %s are refused", (text) => {
+    expect(() => positiveNumber(text)).toThrow(InvalidArgumentError);
+  });
+});
+
+describe("count --data", () => {
+  it("is one domain called all where nothing names domains", async () => {
+    const { config } = await pipelineOfData({ data: ["a/*", "b/*"], tokenizer: ["r50k", "t.json"] }, "/out");
+    expect(config.data.domains).toEqual({ all: ["a/*", "b/*"] });
+    expect([config.tokenizer, config.count.tokenizers]).toEqual(["r50k", ["t.json"]]);
+  });
+
+  it("takes domains from the path or from a column", async () => {
+    const named = await pipelineOfData({ data: ["{domain}/*"], tokenizer: ["r50k"] }, "/out");
+    expect(named.config.data).toMatchObject({ files: ["{domain}/*"], textColumn: "text" });
+    expect(named.config.data.domains).toBeUndefined();
+    const column = await pipelineOfData(
+      { data: ["a/*"], tokenizer: ["r50k"], domainColumn: "meta.set", textColumn: "doc.body" },
+      "/out",
+    );
+    expect(column.config.data).toMatchObject({ files: ["a/*"], domainColumn: "meta.set", textColumn: "doc.body" });
+  });
+
+  it("refuses a mixture of patterns with and without {domain}", async () => {
+    await expect(pipelineOfData({ data: ["{domain}/*", "b/*"], tokenizer: ["r50k"] }, "/out")).rejects.toMatchObject({
+      kind: "usage",
+    });
+  });
+});
+
+it("resample overrides the pipeline file and nothing else", () => {
+  const pipeline = definePipeline({
+    version: 1,
+    name: "x",
+    output: "out",
+    tokenizer: "r50k",
+    data: { files: "{domain}/*" },
+  });
+  const { config } = overrideResample(pipeline, { weights: "w.json", budget: 10, maxEpochs: 2 });
+  expect(config.resample).toEqual({
+    ...pipeline.config.resample,
+    weights: `${process.cwd()}/w.json`,
+    budgetTokens: 10,
+    maxEpochs: 2,
+  });
+  expect({ ...config, resample: 0 }).toEqual({ ...pipeline.config, resample: 0 });
+  expect(overrideResample(pipeline, { weights: "uniform" }).config.resample.weights).toBe("uniform");
+  expect(overrideResample(pipeline, {})).toEqual(pipeline);
+});
+
+describe("plan, for a person", () => {
+  const plan: PipelinePlan = {
+    name: "pile",
+    output: "/runs/pile",
+    files: { found: 1, bytes: 1e9 },
+    missing: [],
+    domains: [{ name: "books", files: 1, bytes: 1e9, tokens: 3e8, counted: false }],
+    training: {
+      parameters: 124_439_808,
+      tokensPerStep: 524_288,
+      reference: { steps: 0, tokens: 0, flops: 0 },
+      proxy: { steps: 200_000, tokens: 104_857_600_000, flops: 1.19e20 },
+    },
+    stages: [
+      { name: "discover", status: "unchanged", why: "1 shards", seconds: null },
+      { name: "count", status: "to do", why: "not done yet", seconds: 25 },
+    ],
+    seconds: 25,
+    assumptions: ["counting at 20 MB/s"],
+  };
+
+  it("says files, estimated tokens, models, stages and time", () => {
+    const text = planLines(plan).join("\n");
+    expect(text).toContain("books       1  1.00 GB       ~ 300,000,000");
+    expect(text).toContain("124 million parameters");
+    expect(text).toMatch(/reference +not trained here/);
+    expect(text).toMatch(/proxy +200,000 steps, 105 billion tokens, 1\.19e20 FLOP/);
+    expect(text).toMatch(/count +to do +~ 25\.0 s +not done yet/);
+    expect(text).toContain("In all ~ 25.0 s");
+  });
+
+  it("names what is missing and promises no numbers for it", () => {
+    const missing = [{ what: "x/*", domain: "law", message: "no file matches x/* (data.files)" }];
+    const text = planLines({ ...plan, missing, seconds: null }).join("\n");
+    expect(text).toContain("✗ domain law: no file matches x/* (data.files)");
+    expect(text).not.toMatch(/tokens \(estimated\)|In all/);
+  });
+
+  it("says when there is nothing to do", () => {
+    const stages = plan.stages.map((stage) => ({ ...stage, status: "unchanged" as const, seconds: null }));
+    expect(planLines({ ...plan, stages, seconds: 0 }).at(-1)).toMatch(/^Nothing to do/);
+  });
+});

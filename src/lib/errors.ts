@@ -92,8 +92,16 @@ export function withPlace(error: unknown, place: ErrorPlace): DoremiError {
   return fromPlainError({ ...place, ...plain });
 }
 
+/**
+ * Errors of the file system and of an abort in our words; anything else as it is.
+ * @param where file or folder to name when the error names none, as a full disk does not
+ */
+export function explainSystemError(error: unknown, where: string): unknown {
+  return systemError(error, where) ?? error;
+}
+
 /** Node's own file-system errors, in the words of ours; undefined for anything else. */
-function systemError(error: unknown): DoremiError | undefined {
+function systemError(error: unknown, where?: string): DoremiError | undefined {
   if (error instanceof Error && error.name === "AbortError") {
     return new DoremiError(
       "interrupted",
@@ -103,7 +111,7 @@ function systemError(error: unknown): DoremiError | undefined {
     );
   }
   if (!(error instanceof Error) || !("code" in error) || !("syscall" in error)) return undefined;
-  const path = "path" in error && typeof error.path === "string" ? error.path : undefined;
+  const path = "path" in error && typeof error.path === "string" ? error.path : where;
   const place = path === undefined ? { cause: error } : { file: path, cause: error };
   const who = path ?? "a file";
   switch (error.code) {

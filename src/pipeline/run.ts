@@ -1,6 +1,7 @@
 /** Runs a pipeline, whole or up to a stage: folder, lock, pool, signals around the runner. */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { explainSystemError } from "../lib/errors.ts";
 import type { CountOutput } from "../stages/count/contract.ts";
 import { WorkerPool } from "../stages/pool.ts";
 import type { ProxyOutput } from "../stages/proxy/contract.ts";
@@ -41,6 +42,14 @@ export interface RunResult {
 
 /** @throws DoremiError */
 export async function runPipeline(pipeline: Pipeline, options: RunOptions = {}): Promise<RunResult> {
+  try {
+    return await run(pipeline, options);
+  } catch (error) {
+    throw explainSystemError(error, pipeline.output);
+  }
+}
+
+async function run(pipeline: Pipeline, options: RunOptions): Promise<RunResult> {
   const { config, output } = pipeline;
   const prepared = await prepare(pipeline);
   const stages = bindStages(prepared, options.until);

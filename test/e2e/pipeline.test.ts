@@ -212,7 +212,8 @@ describe("reading a manifest", () => {
     const tokenizer = await openTokenizer(await resolveTokenizer(TOKENIZER, "/"));
     const found: Record<string, { documents: number; tokens: number }> = {};
     for await (const document of readManifest(result.paths.manifest!)) {
-      const domain = (found[document.domain] ??= { documents: 0, tokens: 0 });
+      found[document.domain] ??= { documents: 0, tokens: 0 };
+      const domain = found[document.domain]!;
       domain.documents++;
       domain.tokens += tokenizer.encode(document.text).length;
     }

@@ -1,0 +1,186 @@
+/** Each kind of bad input ends in an error that says who, the rule, what was found and what to do. */
+import { cpSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parquetWriteBuffer } from "hyparquet-writer";
+import { describe, expect, it } from "vitest";
+import type { DoremiError } from "../../src/lib/errors.ts";
+import { runPipeline } from "../../src/pipeline/run.ts";
+import { CORPUS, smallPipeline, smallTraining, temporaryFolder } from "./small.ts";
+
+type Overrides = Parameters<typeof smallPipeline>[1];
+
+async function failure(overrides: Overrides, output = join(temporaryFolder(), "out")): Promise<DoremiError> {
+  try {
+    await runPipeline(smallPipeline(output, overrides));
+  } catch (error) {
+    return error as DoremiError;
+  }
+  throw new Error("the run succeeded");
+}
+
+const files = (pattern: string) => ({ files: join(CORPUS, pattern) });
+
+/** A copy of the small corpus that a test may damage. */
+function ownCorpus(): string {
+  const folder = temporaryFolder();
+  cpSync(join(CORPUS, "folders"), folder, { recursive: true });
+  return folder;
+}
+
+function writeParquet(path: string, columns: { name: string; data: unknown[]; type: "STRING" | "INT32" }[]): void {
+  mkdirSync(join(path, ".."), { recursive: true });
+  writeFileSync(path, new Uint8Array(parquetWriteBuffer({ columnData: columns as never })));
+}
+
+describe("bad input", () => {
+  it("a file that is not there", async () => {
+    const error = await failure({ data: { domains: { books: join(CORPUS, "folders/books/part-00000.parquet") } } });
+    expect(error).toMatchObject({ code: "no-match", exitStatus: 66 });
+    expect(error.message).toMatch(/domain “books”: no file matches .*books\/part-00000.parquet/);
+  });
+
+  it("a tokenizer that is not there, with the names that there are", async () => {
+    expect(await failure({ tokenizer: "r50" })).toMatchObject({
+      exitStatus: expect.toSatisfy((status) => [66, 78].includes(status)),
+      message: expect.stringContaining("r50k"),
+    });
+  });
+
+  it("a glob without a match", async () => {
+    expect(await failure({ data: files("folders/{domain}/*.csv") })).toMatchObject({
+      code: "no-match",
+      exitStatus: 66,
+    });
+  });
+
+  it("a text column that is missing, with the columns that there are", async () => {
+    const error = await failure({
+      data: { domains: { csource: join(CORPUS, "folders/csource/part-*") }, textColumn: "txt" },
+    });
+    expect(error).toMatchObject({
+      code: "missing-column",
+      exitStatus: 65,
+      file: expect.stringContaining("part-00000.parquet"),
+    });
+    expect(error.message).toMatch(/text/);
+  });
+
+  it("a text column of another type", async () => {
+    const folder = temporaryFolder();
+    writeParquet(join(folder, "a/part.parquet"), [{ name: "text", data: [1, 2, 3], type: "INT32" }]);
+    const error = await failure({ data: { files: join(folder, "{domain}/*.parquet") } });
+    expect(error).toMatchObject({ code: "wrong-column-type", exitStatus: 65, file: join(folder, "a/part.parquet") });
+  });
+
+  it("a shard that is cut", async () => {
+    const folder = ownCorpus();
+    const path = join(folder, "csource/part-00001.parquet");
+    truncateSync(path, readFileSync(path).length - 5);
+    expect(await failure({ data: { files: join(folder, "{domain}/*") } })).toMatchObject({
+      code: "truncated",
+      exitStatus: 65,
+      file: path,
+    });
+  });
+
+  it("a shard that is damaged inside names its row group; onBadShard: skip leaves it out and says so in the manifest", async () => {
+    const folder = ownCorpus();
+    const path = join(folder, "csource/part-00001.parquet");
+    const bytes = readFileSync(path);
+    bytes.fill(0xa5, 40, 4000);
+    writeFileSync(path, bytes);
+    const data = { files: join(folder, "{domain}/*") };
+    expect(await failure({ data })).toMatchObject({ exitStatus: 65, file: path, rowGroup: 0 });
+    const result = await runPipeline(
+      smallPipeline(join(temporaryFolder(), "out"), {
+        data: { ...data, onBadShard: "skip" },
+        resample: { budgetTokens: 40_000 },
+      }),
+    );
+    expect(result.count!.skipped).toMatchObject([{ path: "csource/part-00001.parquet" }]);
+    const manifest = JSON.parse(readFileSync(result.paths.manifest!, "utf8"));
+    expect(manifest.notes.join("\n")).toContain("left out csource/part-00001.parquet");
+    expect(manifest.files.map((file: { path: string }) => file.path)).not.toContain("csource/part-00001.parquet");
+  });
+
+  it("a line of JSONL that is broken, by its number", async () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, "a"));
+    const path = join(folder, "a/part.jsonl");
+    writeFileSync(path, '{"text":"one"}\n{"text":"two"}\n{"text":\n');
+    expect(await failure({ data: { files: join(folder, "{domain}/*") } })).toMatchObject({
+      code: "bad-json",
+      exitStatus: 65,
+      file: path,
+      line: 3,
+    });
+  });
+
+  it("a domain without documents", async () => {
+    const folder = ownCorpus();
+    writeParquet(join(folder, "empty/part.parquet"), [{ name: "text", data: [null, null], type: "STRING" }]);
+    const error = await failure({ data: { files: join(folder, "{domain}/*") } });
+    expect(error).toMatchObject({ code: "empty-domain", exitStatus: 65 });
+    expect(error.message).toContain("“empty”");
+  });
+
+  it("a domain that is listed and has no file, with the nearest name", async () => {
+    const error = await failure({ data: { ...files("folders/{domain}/part-*"), domains: ["csource", "factbok"] } });
+    expect(error).toMatchObject({ code: "empty-domain", exitStatus: 66 });
+    expect(error.message).toContain("did you mean “factbook”?");
+  });
+
+  it("a domain smaller than one sequence", async () => {
+    const folder = ownCorpus();
+    writeParquet(join(folder, "tiny/part.parquet"), [{ name: "text", data: ["Three short words."], type: "STRING" }]);
+    const error = await failure({ data: { files: join(folder, "{domain}/*") } });
+    expect(error).toMatchObject({ code: "domain-too-small", exitStatus: 65 });
+    expect(error.message).toMatch(/“tiny”.*sequenceLength: 32/);
+  });
+
+  it("a budget that the epoch caps do not allow, with the largest that they do", async () => {
+    const error = await failure({ resample: { weights: "uniform", budgetTokens: 10 ** 9, maxEpochs: 2 } });
+    expect(error).toMatchObject({ code: "budget-exceeds-caps", exitStatus: 78 });
+    const largest = Number(/largest possible budget is (\d+)/.exec(error.message)![1]);
+    await runPipeline(
+      smallPipeline(join(temporaryFolder(), "out"), {
+        resample: { weights: "uniform", budgetTokens: largest, maxEpochs: 2 },
+      }),
+    );
+  });
+
+  it("weights for a domain that there is not", async () => {
+    const error = await failure({ resample: { weights: { csource: 0.5, factbok: 0.3, math: 0.2 } } });
+    expect(error).toMatchObject({ code: "unknown-domain", exitStatus: 78 });
+    expect(error.message).toContain("did you mean “factbook”?");
+  });
+
+  it("an output folder of another pipeline, which stays as it is", async () => {
+    const output = join(temporaryFolder(), "out");
+    await runPipeline(smallPipeline(output), { until: "count" });
+    const before = readdirSync(output, { recursive: true }).sort();
+    expect(await failure({ name: "other" }, output)).toMatchObject({ code: "other-pipeline", exitStatus: 78 });
+    expect(readdirSync(output, { recursive: true }).sort()).toEqual(before);
+  });
+
+  it("an output that is a file", async () => {
+    const path = join(temporaryFolder(), "out");
+    writeFileSync(path, "mine");
+    expect(await failure({}, path)).toMatchObject({ exitStatus: 78 });
+    expect(readFileSync(path, "utf8")).toBe("mine");
+  });
+
+  it("nothing that says the domain", async () => {
+    expect(await failure({ data: files("folders/csource/part-*") })).toMatchObject({
+      code: "no-domain",
+      exitStatus: 78,
+    });
+  });
+
+  it("a learning rate that makes the loss infinite, by its step", async () => {
+    const training = { ...smallTraining(), optimizer: { learningRate: 1e30, warmup: 0, clipNorm: 0 } };
+    const error = await failure({ train: training });
+    expect(error).toMatchObject({ code: "diverged", exitStatus: 78 });
+    expect(error.message).toMatch(/step \d+/);
+  });
+});

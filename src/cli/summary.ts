@@ -69,7 +69,7 @@ export function summaryLines(result: RunResult): string[] {
       total: total((domain) => domain.documents),
     },
     {
-      header: `tokens\n(${main})`,
+      header: "tokens",
       cell: (domain) => formatInteger(domain.tokens[main] ?? 0),
       total: total((domain) => domain.tokens[main] ?? 0),
     },
@@ -93,22 +93,26 @@ export function summaryLines(result: RunResult): string[] {
   }
   if (domains.some((domain) => domain.referenceLoss !== undefined)) {
     columns.push({
-      header: "held-out loss\nof reference",
+      header: "held-out\nloss of\nreference",
       cell: ({ referenceLoss }) => figure(referenceLoss, 3),
       total: "",
     });
   }
   if (domains.some((domain) => domain.proxyLoss !== undefined)) {
-    columns.push({ header: "held-out loss\nof proxy", cell: ({ proxyLoss }) => figure(proxyLoss, 3), total: "" });
+    columns.push({ header: "held-out\nloss of\nproxy", cell: ({ proxyLoss }) => figure(proxyLoss, 3), total: "" });
   }
   const rows = domains.map((domain) => columns.map((column) => column.cell(domain)));
-  const lines = formatTable(columns, rows, [columns.map((column) => column.total)]);
+  const table = formatTable(columns, rows, [columns.map((column) => column.total)]);
+  const lines = [
+    ...table,
+    "",
+    `Tokens are those of ${main}${result.reference || result.proxy ? "; losses are in nats per token" : ""}.`,
+  ];
   const { resample } = result;
   if (!resample) return lines;
   const documents = sum(resample.domains.map((domain) => domain.selectedDocuments));
   return [
     ...lines,
-    "",
     `Resampled set: ${formatInteger(resample.achievedTokens)} tokens of a budget of ${formatInteger(resample.budgetTokens)}, in ${formatInteger(documents)} documents.`,
   ];
 }

@@ -1,7 +1,7 @@
 /** The commands as a user sees them: help, faults of usage, exit statuses. In this process where that is enough. */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Command } from "commander";
@@ -127,27 +127,50 @@ describe("failures", () => {
 describe("count", () => {
   it("counts files without a pipeline file and leaves nothing behind", () => {
     const { status, stderr, result } = doremi(
-      "count",
-      "--data",
-      `${CORPUS}/{domain}/part-*`,
-      "--tokenizer",
-      "r50k",
-      "--log-format",
-      "text",
+      ...["count", "--data", `${CORPUS}/{domain}/part-*`, "--tokenizer", "r50k", "--log-format", "text"],
     );
-    expect(stderr).toMatch(/domain .*documents/);
+    expect(stderr).toMatch(/domain +documents/);
     expect(status).toBe(0);
-    expect(Object.keys(result)).toEqual(["command", "domains", "skipped"]);
-    expect(Object.keys(result.domains)).toEqual(["csource", "factbook", "math"]);
-    for (const counts of Object.values(result.domains)) {
-      expect(counts).toEqual({
-        documents: expect.any(Number),
-        bytes: expect.any(Number),
-        tokens: { r50k: expect.any(Number) },
-      });
-    }
-    expect(readdirSync(folder).filter((name) => name.startsWith("doremi-count-"))).toEqual([]);
+    const expected: Record<string, { documents: number; bytes: number; tokens: { r50k: number } }> = JSON.parse(
+      readFileSync(`${CORPUS}.counts.json`, "utf8"),
+    ).domains;
+    const domains = Object.entries(expected).map(([name, { documents, bytes, tokens }]) => [
+      name,
+      { documents, bytes, tokens: { r50k: tokens.r50k } },
+    ]);
+    expect(result).toEqual({ command: "count", domains: Object.fromEntries(domains), skipped: [] });
+    expect(leftovers()).toEqual([]);
   });
+
+  it("SIGTERM: status 143, says so in JSON, leaves nothing behind", async () => {
+    const args = ["count", "--data", `${CORPUS}/{domain}/part-*`, "--tokenizer", "r50k"];
+    const child = spawn(process.execPath, ["--import", "tsx", MAIN, ...args], {
+      cwd: ROOT,
+      env: { ...process.env, TMPDIR: folder },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let [stdout, stderr] = ["", ""];
+    child.stdout.on("data", (chunk) => {
+      stdout += chunk;
+    });
+    child.stderr.on("data", (chunk) => {
+      if (stderr === "") child.kill("SIGTERM");
+      stderr += chunk;
+    });
+    const [status] = await once(child, "close");
+    expect(status).toBe(143);
+    expect(JSON.parse(stdout)).toMatchObject({ command: "count", error: { code: "interrupted" } });
+    const events = stderr
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line).event);
+    expect(events).toEqual(expect.arrayContaining(["stopping", "error"]));
+    expect(leftovers()).toEqual([]);
+  });
+
+  function leftovers(): string[] {
+    return readdirSync(folder).filter((name) => name.startsWith("doremi-count-"));
+  }
 });
 
 it("a reader that leaves early is no failure", async () => {

@@ -40,11 +40,12 @@ export function countCommand(setStatus: SetStatus): Command {
     const session = new Session("count", options);
     const status = await session.finish(async () => {
       checkUsage(path, options);
-      const { runCount } = await import("../counting.ts");
-      if (path !== undefined) return { result: await runCount(session, await openPipeline(path, options)) };
-      return withOutputFolder(options.output, async (output) => ({
-        result: await runCount(session, await pipelineOfData(options, output)),
-      }));
+      const run = async (pipeline: Pipeline) => {
+        const { runCount } = await import("../counting.ts");
+        return { result: await runCount(session, pipeline) };
+      };
+      if (path !== undefined) return run(await openPipeline(path, options));
+      return withOutputFolder(options.output, async (output) => run(await pipelineOfData(options, output)));
     });
     setStatus(status);
   });

@@ -21,9 +21,10 @@ export function planCommand(setStatus: SetStatus): Command {
   return command.action(async (path: string, options: PlanOptions) => {
     const session = new Session("plan", options.json ? { ...options, logFormat: "json" } : options, "text");
     const status = await session.finish(async () => {
+      const pipeline = await openPipeline(path, options);
       const { planPipeline } = await import("../../pipeline/plan.ts");
       const { planLines } = await import("../plan-text.ts");
-      const plan = await planPipeline(await openPipeline(path, options), options.until);
+      const plan = await planPipeline(pipeline, options.until);
       session.summarise(planLines(plan));
       return { result: plan };
     });

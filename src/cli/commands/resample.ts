@@ -30,8 +30,8 @@ export function resampleCommand(setStatus: SetStatus): Command {
   return command.action(async (path: string, options: ResampleOptions) => {
     const session = new Session("resample", options);
     const status = await session.finish(async () => {
-      const { runAndSummarise } = await import("../running.ts");
       const pipeline = overrideResample(await openPipeline(path, options), options);
+      const { runAndSummarise } = await import("../running.ts");
       return { result: await runAndSummarise(session, pipeline, "resample") };
     });
     setStatus(status);

@@ -23,8 +23,9 @@ export function runCommand(setStatus: SetStatus): Command {
   return command.action(async (path: string, options: RunCommandOptions) => {
     const session = new Session("run", options);
     const status = await session.finish(async () => {
-      const { runAndSummarise } = await import("../running.ts");
       const pipeline = await openPipeline(path, options);
+      // After the pipeline file is read: it loads the whole program, and a fault in the file should show at once.
+      const { runAndSummarise } = await import("../running.ts");
       return { result: await runAndSummarise(session, pipeline, options.until ?? "resample") };
     });
     setStatus(status);

@@ -14,8 +14,9 @@ export function trainCommand(setStatus: SetStatus): Command {
   return command.action(async (path: string, options: RunningOptions) => {
     const session = new Session("train", options);
     const status = await session.finish(async () => {
+      const pipeline = await openPipeline(path, options);
       const { runAndSummarise } = await import("../running.ts");
-      return { result: await runAndSummarise(session, await openPipeline(path, options), "proxy") };
+      return { result: await runAndSummarise(session, pipeline, "proxy") };
     });
     setStatus(status);
   });

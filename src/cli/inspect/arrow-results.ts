@@ -7,6 +7,7 @@ import type { Inspection } from "./contract.ts";
 const TOKENS_PREFIX = "tokens.";
 /** Steps of a trajectory that are shown: the first, the last, and some between. */
 const SHOWN_STEPS = 10;
+const SHOWN_WEIGHTS = 6;
 
 /** Totals by domain of one shard's rows. */
 export function inspectRowCounts(data: Uint8Array, names: readonly string[]): Inspection {
@@ -78,18 +79,26 @@ export function inspectTrajectory(data: Uint8Array, names: readonly string[]): I
     const value = table.getChild(column)?.get(row) as Iterable<number> | null | undefined;
     return value ? [...value] : undefined;
   };
-  const shown = [
-    ...new Set(Array.from({ length: SHOWN_STEPS }, (_, i) => Math.round((i * (steps - 1)) / (SHOWN_STEPS - 1)))),
-  ].filter((row) => row >= 0);
   const weights = steps > 0 ? list("average", steps - 1) : undefined;
   const isProxy = table.getChild("average") !== null;
-  const row = (index: number) => [
-    formatInteger(number("step", index)),
-    number("loss", index).toFixed(4),
-    number("learning_rate", index).toExponential(2),
-    number("gradient_norm", index).toFixed(3),
-    ...(isProxy ? (list("average", index) ?? []).map((weight) => weight.toFixed(4)) : []),
+  const stepRow = (row: number) => [
+    formatInteger(number("step", row)),
+    number("loss", row).toFixed(4),
+    number("learning_rate", row).toExponential(2),
+    number("gradient_norm", row).toFixed(3),
   ];
+  // A domain a line, because there may be more domains than fit side by side.
+  const weightTable = () => {
+    const rows = spread(steps, SHOWN_WEIGHTS);
+    const averages = rows.map((row) => list("average", row) ?? []);
+    return formatTable(
+      [
+        { header: "domain", align: "left" },
+        ...rows.map((row) => ({ header: `step\n${formatInteger(number("step", row))}` })),
+      ],
+      names.map((name, domain) => [name, ...averages.map((average) => (average[domain] ?? Number.NaN).toFixed(4))]),
+    );
+  };
   return {
     kind: `trajectory of a ${isProxy ? "proxy" : "reference"}'s training`,
     facts: {
@@ -100,18 +109,19 @@ export function inspectTrajectory(data: Uint8Array, names: readonly string[]): I
       ...(weights && { weights: Object.fromEntries(names.map((name, i) => [name, weights[i]])) }),
     },
     lines: [
-      `${plural(steps, "step")}${isProxy ? "; the weights are the averages up to the step" : ""}`,
+      plural(steps, "step"),
       "",
       ...formatTable(
-        [
-          { header: "step" },
-          { header: "loss" },
-          { header: "learning\nrate" },
-          { header: "gradient\nnorm" },
-          ...(isProxy ? names.map((name) => ({ header: `weight of\n${name}` })) : []),
-        ],
-        shown.map(row),
+        [{ header: "step" }, { header: "loss" }, { header: "learning\nrate" }, { header: "gradient\nnorm" }],
+        spread(steps, SHOWN_STEPS).map(stepRow),
       ),
+      ...(isProxy ? ["", "Domain weights, averaged up to the step:", "", ...weightTable()] : []),
     ],
   };
+}
+
+/** At most `count` rows of `length`, evenly spread, the first and the last among them. */
+function spread(length: number, count: number): number[] {
+  const rows = Array.from({ length: count }, (_, i) => Math.round((i * (length - 1)) / (count - 1)));
+  return [...new Set(rows)].filter((row) => row >= 0);
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { DoremiError } from "../../lib/errors.ts";
 import type { DoneMark } from "../../pipeline/output-folder.ts";
 import { formatBytes, plural } from "../numbers.ts";
+import { STAGES } from "../options.ts";
 import { formatTable } from "../table.ts";
 import type { Inspection } from "./contract.ts";
 import { inspectJson, readJsonDocument } from "./json-file.ts";
@@ -14,7 +15,7 @@ export async function inspectFolder(folder: string): Promise<Inspection> {
   if (entries.has("done.json")) return inspectNamed(folder, "done.json");
   if (entries.has("checkpoint.json")) return inspectNamed(folder, "checkpoint.json");
   if (entries.has("config.json")) return inspectModel(folder);
-  if (entries.has(".doremi")) return inspectRun(folder, [...entries].sort());
+  if (entries.has(".doremi")) return inspectRun(folder, [...entries].sort(byStage));
   throw new DoremiError(
     "bad-data",
     "unknown-folder",
@@ -72,6 +73,15 @@ async function inspectRun(folder: string, entries: readonly string[]): Promise<I
           )),
     ],
   };
+}
+
+const STAGE_ORDER: ReadonlyMap<string, number> = new Map(STAGES.map((name, index) => [name, index]));
+
+/** Our stages in the order of a run, others by name after them. */
+function byStage(a: string, b: string): number {
+  const order = (name: string) => STAGE_ORDER.get(name) ?? STAGES.length;
+  const [first, second] = [order(a), order(b)];
+  return first !== second ? first - second : a < b ? -1 : 1;
 }
 
 /** undefined where there is none, or it cannot be read */

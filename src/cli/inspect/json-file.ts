@@ -2,7 +2,7 @@
 import { open, readFile } from "node:fs/promises";
 import { checkManifest } from "../../manifest/schema.ts";
 import type { DoneMark } from "../../pipeline/output-folder.ts";
-import { type CountOutput, countOutput } from "../../stages/count/contract.ts";
+import { type CountedShard, type CountOutput, countedShard, countOutput } from "../../stages/count/contract.ts";
 import { countLines } from "../counting.ts";
 import { formatBytes, formatInteger, plural } from "../numbers.ts";
 import { formatPairs, formatTable } from "../table.ts";
@@ -67,6 +67,8 @@ export async function inspectJson(path: string, document: Json): Promise<Inspect
   }
   const counts = countOutput.safeParse(document);
   if (counts.success) return inspectCounts(counts.data);
+  const shard = countedShard.safeParse(document.summary);
+  if (shard.success) return inspectCountedShard(shard.data);
   if (typeof document.doremi === "number" && typeof document.pipeline === "string") {
     return {
       kind: "mark of an output folder",
@@ -112,6 +114,39 @@ function inspectCounts(counts: CountOutput): Inspection {
       "",
       ...countLines(counts),
       ...notes.map((note) => `note: ${note}`),
+    ],
+  };
+}
+
+function inspectCountedShard(shard: CountedShard): Inspection {
+  const { path, format, rows, size, sha256, totals } = shard;
+  return {
+    kind: "summary of a shard's counts",
+    facts: { shard },
+    lines: [
+      ...formatPairs([
+        ["shard", path],
+        ["format", `${format}, ${formatBytes(size)}`],
+        ["rows", formatInteger(rows)],
+        ["sha256", sha256],
+      ]),
+      "",
+      ...formatTable(
+        [
+          { header: "domain", align: "left" },
+          { header: "documents" },
+          { header: "bytes" },
+          { header: "tokens", align: "left" },
+        ],
+        Object.entries(totals).map(([name, { documents, bytes, tokens }]) => [
+          name,
+          formatInteger(documents),
+          formatBytes(bytes),
+          Object.entries(tokens)
+            .map(([tokenizer, count]) => `${tokenizer} ${formatInteger(count)}`)
+            .join(", "),
+        ]),
+      ),
     ],
   };
 }

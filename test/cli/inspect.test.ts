@@ -1,0 +1,191 @@
+/** Every kind of file that the program writes, written here by its own writers, and users' shards from test/files. */
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { inspectPath } from "../../src/cli/inspect/recognise.ts";
+import { writeSafetensors } from "../../src/formats/safetensors.ts";
+import { TokenStoreWriter } from "../../src/formats/token-store.ts";
+import { writeSelection } from "../../src/manifest/selection-file.ts";
+import { writeCountsFile } from "../../src/stages/count/counts-file.ts";
+import { TrajectoryLog } from "../../src/stages/trajectory.ts";
+import { saveCheckpoint } from "../../src/trainer/checkpoint.ts";
+
+const CORPUS = join(import.meta.dirname, "..", "files", "corpus");
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "doremi-inspect-"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const at = (name: string) => join(folder, name);
+const write = (name: string, value: unknown, space?: number) =>
+  writeFileSync(at(name), `${JSON.stringify(value, null, space)}\n`);
+
+describe("files of ours, whatever their name", () => {
+  it("weights", async () => {
+    write("w.anything", { books: 0.75, 宋词: 0.25 }, 2);
+    expect(await inspectPath(at("w.anything"))).toEqual({
+      kind: "domain weights",
+      facts: { weights: { books: 0.75, 宋词: 0.25 }, sum: 1 },
+      lines: [
+        "domain    weight",
+        "──────  ────────",
+        "books   0.750000",
+        "宋词    0.250000",
+        "──────  ────────",
+        "sum            1",
+      ],
+    });
+  });
+
+  it("weights as DoReMi publishes them", async () => {
+    write("published.json", { train_domain_weights: { a: 0.5, b: 0.5001 } });
+    expect(await inspectPath(at("published.json"))).toMatchObject({
+      kind: "domain weights",
+      facts: { weights: { a: 0.5, b: 0.5001 } },
+    });
+  });
+
+  it("row counts", async () => {
+    const unit = {
+      rows: 3,
+      domain: Int32Array.of(0, -1, 1),
+      bytes: Uint32Array.of(10, 0, 7),
+      tokens: [Uint32Array.of(4, 0, 2)],
+    };
+    await writeCountsFile(at("c"), [unit, unit], ["a", "b"], ["r50k"]);
+    expect(await inspectPath(at("c"))).toMatchObject({
+      kind: "token counts of a shard's rows",
+      facts: {
+        rows: 6,
+        units: [3, 3],
+        notDocuments: 2,
+        domains: {
+          a: { documents: 2, bytes: 20, tokens: { r50k: 8 } },
+          b: { documents: 2, bytes: 14, tokens: { r50k: 4 } },
+        },
+      },
+    });
+  });
+
+  it("trajectories", async () => {
+    const log = new TrajectoryLog(at("t.log"), ["a", "b"], true);
+    for (let step = 1; step <= 30; step++) {
+      const vector = Float64Array.of(0.25, 0.75);
+      const doremi = { excess: vector, alpha: vector, average: vector, domainTokens: vector, domainLoss: vector };
+      log.add({ step, loss: 8 - step / 10, learningRate: 1e-3, gradientNorm: 1, tokens: 64, durationMs: 1, doremi });
+    }
+    await log.finish(at("t"));
+    const { kind, facts, lines } = await inspectPath(at("t"));
+    expect(kind).toBe("trajectory of a proxy's training");
+    expect(facts).toMatchObject({
+      steps: 30,
+      domains: ["a", "b"],
+      firstLoss: 7.9,
+      lastLoss: 5,
+      weights: { a: 0.25, b: 0.75 },
+    });
+    expect(lines.filter((line) => /^ +\d+ {2}\d/.test(line))).toHaveLength(10);
+  });
+
+  it("token stores, and a hint at one from its .bin", async () => {
+    const store = await TokenStoreWriter.create(at("store"), { vocabularySize: 100 });
+    await store.write(Uint32Array.of(1, 2, 3));
+    await store.write(Uint32Array.of(4));
+    await store.commit();
+    expect(await inspectPath(at("store.idx"))).toMatchObject({
+      facts: { documents: 2, tokens: 4, tokensPerDocument: { least: 1, median: 1, most: 3 }, firstIds: [1, 2, 3, 4] },
+    });
+    await expect(inspectPath(at("store.bin"))).rejects.toThrow(/inspect .*store\.idx/);
+  });
+
+  it("selections", async () => {
+    const row = { file: "a/x", rowGroup: 0, rowStart: 0, rowEnd: 5, domain: "a", epoch: 0, tokens: 50 };
+    await writeSelection(at("s"), [row, { ...row, epoch: 1, rowEnd: 2, tokens: 20 }]);
+    expect(await inspectPath(at("s"))).toMatchObject({
+      kind: "selection of a resampled set",
+      facts: { runs: 2, files: 1, domains: [{ name: "a", runs: 2, documents: 7, tokens: 70, epochs: 2 }] },
+    });
+  });
+
+  it("models, by their folder, their configuration or their tensors", async () => {
+    mkdirSync(at("model"));
+    await writeSafetensors(at("model/model.safetensors"), { wte: { shape: [2, 3], data: new Float32Array(6) } });
+    write("model/config.json", { model_type: "gpt2", n_layer: 2 }, 2);
+    for (const name of ["model", "model/config.json"]) {
+      expect(await inspectPath(at(name))).toMatchObject({
+        kind: "model (gpt2)",
+        facts: { parameters: 6, config: { n_layer: 2 } },
+      });
+    }
+    renameSync(at("model/model.safetensors"), at("tensors"));
+    expect(await inspectPath(at("tensors"))).toMatchObject({
+      kind: "safetensors file",
+      facts: { parameters: 6, tensors: [{ name: "wte", dtype: "F32", shape: [2, 3] }] },
+    });
+    expect((await inspectPath(at("model"))).lines[0]).toMatch(/missing/);
+  });
+
+  it("checkpoints, by their folder", async () => {
+    mkdirSync(at("checkpoints"));
+    const tensors = { alpha: { shape: [2], data: Float32Array.of(0.5, 0.5) } };
+    await saveCheckpoint(at("checkpoints"), { steps: 10 }, { step: 5, tensors, alphaSum: [2.5, 2.5] });
+    expect(await inspectPath(at("checkpoints"))).toMatchObject({
+      kind: "training checkpoint",
+      facts: { step: 5, alphaSum: [2.5, 2.5] },
+    });
+  });
+
+  it("stages and runs", async () => {
+    mkdirSync(at("run/.doremi"), { recursive: true });
+    mkdirSync(at("run/proxy"));
+    mkdirSync(at("run/count"));
+    write("run/.doremi/run.json", { doremi: 1, pipeline: "mine" });
+    for (const stage of ["proxy", "count"]) {
+      write(`run/${stage}/done.json`, { stage, key: "abc", output: {}, files: [{ path: "f", size: 7, sha256: "00" }] });
+    }
+    expect(await inspectPath(at("run/count"))).toMatchObject({
+      kind: "done-mark of the stage count",
+      facts: { key: "abc" },
+    });
+    expect(await inspectPath(at("run"))).toMatchObject({
+      kind: "output folder of a run",
+      facts: { pipeline: "mine", stages: [{ stage: "count", files: 1, bytes: 7 }, { stage: "proxy" }] },
+    });
+  });
+});
+
+describe("users' shards", () => {
+  it.each([
+    ["folders/csource/part-00000.parquet", "Parquet shard"],
+    ["folders/factbook/part-00000.arrow", "Arrow"],
+    ["folders/math/part-00000.jsonl.gz", "JSON Lines shard"],
+    ["mixed/part-00001.jsonl.zst", "JSON Lines shard"],
+  ])("%s", async (name, kind) => {
+    const found = await inspectPath(join(CORPUS, name));
+    expect(found.kind).toContain(kind);
+    const { columns } = found.facts as { columns: { path: string }[] };
+    expect(columns.map((column) => column.path)).toEqual(expect.arrayContaining([expect.stringMatching(/text/)]));
+  });
+
+  it("takes a JSON Lines file of one row, and of rows that look like weights, for what it is", async () => {
+    write("one.jsonl", { text: "a", n: 1 });
+    writeFileSync(at("numbers.jsonl"), '{"a": 1}\n{"a": 2}\n');
+    for (const name of ["one.jsonl", "numbers.jsonl"])
+      expect((await inspectPath(at(name))).kind).toBe("JSON Lines shard");
+  });
+});
+
+describe("what is none of these", () => {
+  it("a JSON document, text, a folder, nothing", async () => {
+    write("other.json", { hello: ["world"], nested: {} }, 2);
+    await expect(inspectPath(at("other.json"))).rejects.toMatchObject({ code: "unknown-json" });
+    writeFileSync(at("pipeline.yaml"), "version: 1\nname: x\n");
+    await expect(inspectPath(at("pipeline.yaml"))).rejects.toThrow(/doremi plan/);
+    mkdirSync(at("empty"));
+    await expect(inspectPath(at("empty"))).rejects.toMatchObject({ code: "unknown-folder" });
+    await expect(inspectPath(at("nowhere"))).rejects.toMatchObject({ kind: "missing-input", code: "missing-file" });
+  });
+});

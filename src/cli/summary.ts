@@ -15,6 +15,8 @@ export interface DomainSummary {
   readonly documentShare: number;
   readonly tokenShare: Readonly<Record<string, number>>;
   readonly weight?: number;
+  /** share of the resampled set, by tokens */
+  readonly achievedWeight?: number;
   readonly epochs?: number;
   /** nats per token on held-out documents; null where there are none */
   readonly referenceLoss?: number | null;
@@ -38,7 +40,7 @@ export function summariseDomains({ count, reference, proxy, resample }: RunResul
       documentShare: ratio(documents, totalDocuments),
       tokenShare: Object.fromEntries(tokenizers.map((key) => [key, ratio(tokens[key] ?? 0, totalTokens.get(key)!)])),
       ...(weight !== undefined && { weight }),
-      ...(chosen && { epochs: chosen.epochs }),
+      ...(chosen && { achievedWeight: chosen.achievedWeight, epochs: chosen.epochs }),
       ...(reference && { referenceLoss: reference.evaluation.loss[index] ?? null }),
       ...(proxy && { proxyLoss: proxy.evaluation.loss[index] ?? null }),
     };
@@ -49,6 +51,9 @@ export function summariseDomains({ count, reference, proxy, resample }: RunResul
 export function summaryEvent(result: RunResult): object {
   return { status: result.status, domains: summariseDomains(result), paths: result.paths };
 }
+
+/** A difference between weight and achieved weight that whole documents do not explain. */
+const MOVED = 0.005;
 
 interface SummaryColumn extends Column {
   cell(domain: DomainSummary): string;
@@ -85,6 +90,14 @@ export function summaryLines(result: RunResult): string[] {
     columns.push({
       header: learned ? "learned\nweight" : "weight",
       cell: ({ weight }) => figure(weight, 4),
+      total: "",
+    });
+  }
+  // Caps on epochs move tokens between domains; without them the two columns would say the same.
+  if (domains.some(({ weight, achievedWeight = weight }) => Math.abs((achievedWeight ?? 0) - (weight ?? 0)) > MOVED)) {
+    columns.push({
+      header: "share of\nnew set",
+      cell: ({ achievedWeight }) => (achievedWeight === undefined ? "–" : formatShare(achievedWeight)),
       total: "",
     });
   }

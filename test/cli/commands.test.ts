@@ -103,6 +103,17 @@ describe("the table of domains", () => {
     ]);
   });
 
+  it("shows the share of the new set where caps moved it away from the weight", () => {
+    const [first, second] = RESULT.resample!.domains;
+    const domains = [
+      { ...first!, achievedWeight: 0.3 },
+      { ...second!, achievedWeight: 0.7 },
+    ];
+    const capped = { ...RESULT, resample: { ...RESULT.resample!, domains } };
+    expect(summaryLines(capped)[2]).toMatch(/weight +new set +epochs/);
+    expect(summaryLines(capped)[4]).toContain("30.00%");
+  });
+
   it("leaves out what a run did not get to", () => {
     const { reference: _r, proxy: _p, resample: _s, ...counted } = RESULT;
     expect(Object.keys(summariseDomains(counted)[0]!)).toEqual([

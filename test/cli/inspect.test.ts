@@ -172,7 +172,7 @@ describe("users' shards", () => {
 
   it("takes a JSON Lines file of one row, and of rows that look like weights, for what it is", async () => {
     write("one.jsonl", { text: "a", n: 1 });
-    writeFileSync(at("numbers.jsonl"), '{"a": 1}\n{"a": 2}\n');
+    writeFileSync(at("numbers.jsonl"), '{"a": 1}\n{"a": NaN}\n');
     for (const name of ["one.jsonl", "numbers.jsonl"])
       expect((await inspectPath(at(name))).kind).toBe("JSON Lines shard");
   });

@@ -60,7 +60,8 @@ async function* sample(file: RandomAccessFile, compression: Compression): AsyncG
 
 function parseLine(text: string, file: string, line: number): object {
   try {
-    const value: unknown = JSON.parse(text);
+    // Python writes NaN and Infinity, which are no JSON and which readers of shards accept all the same.
+    const value: unknown = JSON.parse(text.replace(/([:,[]\s*)(?:NaN|-?Infinity)(?=\s*[,}\]])/g, "$10"));
     if (value !== null && typeof value === "object" && !Array.isArray(value)) return value;
   } catch (error) {
     throw badShard("bad-json", { file, line }, `must be a JSON object: ${(error as Error).message}`);

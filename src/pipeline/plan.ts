@@ -22,6 +22,8 @@ const COUNT_BYTES_PER_SECOND = 20e6;
 const TRAIN_FLOPS_PER_SECOND = 40e9;
 /** Bytes of UTF-8 per token where nothing has been counted. */
 const BYTES_PER_TOKEN = 4;
+/** Bytes of text that a byte of a compressed shard holds. */
+const TEXT_PER_STORED_BYTE = 2.5;
 
 export interface PlannedDomain {
   readonly name: string;
@@ -96,10 +98,7 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
   const folder = new OutputFolder(pipeline.output);
   const discovered = await discoverOnly(input, folder, prepared);
   const outputs: Record<string, unknown> = { discover: discovered };
-  const textBytes = discovered.shards.reduce(
-    (sum, shard) => sum + shard.layout.units.reduce((total, unit) => total + unit.memoryBytes, 0),
-    0,
-  );
+  const textBytes = discovered.shards.reduce((sum, shard) => sum + textOf(shard), 0);
   const seconds: Record<string, number> = {
     count: (textBytes * prepared.countTokenizers.length) / (COUNT_BYTES_PER_SECOND * workers),
     tokenize:
@@ -209,7 +208,7 @@ function estimateDomains(domains: readonly PlannedDomain[], discovered: Discover
   for (const shard of discovered.shards) {
     if (shard.split !== "train") continue;
     const name = shard.domain ?? `by ${discovered.domainColumn}`;
-    text.set(name, (text.get(name) ?? 0) + shard.layout.units.reduce((sum, unit) => sum + unit.memoryBytes, 0));
+    text.set(name, (text.get(name) ?? 0) + textOf(shard));
   }
   return domains.map((domain) => ({ ...domain, tokens: Math.round((text.get(domain.name) ?? 0) / BYTES_PER_TOKEN) }));
 }
@@ -225,6 +224,11 @@ function exactDomains(planned: readonly PlannedDomain[], counted: CountOutput, t
       counted: true,
     };
   });
+}
+
+/** Estimated bytes of a shard's text. */
+function textOf({ layout }: DiscoverOutput["shards"][number]): number {
+  return layout.units.reduce((sum, unit) => sum + unit.storedBytes, 0) * TEXT_PER_STORED_BYTE;
 }
 
 function planTraining({ config }: Pipeline, vocabularySize: number): PipelinePlan["training"] {
@@ -263,6 +267,6 @@ function assumptions(workers: number, threads: number): string[] {
   return [
     `counting at ${COUNT_BYTES_PER_SECOND / 1e6} MB of text a second and worker, ${workers} workers`,
     `training at ${TRAIN_FLOPS_PER_SECOND / 1e9} GFLOP/s a thread, ${threads} threads`,
-    `where nothing is counted yet, a token is ${BYTES_PER_TOKEN} bytes of text`,
+    `where nothing is counted yet, a stored byte is ${TEXT_PER_STORED_BYTE} bytes of text and a token ${BYTES_PER_TOKEN}`,
   ];
 }

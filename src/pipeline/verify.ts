@@ -14,6 +14,7 @@ import { loadManifest } from "../manifest/load.ts";
 import { type RootOptions, resolveInside, rootOf } from "../manifest/paths.ts";
 import { type VerifyResult, verifyManifest } from "../manifest/verify.ts";
 import type { TransformReference } from "../stages/count/contract.ts";
+import { rowGroupsOf } from "../stages/count/run.ts";
 import type { CountJob, CountJobResult, UnitCounts } from "../stages/count/worker.ts";
 import { storage } from "../stages/files.ts";
 import { type PoolTask, WorkerPool, workerModule } from "../stages/pool.ts";
@@ -138,7 +139,7 @@ async function* recount(files: readonly ManifestFile[], context: RecountContext)
     if (result && "rows" in result) units.push(result);
     if (!input.last) continue;
     const file = files[input.file]!;
-    yield shardCounts(file, input.layout, units, place);
+    yield shardCounts(file, input.layout, units, place, context.transform !== null);
     units = [];
     done += file.size;
     context.progress(done, total, "bytes");
@@ -190,6 +191,7 @@ function shardCounts(
   layout: ShardLayout,
   units: readonly UnitCounts[],
   place: ReadonlyMap<string, number>,
+  transformed: boolean,
 ): ShardCounts {
   const rows = units.reduce((sum, unit) => sum + unit.rows, 0);
   const domain = new Int32Array(rows).fill(-1);
@@ -204,6 +206,6 @@ function shardCounts(
     tokens.set(unit.tokens[0]!, at);
     at += unit.rows;
   }
-  const rowGroups = layout.format === "jsonl" ? [rows] : units.map((unit) => unit.rows);
+  const rowGroups = rowGroupsOf(layout.format, units, transformed);
   return { file: { ...claimed, size: layout.size, format: layout.format, rows, rowGroups }, domain, bytes, tokens };
 }

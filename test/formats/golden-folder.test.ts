@@ -76,6 +76,20 @@ for (const folder of folders) {
   });
 }
 
+/** Folders as data sets come in: files by name, and the texts of each. */
+const saved = join(shared, "hf-saved");
+describe.skipIf(!existsSync(saved))(`${saved}${existsSync(saved) ? "" : " (left out: not there)"}`, () => {
+  it("both streams of a saved Hugging Face data set", async () => {
+    const expected = JSON.parse(readFileSync(`${saved}.expected.json`, "utf8")) as Expected;
+    const parts = ["data-00000-of-00002.arrow", "data-00001-of-00002.arrow"];
+    const rows = (await Promise.all(parts.map((name) => readAll(join(saved, name), { text: "text" })))).flatMap(
+      ({ rows }) => rows,
+    );
+    expect(rows.map((row) => row?.toString("utf8") ?? null)).toEqual(expected.texts);
+    await expect(readAll(join(saved, "state.json"), { text: "text" })).rejects.toBeInstanceOf(DoremiError);
+  });
+});
+
 async function check(path: string, name: string, expected: Expected): Promise<void> {
   const columns = {
     text: expected.text_column ?? "text",

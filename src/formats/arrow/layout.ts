@@ -7,6 +7,7 @@ import type { Block } from "apache-arrow/fb/block";
 import { Footer } from "apache-arrow/fb/footer";
 import { ByteBuffer } from "flatbuffers";
 import type { RandomAccessFile } from "../../storage/storage.ts";
+import { requirePath } from "../columns.ts";
 import { badShard, guarded } from "../failure.ts";
 import type { ColumnSelection, ReadLimits, ShardLayout, ShardUnit } from "../shard.ts";
 import type { BatchHeader, MessagePlace } from "./message.ts";
@@ -129,8 +130,7 @@ export async function readFooter(file: RandomAccessFile, limits: ReadLimits) {
 }
 
 function select(fields: readonly ArrowField[], columns: ColumnSelection, uri: string): Selected {
-  const names = (columns.extra ?? []).map((path) => path);
-  const extra = fields.filter(({ name }) => names.some((path) => path === name || path.startsWith(`${name}.`)));
+  const extra = (columns.extra ?? []).map((path) => requirePath(fields, path, { file: uri })[0]!);
   return { fields, ...selectText(fields, columns, uri), extra };
 }
 

@@ -169,14 +169,26 @@ async function closeShard(
     split: shard.split,
     domain: shard.domain,
     rows,
-    // The stretches of a JSONL file are ours, not the file's: to others it is one row group.
-    rowGroups: shard.layout.format === "jsonl" ? [rows] : units.map((unit) => unit.rows),
+    rowGroups: rowGroupsOf(shard.layout.format, units, input.transform !== null),
     droppedRows: rows - Object.values(totals).reduce((sum, domain) => sum + domain.documents, 0),
     totals,
     counts: { path, sha256: hash },
   };
   await writeFileAtomic(join(context.folder, `${path}.json`), canonicalJson({ key: shardKey(shard, input), summary }));
   return summary;
+}
+
+/**
+ * Rows of each unit. The stretches of a JSONL file are ours, not the file's: to others it is one row group, unless a
+ * transform numbers its rows by them.
+ */
+export function rowGroupsOf(
+  format: CountedShard["format"],
+  units: readonly { rows: number }[],
+  transformed: boolean,
+): number[] {
+  const rows = units.map((unit) => unit.rows);
+  return format === "jsonl" && !transformed ? [rows.reduce((sum, count) => sum + count, 0)] : rows;
 }
 
 function checkListed(

@@ -5,6 +5,7 @@
 import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { DoremiError } from "../lib/errors.ts";
+import { didYouMean } from "../lib/nearest.ts";
 import { readHuggingFace } from "./huggingface.ts";
 import { resolveTiktoken, TIKTOKEN_NAMES, tiktokenName } from "./tiktoken.ts";
 import type { TokenizerDescriptor } from "./tokenizer.ts";
@@ -25,27 +26,10 @@ export async function resolveTokenizer(nameOrPath: string, baseFolder: string): 
 }
 
 function unknownName(name: string): DoremiError {
-  const nearest = TIKTOKEN_NAMES.map((known) => ({ known, distance: editDistance(name.toLowerCase(), known) })).sort(
-    (a, b) => a.distance - b.distance,
-  )[0];
-  const hint = nearest !== undefined && nearest.distance <= 3 ? ` Did you mean ${nearest.known}?` : "";
   return new DoremiError(
     "bad-configuration",
     "unknown-tokenizer",
     `tokenizer ${JSON.stringify(name)}: must be one of ${TIKTOKEN_NAMES.join(", ")}, or the path of a tokenizer.json; ` +
-      `it is no such name and no such file.${hint}`,
+      `it is no such name and no such file${didYouMean(name, TIKTOKEN_NAMES)}`,
   );
-}
-
-/** Levenshtein's. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }

@@ -37,7 +37,7 @@ describe("by name", () => {
       code: "unknown-tokenizer",
       kind: "bad-configuration",
     });
-    await expect(resolveTokenizer("cl100", ".")).rejects.toThrow(/r50k, p50k, cl100k, o200k.*Did you mean cl100k\?/);
+    await expect(resolveTokenizer("cl100", ".")).rejects.toThrow(/r50k, p50k, cl100k, o200k.*did you mean “cl100k”\?/);
     await expect(resolveTokenizer("constructor", ".")).rejects.toThrow(/no such file\.$/);
   });
 

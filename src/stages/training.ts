@@ -61,11 +61,16 @@ export class Training {
     });
   }
 
-  /** Trains, with checkpoints in the stage's folder, and leaves the trajectory and the model there. */
+  /**
+   * Trains and evaluates, with checkpoints in the stage's folder, and leaves the trajectory and the model there. The
+   * checkpoints go last, so that an interrupted evaluation does not cost the training.
+   */
   async train(
     stage: "reference" | "proxy",
     options: Pick<TrainOptions, "batches" | "doremi">,
-  ): Promise<TrainResult & { readonly finalLoss: number; readonly trainedTokens: number }> {
+  ): Promise<
+    TrainResult & { readonly finalLoss: number; readonly trainedTokens: number; readonly evaluation: Evaluation }
+  > {
     const { tokens, model, optimizer, steps, seed } = this.#input;
     const { folder, signal, checkpointEvery } = this.#context;
     const report = reporter(this.#context, stage);
@@ -99,10 +104,11 @@ export class Training {
           },
         });
         const [finalLoss, trainedTokens] = [log.finalLoss(), log.tokens()];
-        await log.finish(join(folder, TRAJECTORY));
+        const evaluation = await this.evaluate(result.weights);
         await saveModel(join(folder, MODEL_FOLDER), result.weights, { endOfText: tokens.tokenizer.endOfText });
         await rm(checkpoints, { recursive: true, force: true });
-        return { ...result, finalLoss, trainedTokens };
+        await log.finish(join(folder, TRAJECTORY));
+        return { ...result, finalLoss, trainedTokens, evaluation };
       } catch (error) {
         log.close();
         // The log fell behind the checkpoint (power was lost): the checkpoint is of no use without it.

@@ -28,6 +28,7 @@ export class TrajectoryLog {
   readonly #vectors: boolean;
   readonly #fd: number;
   #steps: number;
+  #open = true;
 
   /** @param vectors true for a proxy, whose records have figures by domain */
   constructor(path: string, domains: readonly string[], vectors: boolean) {
@@ -132,7 +133,8 @@ export class TrajectoryLog {
   }
 
   close(): void {
-    closeSync(this.#fd);
+    if (this.#open) closeSync(this.#fd);
+    this.#open = false;
   }
 
   /** Values of all steps from `start` on in each record, `width` of each. */

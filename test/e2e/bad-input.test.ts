@@ -177,6 +177,16 @@ describe("bad input", () => {
     });
   });
 
+  it("a held-out file of no domain", async () => {
+    const heldOut = { files: join(CORPUS, "folders/math/part-00000.jsonl.gz") };
+    const error = await failure({ data: { ...files("folders/{domain}/part-*"), heldOut } });
+    expect(error).toMatchObject({
+      code: "no-domain",
+      exitStatus: 78,
+      message: expect.stringContaining("data.heldOut.files"),
+    });
+  });
+
   it("a learning rate that makes the loss infinite, by its step", async () => {
     const training = { ...smallTraining(), optimizer: { learningRate: 1e30, warmup: 0, clipNorm: 0 } };
     const error = await failure({ train: training });

@@ -138,6 +138,7 @@ describe("a pipeline over folders", () => {
       ["reference", 7],
       ["proxy", 3],
       ["proxy", 8],
+      ["proxy", 12], // the last step: the evaluation after it is interrupted
     ] as const) {
       const stop = new AbortController();
       const run = runPipeline(smallPipeline(stopped), {
@@ -237,6 +238,22 @@ describe("reading a manifest", () => {
     expect(verdict.problems.map((problem) => problem.file)).toContain("math/part-00000.jsonl.gz");
     writeFileSync(shard, intact);
     expect(await verify(result.paths.manifest!)).toMatchObject({ ok: true });
+  });
+
+  it("takes a reference from outside, and refuses one of another shape", async () => {
+    const folder = temporaryFolder();
+    const first = await runPipeline(smallPipeline(join(folder, "first")), { until: "reference" });
+    const training = { ...smallTraining(), reference: { model: join(folder, "first", "reference", "model") } };
+    const second = await runPipeline(smallPipeline(join(folder, "second"), { train: training }));
+    expect(second.reference).toMatchObject({ steps: 0, model: { sha256: first.reference!.model.sha256 } });
+    expect(second.reference!.evaluation).toEqual(first.reference!.evaluation);
+    expect(await verify(second.paths.manifest!)).toMatchObject({ ok: true });
+
+    const wider = { ...training, model: { layers: 1, width: 32, heads: 2, sequenceLength: 32 } };
+    const other = { ...wider, tokenizer: "r50k" };
+    await expect(runPipeline(smallPipeline(join(folder, "third"), { train: other }))).rejects.toMatchObject({
+      kind: expect.stringMatching(/bad-/),
+    });
   });
 
   it("needs no training when the weights are given", async () => {

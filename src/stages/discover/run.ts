@@ -105,6 +105,15 @@ async function findFiles(input: DiscoverInput): Promise<Candidate[]> {
         file: pattern,
       });
     }
+    const unnamed = files.find((file) => file.domain === null);
+    if (unnamed && input.domainColumn === null) {
+      throw new DoremiError(
+        "bad-configuration",
+        "no-domain",
+        `${unnamed.path}: nothing says which domain this held-out file belongs to; put {domain} into data.heldOut.files, or set data.domainColumn`,
+        { file: unnamed.path },
+      );
+    }
     // A file that both patterns match is held out: data.files may well say part of it, as in {domain}/*.parquet.
     for (const file of files) found.set(file.path, { path: file.path, domain: file.domain, split: "held-out" });
   }

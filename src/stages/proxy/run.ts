@@ -39,7 +39,7 @@ export const proxy: Stage<ProxyInput, ProxyOutput> = {
         steps: input.steps,
         trainedTokens: result.trainedTokens,
         finalLoss: result.finalLoss,
-        evaluation: await training.evaluate(result.weights),
+        evaluation: result.evaluation,
         trajectory: TRAJECTORY,
         notes: [],
       };

@@ -30,14 +30,14 @@ export const reference: Stage<ReferenceInput, ReferenceOutput> = {
         };
       }
       const batches = await training.batches("reference", input.weights);
-      const { weights, finalLoss, trainedTokens } = await training.train("reference", { batches });
+      const { finalLoss, trainedTokens, evaluation } = await training.train("reference", { batches });
       return {
         ...common,
         model: await training.modelReference(),
         steps: input.steps,
         trainedTokens,
         finalLoss,
-        evaluation: await training.evaluate(weights),
+        evaluation,
       };
     }),
 };

@@ -95,7 +95,7 @@ export async function planTokenize(input: TokenizeInput, countsOf: CountsOf): Pr
       tokens: Uint32Array.from(chosen, (document) => document.tokens),
     });
   }
-  const disjoint = input.domains.map((_, d) => trainTokens[d]! >= wanted[d]!);
+  const disjoint = input.domains.map((_, d) => input.referenceTokens[d]! > 0 && trainTokens[d]! >= wanted[d]!);
   return { units, trainTokens, heldOutTokens, disjoint };
 }
 

@@ -83,7 +83,8 @@ function checkSizes(input: TokenizeInput, plan: TokenizePlan): void {
 }
 
 function describe(input: TokenizeInput, plan: TokenizePlan, disjoint: readonly boolean[]): string[] {
-  const shared = input.domains.filter((_, d) => !disjoint[d]);
+  // A reference from outside reads nothing here, so there is nothing to keep apart.
+  const shared = input.domains.filter((_, d) => !disjoint[d] && input.referenceTokens[d]! > 0);
   const unseen = input.domains.filter((_, d) => plan.heldOutTokens[d] === 0);
   return [
     ...(shared.length > 0

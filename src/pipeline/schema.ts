@@ -54,7 +54,9 @@ const data = z.strictObject({
   onUnlistedDomain: z
     .enum(["fail", "drop"])
     .default("fail")
-    .describe("What to do with a row whose domain is not in data.domains (or is null)."),
+    .describe(
+      "What to do with a row whose domain column is null or names a domain that data.domains does not list. (Files whose path names an unlisted domain are left out, with a note.)",
+    ),
   onBadShard: z
     .enum(["fail", "skip"])
     .default("fail")

@@ -240,6 +240,17 @@ describe("reading a manifest", () => {
     expect(await verify(result.paths.manifest!)).toMatchObject({ ok: true });
   });
 
+  it("leaves out folders of domains that are not listed, and says so", async () => {
+    const notes: string[] = [];
+    const data = { files: join(CORPUS, "folders/{domain}/part-*"), domains: ["math", "factbook"] };
+    const { count } = await runPipeline(smallPipeline(join(temporaryFolder(), "out"), { data }), {
+      until: "count",
+      onEvent: (event) => void (event.type === "note" && notes.push(event.message)),
+    });
+    expect(count!.domains.map((domain) => domain.name)).toEqual(["math", "factbook"]);
+    expect(notes.join()).toMatch(/2 files are of domains that data.domains does not list: csource/);
+  });
+
   it("takes a reference from outside, and refuses one of another shape", async () => {
     const folder = temporaryFolder();
     const first = await runPipeline(smallPipeline(join(folder, "first")), { until: "reference" });

@@ -39,6 +39,15 @@ export const discover: Stage<DiscoverInput, DiscoverOutput> = {
     const candidates = await findFiles(input);
     const listed = listDomains(input, candidates);
     const kept = candidates.filter((file) => keepFile(file, input, listed));
+    const keptPaths = new Set(kept.map((file) => file.path));
+    const unlisted = new Set(
+      candidates.filter((file) => !keptPaths.has(file.path)).map((file) => file.domain ?? "(none)"),
+    );
+    if (unlisted.size > 0) {
+      report.note(
+        `${candidates.length - kept.length} files are of domains that data.domains does not list: ${[...unlisted].join(", ")}`,
+      );
+    }
     const root = commonFolder(kept.map((file) => file.path));
     const known = previousLayouts(context, input, root);
     const shards: DiscoveredShard[] = [];

@@ -232,6 +232,7 @@ function resampleInputOf(prepared: Prepared, outputs: Outputs): ResampleInput {
     weightsFrom: resolved.from,
     budgetTokens: config.resample.budgetTokens,
     maxEpochs: names.map((name) => (typeof maxEpochs === "number" ? maxEpochs : (maxEpochs[name] ?? DEFAULT_EPOCHS))),
+    onCap: config.resample.onCap,
     seed: config.seed,
     notes: [
       ...resolved.notes,

@@ -133,9 +133,11 @@ const resample = z.strictObject({
   maxEpochs: z
     .union([z.number().positive(), z.record(name, z.number().positive())])
     .default(4)
-    .describe(
-      "How often a domain may be repeated, for all or per domain (4 where a table does not say). What is above goes to the other domains by weight.",
-    ),
+    .describe("How often a domain may be repeated, for all or per domain (4 where a table does not say)."),
+  onCap: z
+    .enum(["redistribute", "fail"])
+    .default("redistribute")
+    .describe("When the weights ask more of a domain than its cap: give the rest to the others by weight, or stop."),
 });
 
 export const pipelineSchema = z.strictObject({

@@ -149,6 +149,14 @@ describe("bad input", () => {
     );
   });
 
+  it("a weight above its epoch cap, where it is not to be redistributed", async () => {
+    const resample = { weights: "uniform" as const, budgetTokens: 100_000, maxEpochs: { math: 0.5 } };
+    const error = await failure({ resample: { ...resample, onCap: "fail" } });
+    expect(error).toMatchObject({ exitStatus: 78, message: expect.stringContaining("math") });
+    const result = await runPipeline(smallPipeline(join(temporaryFolder(), "out"), { resample }));
+    expect(result.resample!.notes.join()).toMatch(/“math”: capped at 0.5 epochs/);
+  });
+
   it("weights for a domain that there is not", async () => {
     const error = await failure({ resample: { weights: { csource: 0.5, factbok: 0.3, math: 0.2 } } });
     expect(error).toMatchObject({ code: "unknown-domain", exitStatus: 78 });

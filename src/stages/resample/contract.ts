@@ -20,6 +20,7 @@ export const resampleInput = z.strictObject({
   budgetTokens: z.union([z.literal("auto"), z.int()]),
   /** by domain */
   maxEpochs: z.array(z.number()),
+  onCap: z.enum(["redistribute", "fail"]),
   seed: z.int(),
   notes: z.array(z.string()),
 });

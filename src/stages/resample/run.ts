@@ -34,6 +34,7 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
       availableTokens: index.domains.map((domain) => domain.tokens),
       budgetTokens: input.budgetTokens,
       maxEpochs: input.maxEpochs,
+      onCap: input.onCap,
     });
     for (const note of plan.notes) report.note(note);
     const selection = selectDocuments(

@@ -69,7 +69,6 @@ export class WorkerPool {
     tasks: Iterable<PoolTask<In>> | AsyncIterable<PoolTask<In>>,
     signal?: AbortSignal,
   ): AsyncGenerator<{ readonly input: In; readonly output: Out }> {
-    const stop = new AbortController();
     const running: Promise<{ input: In; output: Out }>[] = [];
     const iterator = iterate(tasks);
     let exhausted = false;
@@ -91,7 +90,7 @@ export class WorkerPool {
           const task: PoolTask<In> = ahead;
           ahead = undefined;
           await this.#reserve(task.memoryBytes);
-          const result = this.#run<In, Out>(worker, task.input, stop.signal)
+          const result = this.#run<In, Out>(worker, task.input)
             .then((output) => ({ input: task.input, output }))
             .catch((error: unknown) => {
               failed = true; // no more tasks; those before it still finish, so the first fault in order is reported
@@ -107,7 +106,8 @@ export class WorkerPool {
         yield await head;
       }
     } finally {
-      stop.abort();
+      // What is in flight ends by itself, two tasks a worker at most: Piscina's abort of a running task can meet the
+      // task's own answer, which it then throws as an uncaught exception.
       await Promise.allSettled(running);
     }
   }
@@ -124,7 +124,7 @@ export class WorkerPool {
     await piscina?.destroy();
   }
 
-  async #run<In, Out>(worker: URL, input: In, signal: AbortSignal): Promise<Out> {
+  async #run<In, Out>(worker: URL, input: In): Promise<Out> {
     this.#piscina ??= new Piscina({
       minThreads: 0,
       maxThreads: this.workers,
@@ -136,10 +136,8 @@ export class WorkerPool {
     });
     let result: WorkerResult<Out>;
     try {
-      result = await this.#piscina.run(input, { filename: worker.href, signal });
+      result = await this.#piscina.run(input, { filename: worker.href });
     } catch (error) {
-      if (signal.aborted)
-        throw new DoremiError("interrupted", "interrupted", "stopped while work was in flight", { cause: error });
       throw new DoremiError(
         "internal",
         "worker-died",

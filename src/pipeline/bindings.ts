@@ -56,11 +56,11 @@ export function bindStages(prepared: Prepared, until: StageName = "resample"): B
         taken.add(stage.name);
         // The hash is part of the input so that a changed module runs again; its schema decides what it sees.
         const input = z
-          .object({ options: z.unknown(), outputs: z.unknown(), module: z.string() })
+          .object({ options: z.unknown(), outputs: z.unknown(), module: z.string(), seed: z.number() })
           .transform((value) => value);
         return {
           stage: { ...stage, input, run: (value, context) => stage.run(stage.input.parse(value), context) },
-          input: (outputs) => ({ options, outputs: withoutVersions(outputs), module: sha256 }),
+          input: (outputs) => ({ options, outputs: withoutVersions(outputs), module: sha256, seed: config.seed }),
         };
       }),
   ]);

@@ -8,7 +8,8 @@
  *
  * A stage's folder appears by one rename, so there is never half of one.
  */
-import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join, relative, sep } from "node:path";
 import { syncFolder, writeFileAtomic } from "../lib/atomic-write.ts";
@@ -74,11 +75,13 @@ export class OutputFolder {
     await mkdir(join(this.path, STATE), { recursive: true });
     for (let attempt = 0; ; attempt++) {
       try {
-        const handle = await open(path, "wx");
-        await handle.writeFile(
+        // Linked into place, so that the lock is never there without its content.
+        const own = `${path}.${randomUUID()}.tmp`;
+        await writeFile(
+          own,
           canonicalJson({ host: hostname(), pid: process.pid, started: await startOf(process.pid) }),
         );
-        await handle.close();
+        await link(own, path).finally(() => rm(own, { force: true }));
         return () => rm(path, { force: true });
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;

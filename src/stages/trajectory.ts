@@ -38,6 +38,7 @@ export class TrajectoryLog {
     mkdirSync(dirname(path), { recursive: true });
     this.#fd = openSync(path, "a+");
     this.#steps = Math.floor(fstatSync(this.#fd).size / this.#recordBytes);
+    ftruncateSync(this.#fd, this.#steps * this.#recordBytes); // a record that a full disk or a crash cut goes
   }
 
   get #recordLength(): number {

@@ -132,6 +132,17 @@ describe("the output folder", () => {
     await expect(new OutputFolder(folder).claim("a")).rejects.toMatchObject({ code: "foreign-folder" });
   });
 
+  it("gives the lock to one of two that start together", async () => {
+    const output = new OutputFolder(folder);
+    await output.claim("a");
+    for (let round = 0; round < 20; round++) {
+      const taken = await Promise.allSettled([output.lock(), output.lock(), output.lock()]);
+      const held = taken.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+      expect(held).toHaveLength(1);
+      await held[0]!();
+    }
+  });
+
   it("takes one run at a time, and a dead run's lock is not in the way", async () => {
     const output = new OutputFolder(folder);
     await output.claim("a");

@@ -54,10 +54,12 @@ export const discover: Stage<DiscoverInput, DiscoverOutput> = {
     const skipped: DiscoverOutput["skipped"] = [];
     for (let at = 0; at < kept.length; at += CONCURRENCY) {
       throwIfAborted(context.signal);
-      const opened = await Promise.all(
+      const opened = await Promise.allSettled(
         kept.slice(at, at + CONCURRENCY).map((file) => openShard(file, root, input, known)),
       );
-      for (const shard of opened) {
+      for (const result of opened) {
+        if (result.status === "rejected") throw result.reason; // the first in order, whichever failed first
+        const shard = result.value;
         if ("layout" in shard) shards.push(shard);
         else {
           skipped.push(shard);

@@ -72,7 +72,7 @@ export class TrajectoryLog {
       const vectors = [doremi.excess, doremi.alpha, doremi.average, doremi.domainTokens, doremi.domainLoss];
       for (const [i, vector] of vectors.entries()) values.set(vector, SCALARS.length + i * this.#domains.length);
     }
-    writeSync(this.#fd, new Uint8Array(values.buffer));
+    writeWhole(this.#fd, new Uint8Array(values.buffer));
     this.#steps++;
   }
 
@@ -156,4 +156,9 @@ export class TrajectoryLog {
     }
     return column;
   }
+}
+
+/** One call to the system may write less than it was given, as on a disk that is nearly full. */
+function writeWhole(fd: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done);
 }

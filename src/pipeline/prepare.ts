@@ -3,14 +3,14 @@
  * model from outside. So that stage inputs are plain data, and a missing piece is reported at once.
  */
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { DoremiError } from "../lib/errors.ts";
-import { sha256, sha256File } from "../lib/hash.ts";
+import { sha256File } from "../lib/hash.ts";
 import type { TransformReference } from "../stages/count/contract.ts";
 import type { Stage } from "../stages/stage.ts";
 import { resolveTokenizer } from "../tokenizer/resolve.ts";
 import type { TokenizerDescriptor } from "../tokenizer/tokenizer.ts";
+import { modelSha256 } from "../trainer/model-folder.ts";
 import { fromBase, type Pipeline } from "./load.ts";
 
 /** natural, uniform, or a table that still has to be matched with the domains. */
@@ -112,8 +112,7 @@ async function prepareExternal(pipeline: Pipeline): Promise<Prepared["externalRe
   const { model } = pipeline.config.train.reference;
   if (model === undefined) return null;
   const path = fromBase(pipeline, model);
-  const hashes = await Promise.all(["config.json", "model.safetensors"].map((name) => sha256File(join(path, name))));
-  return { path, sha256: sha256(hashes.join("/")) };
+  return { path, sha256: await modelSha256(path) };
 }
 
 async function loadUserStage(pipeline: Pipeline, entry: Pipeline["config"]["stages"][number]): Promise<UserStage> {

@@ -5,12 +5,11 @@ import { createCpuEngine } from "../engine/cpu.ts";
 import type { Engine } from "../engine/engine.ts";
 import { openTokenStore, type TokenStore, tokenWindows } from "../formats/token-store.ts";
 import { DoremiError } from "../lib/errors.ts";
-import { sha256File } from "../lib/hash.ts";
 import { createBatchSource, evaluationBatches, type SequenceReader } from "../trainer/batches.ts";
 import type { BatchSource } from "../trainer/contract.ts";
 import { LossModel } from "../trainer/evaluate.ts";
 import type { ModelWeights } from "../trainer/initialization.ts";
-import { saveModel } from "../trainer/model-folder.ts";
+import { modelSha256, saveModel } from "../trainer/model-folder.ts";
 import { type TrainOptions, type TrainResult, train } from "../trainer/train.ts";
 import type { Evaluation, TrainingInput } from "./reference/contract.ts";
 import { reporter, type StageContext } from "./stage.ts";
@@ -142,10 +141,7 @@ export class Training {
   }
 
   async modelReference(): Promise<{ path: string; sha256: string }> {
-    return {
-      path: MODEL_FOLDER,
-      sha256: await sha256File(join(this.#context.folder, MODEL_FOLDER, "model.safetensors")),
-    };
+    return { path: MODEL_FOLDER, sha256: await modelSha256(join(this.#context.folder, MODEL_FOLDER)) };
   }
 
   async close(): Promise<void> {

@@ -7,11 +7,21 @@ import { join } from "node:path";
 import { openSafetensors, type SafetensorsFile, writeSafetensors } from "../formats/safetensors.ts";
 import { writeFileAtomic } from "../lib/atomic-write.ts";
 import { DoremiError } from "../lib/errors.ts";
+import { sha256, sha256File } from "../lib/hash.ts";
 import type { ModelConfig } from "./contract.ts";
 import type { ModelWeights } from "./initialization.ts";
 import { LAYER_NORM_EPSILON, parameterShapes } from "./model.ts";
 
 const PREFIX = "transformer.";
+
+/** All that a model is here: the same weights with another number of heads are another model. */
+export const MODEL_FILES = ["config.json", "model.safetensors"] as const;
+
+/** Hash of a model, whatever else its folder holds. @throws the file system's error where a file is missing */
+export async function modelSha256(folder: string): Promise<string> {
+  const hashes = await Promise.all(MODEL_FILES.map((name) => sha256File(join(folder, name))));
+  return sha256(hashes.join("/"));
+}
 
 /** Vocabularies are often padded to a multiple of this in training; the padding is never a target. */
 const VOCABULARY_PADDING = 128;

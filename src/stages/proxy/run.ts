@@ -14,7 +14,7 @@ export const WEIGHTS = "weights.json";
 
 export const proxy: Stage<ProxyInput, ProxyOutput> = {
   name: "proxy",
-  version: 1,
+  version: 2,
   input: proxyInput,
   output: proxyOutput,
   run: (input, context) =>

@@ -53,6 +53,7 @@ export const evaluation = z.strictObject({
 export const trainedModel = z.strictObject({
   /** folder with config.json and model.safetensors, in the stage's folder */
   path: z.string(),
+  /** of both files */
   sha256: z.string(),
 });
 

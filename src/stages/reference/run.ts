@@ -1,14 +1,14 @@
 /** reference: trains the small model that excess loss is measured against, on the baseline weights. */
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
-import { loadModel } from "../../trainer/model-folder.ts";
+import { loadModel, MODEL_FILES } from "../../trainer/model-folder.ts";
 import type { Stage } from "../stage.ts";
 import { byName, withTraining } from "../training.ts";
 import { type ReferenceInput, type ReferenceOutput, referenceInput, referenceOutput } from "./contract.ts";
 
 export const reference: Stage<ReferenceInput, ReferenceOutput> = {
   name: "reference",
-  version: 1,
+  version: 2,
   input: referenceInput,
   output: referenceOutput,
   run: (input, context) =>
@@ -17,7 +17,7 @@ export const reference: Stage<ReferenceInput, ReferenceOutput> = {
       const common = { weights: byName(names, input.weights), weightsFrom: input.weightsFrom, notes: [] };
       if (input.external) {
         const weights = await loadModel(input.external.path, input.model);
-        for (const file of ["config.json", "model.safetensors"]) {
+        for (const file of MODEL_FILES) {
           await cp(join(input.external.path, file), join(context.folder, "model", file), { recursive: true });
         }
         return {

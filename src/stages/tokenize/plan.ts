@@ -25,7 +25,7 @@ export interface UnitPlan {
 
 export interface TokenizePlan {
   readonly units: readonly UnitPlan[];
-  /** by domain: tokens chosen for training, end-of-text tokens included */
+  /** by domain: tokens chosen for training, end-of-text tokens included where the tokenizer has one */
   readonly trainTokens: readonly number[];
   readonly heldOutTokens: readonly number[];
   /** by domain: are there enough for disjoint reference and proxy sequences? */
@@ -34,6 +34,20 @@ export interface TokenizePlan {
 
 export type CountsOf = (shard: number) => Promise<ShardRowCounts>;
 
+/** Ids that a document takes in its store: its own, and the end-of-text token where the tokenizer has one. */
+export function storedTokens({ tokenizer }: Pick<TokenizeInput, "tokenizer">, tokens: number): number {
+  return tokenizer.endOfText === null ? tokens : tokens + 1;
+}
+
+/**
+ * By domain, tokens that each store has to hold: what training draws from it, and at least one sequence with its
+ * target, also where a small weight comes to less. 0 where training draws nothing.
+ */
+function storeNeeds({ referenceTokens, proxyTokens, sequenceLength }: TokenizeInput) {
+  const atLeastOne = (drawn: number) => (drawn > 0 ? Math.max(drawn, sequenceLength + 1) : 0);
+  return referenceTokens.map((drawn, d) => ({ reference: atLeastOne(drawn), proxy: atLeastOne(proxyTokens[d]!) }));
+}
+
 export async function planTokenize(input: TokenizeInput, countsOf: CountsOf): Promise<TokenizePlan> {
   const K = input.domains.length;
   const domainIndex = new Map(input.domains.map((name, index) => [name, index]));
@@ -41,13 +55,19 @@ export async function planTokenize(input: TokenizeInput, countsOf: CountsOf): Pr
   const heldOut = heldOutMasks(input);
   const trainTokens = new Array<number>(K).fill(0);
   const heldOutTokens = new Array<number>(K).fill(0);
-  const wanted = input.domains.map((_, d) => input.referenceTokens[d]! + input.proxyTokens[d]!);
+  const needs = storeNeeds(input);
+  const longest = new Array<number>(K).fill(0);
+  /** Whole documents overshoot: with the longest one to spare, both stores come to what they need however it falls. */
+  const wanted = (d: number) => {
+    const { reference, proxy } = needs[d]!;
+    return reference + proxy + (reference > 0 && proxy > 0 ? longest[d]! : 0);
+  };
   const available = availableDocuments(input, heldOut);
   const taken = { train: new Array<number>(K).fill(0), heldOut: new Array<number>(K).fill(0) };
   const satisfied = () =>
     input.domains.every(
       (_, d) =>
-        (trainTokens[d]! >= wanted[d]! || taken.train[d]! >= available.train[d]!) &&
+        (trainTokens[d]! >= wanted(d) || taken.train[d]! >= available.train[d]!) &&
         (heldOutTokens[d]! >= input.evaluationTokens || taken.heldOut[d]! >= available.heldOut[d]!),
     );
 
@@ -77,11 +97,12 @@ export async function planTokenize(input: TokenizeInput, countsOf: CountsOf): Pr
       if (out) {
         taken.heldOut[domain]!++;
         if (heldOutTokens[domain]! >= input.evaluationTokens) continue;
-        heldOutTokens[domain]! += tokens + 1;
+        heldOutTokens[domain]! += storedTokens(input, tokens);
       } else {
         taken.train[domain]!++;
-        if (trainTokens[domain]! >= wanted[domain]!) continue;
-        trainTokens[domain]! += tokens + 1;
+        if (trainTokens[domain]! >= wanted(domain)) continue;
+        trainTokens[domain]! += storedTokens(input, tokens);
+        longest[domain] = Math.max(longest[domain]!, storedTokens(input, tokens));
       }
       chosen.push({ row: row - start, domain, heldOut: out ? 1 : 0, tokens });
     }
@@ -95,7 +116,9 @@ export async function planTokenize(input: TokenizeInput, countsOf: CountsOf): Pr
       tokens: Uint32Array.from(chosen, (document) => document.tokens),
     });
   }
-  const disjoint = input.domains.map((_, d) => input.referenceTokens[d]! > 0 && trainTokens[d]! >= wanted[d]!);
+  const disjoint = needs.map(
+    ({ reference, proxy }, d) => reference > 0 && proxy > 0 && trainTokens[d]! >= reference + proxy,
+  );
   return { units, trainTokens, heldOutTokens, disjoint };
 }
 
@@ -107,6 +130,7 @@ export function assignSplits(input: TokenizeInput, plan: TokenizePlan): { splits
   const splits: Split[][] = plan.units.map((unit) =>
     Array.from(unit.rows, (_, i) => (unit.heldOut[i] ? "held-out" : "reference")),
   );
+  const needs = storeNeeds(input);
   const disjoint = [...plan.disjoint];
   for (let d = 0; d < input.domains.length; d++) {
     if (!disjoint[d]) continue;
@@ -114,16 +138,15 @@ export function assignSplits(input: TokenizeInput, plan: TokenizePlan): { splits
       [...unit.rows.keys()].filter((i) => unit.domain[i] === d && !unit.heldOut[i]).map((i) => ({ u, i })),
     );
     const order = new Rng(input.seed, `tokenize/split/${input.domains[d]}`).permutation(documents.length);
+    const need = needs[d]!;
     let referenceTokens = 0;
     let proxyTokens = 0;
     const proxy: { u: number; i: number }[] = [];
     for (let n = 0; n < documents.length; n++) {
       const { u, i } = documents[order.at(n)]!;
-      const tokens = plan.units[u]!.tokens[i]! + 1;
+      const tokens = storedTokens(input, plan.units[u]!.tokens[i]!);
       // Each document goes to the store that is further from its need, so a few long documents cannot starve one.
-      const referenceLacks = referenceTokens / Math.max(1, input.referenceTokens[d]!);
-      const proxyLacks = proxyTokens / Math.max(1, input.proxyTokens[d]!);
-      if (referenceLacks <= proxyLacks) referenceTokens += tokens;
+      if (referenceTokens / need.reference <= proxyTokens / need.proxy) referenceTokens += tokens;
       else {
         proxyTokens += tokens;
         proxy.push({ u, i });

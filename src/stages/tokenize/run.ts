@@ -15,14 +15,14 @@ import {
   tokenizeInput,
   tokenizeOutput,
 } from "./contract.ts";
-import { assignSplits, type CountsOf, planTokenize, type Split, type TokenizePlan } from "./plan.ts";
+import { assignSplits, type CountsOf, planTokenize, type Split, storedTokens, type TokenizePlan } from "./plan.ts";
 import type { EncodedDocuments, EncodeTask } from "./worker.ts";
 
 const WORKER = workerModule(import.meta.url, "./worker");
 
 export const tokenize: Stage<TokenizeInput, TokenizeOutput> = {
   name: "tokenize",
-  version: 1,
+  version: 2,
   input: tokenizeInput,
   output: tokenizeOutput,
   async run(input, context) {
@@ -129,7 +129,7 @@ async function writeStores(
         const ids = output.ids.subarray(output.offsets[i]!, output.offsets[i + 1]!);
         checkCount(input, unit, i, ids.length);
         await writer.write(withEnd(ids, input.tokenizer.endOfText));
-        done += ids.length + 1;
+        done += storedTokens(input, ids.length);
       }
       progress(done, total);
     }

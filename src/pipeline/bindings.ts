@@ -40,6 +40,7 @@ export function bindStages(prepared: Prepared, until: StageName = "resample"): B
   // Weights that are given need no training; unless somebody asks for the models themselves.
   const trained = until !== "resample" || config.resample.weights === "learned";
   const names = STAGE_NAMES.slice(0, STAGE_NAMES.indexOf(until) + 1).filter((name) => trained || !TRAINING.has(name));
+  if (!trained) refuseAfterTraining(prepared.userStages);
   const taken = new Set<string>(STAGE_NAMES);
   return names.flatMap((name) => [
     bound[name],
@@ -67,6 +68,18 @@ export function bindStages(prepared: Prepared, until: StageName = "resample"): B
 }
 
 const TRAINING: ReadonlySet<string> = new Set(["tokenize", "reference", "proxy"]);
+
+/** A stage that waits for one that will not run would be left out without a word. */
+function refuseAfterTraining(stages: Prepared["userStages"]): void {
+  const left = stages.find((entry) => TRAINING.has(entry.after));
+  if (!left) return;
+  throw new DoremiError(
+    "bad-configuration",
+    "stage-after-training",
+    `stage “${left.stage.name}”: is to run after ${left.after}, which does not run because resample.weights gives the weights; ` +
+      "set its after to discover, count or resample, take it out, or set resample.weights: learned",
+  );
+}
 
 /** A pattern as written, made absolute; characters of the base folder that globs would take as their own are escaped. */
 export function absolutePattern(base: string, pattern: string): string {

@@ -10,6 +10,7 @@ import {
   countTokens,
   type EncodedBatch,
   encodeTokens,
+  planPipeline,
   readCorpus,
   readManifest,
   runPipeline,
@@ -125,6 +126,24 @@ describe("a stage of the user's own", () => {
       "domain-report": "done",
       resample: "unchanged",
     });
+  });
+});
+
+describe("a stage after training", () => {
+  it.each(["tokenize", "reference", "proxy"] as const)("is refused after %s when weights are given", async (after) => {
+    const output = join(temporaryFolder(), "out");
+    const stages = [{ module: example("domain-report.mjs"), after }];
+    const pipeline = smallPipeline(output, { stages, resample: { weights: "natural" } });
+    const refused = {
+      code: "stage-after-training",
+      exitStatus: 78,
+      message: expect.stringMatching(
+        new RegExp(`“domain-report”: is to run after ${after}.*set its after to.*resample.weights: learned`),
+      ),
+    };
+    await expect(runPipeline(pipeline)).rejects.toMatchObject(refused);
+    await expect(planPipeline(pipeline)).rejects.toMatchObject(refused);
+    expect(existsSync(output)).toBe(false);
   });
 });
 

@@ -21,6 +21,8 @@ const DONE = "done.json";
 
 export interface DoneMark {
   readonly stage: string;
+  /** of the stage that made it */
+  readonly version: number;
   readonly key: string;
   readonly output: unknown;
   /** every other file of the folder, sorted by path */
@@ -126,8 +128,8 @@ export class OutputFolder {
   }
 
   /** Completes a stage: hashes what it wrote, marks it done and puts it in place of the earlier output. */
-  async publish(stage: string, key: string, output: unknown): Promise<DoneMark> {
-    const work = await this.workFolder(stage, key);
+  async publish(stage: Pick<DoneMark, "stage" | "version">, key: string, output: unknown): Promise<DoneMark> {
+    const work = await this.workFolder(stage.stage, key);
     const files = [];
     for (const path of await filesUnder(work)) {
       if (path === DONE) continue;
@@ -138,9 +140,9 @@ export class OutputFolder {
       const full = join(work, path);
       files.push({ path, size: (await stat(full)).size, sha256: await sha256File(full) });
     }
-    const mark: DoneMark = { stage, key, output, files };
+    const mark: DoneMark = { ...stage, key, output, files };
     await writeFileAtomic(join(work, DONE), `${canonicalJson(mark)}\n`);
-    await this.#swap(stage, work);
+    await this.#swap(stage.stage, work);
     return mark;
   }
 

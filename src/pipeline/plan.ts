@@ -14,7 +14,7 @@ import { bindStages, resolveWeights, type StageName, trainingTokens } from "./bi
 import type { Pipeline } from "./load.ts";
 import { OutputFolder } from "./output-folder.ts";
 import { type Prepared, prepare } from "./prepare.ts";
-import { isDone, type Outputs } from "./runner.ts";
+import { isDone, type Outputs, previousOf } from "./runner.ts";
 
 /** Text counted per second and worker, bytes; what the counter does on ordinary text, reading included. */
 const COUNT_BYTES_PER_SECOND = 20e6;
@@ -188,11 +188,10 @@ async function discoverOnly(
   folder: OutputFolder,
   { pipeline }: Prepared,
 ): Promise<DiscoverOutput> {
-  const before = await folder.done("discover");
   const pool = new WorkerPool({ workers: 1 });
   return discover.run(input, {
     folder: folder.folderOf("discover"),
-    previous: before && { folder: folder.folderOf("discover"), output: before.output },
+    previous: previousOf(discover, await folder.done("discover"), folder),
     folderOf: (stage) => folder.folderOf(stage),
     seed: pipeline.config.seed,
     checkpointEvery: pipeline.config.train.checkpointEvery,

@@ -6,7 +6,7 @@ import { DoremiError } from "../lib/errors.ts";
 import { sha256Json } from "../lib/hash.ts";
 import { throwIfAborted, type WorkerPool } from "../stages/pool.ts";
 import type { Stage, StageContext, StageEvent } from "../stages/stage.ts";
-import type { OutputFolder } from "./output-folder.ts";
+import type { DoneMark, OutputFolder } from "./output-folder.ts";
 
 /** Outputs of the stages that are done, by name. */
 export type Outputs = Readonly<Record<string, unknown>>;
@@ -62,6 +62,15 @@ export async function isDone(
   return mark?.key === stageKey(stage, input) ? { done: true, output: mark.output } : { done: false };
 }
 
+/** What of an earlier run a stage may take over: never what another version of it wrote. */
+export function previousOf(
+  stage: BoundStage["stage"],
+  mark: DoneMark | undefined,
+  folder: OutputFolder,
+): StageContext["previous"] {
+  return mark?.version === stage.version ? { folder: folder.folderOf(stage.name), output: mark.output } : undefined;
+}
+
 function stageKey(stage: BoundStage["stage"], input: unknown): string {
   return sha256Json({ stage: stage.name, version: stage.version, input });
 }
@@ -84,7 +93,7 @@ async function runStage(
   emit({ type: "start", stage: name });
   const context: StageContext = {
     folder: await folder.workFolder(name, key),
-    previous: before && { folder: folder.folderOf(name), output: before.output },
+    previous: previousOf(stage, before, folder),
     folderOf: (other) => folder.folderOf(other),
     seed,
     threads,
@@ -99,7 +108,7 @@ async function runStage(
     emit({ type: "unchanged", stage: name });
     return { status: "unchanged", output };
   }
-  await folder.publish(name, key, output);
+  await folder.publish({ stage: name, version: stage.version }, key, output);
   emit({ type: "done", stage: name, durationMs: performance.now() - started });
   return { status: "done", output };
 }

@@ -26,7 +26,7 @@ export type StageEvent =
 export interface StageContext {
   /** absolute path of the folder that this stage writes into; holds what an interrupted run with the same key left */
   readonly folder: string;
-  /** this stage's last complete output, perhaps of another key, for reuse of parts; undefined if there is none */
+  /** what this version of the stage completed last, perhaps of another key, for reuse of parts; undefined if nothing */
   readonly previous: { readonly folder: string; readonly output: unknown } | undefined;
   /** folder of a finished stage that this one depends on */
   folderOf(stage: string): string;

@@ -7,7 +7,7 @@ import { DoremiError } from "../../src/lib/errors.ts";
 import { OutputFolder } from "../../src/pipeline/output-folder.ts";
 import { type BoundStage, runStages } from "../../src/pipeline/runner.ts";
 import { WorkerPool } from "../../src/stages/pool.ts";
-import type { StageEvent } from "../../src/stages/stage.ts";
+import type { StageContext, StageEvent } from "../../src/stages/stage.ts";
 
 let folder: string;
 let runs: string[];
@@ -108,6 +108,27 @@ describe("the runner", () => {
     await run(chain({ a: 1 }));
     expect(runs).toEqual([]);
     expect(await readFile(join(folder, "a", "part.txt"), "utf8")).toBe("1");
+  });
+
+  it("gives a stage what this version of it made before, and not what another did", async () => {
+    const given: unknown[] = [];
+    const stage = (version: number, setting: number): BoundStage[] =>
+      chain({ a: setting }).map((bound) => ({
+        ...bound,
+        stage: {
+          ...bound.stage,
+          version,
+          run(input: { setting: number; before: number }, context: StageContext) {
+            given.push(context.previous?.output);
+            return bound.stage.run(input, context);
+          },
+        },
+      }));
+    await run(stage(1, 1));
+    await run(stage(1, 2));
+    await run(stage(2, 3));
+    await run(stage(2, 4));
+    expect(given).toEqual([undefined, { sum: 1 }, undefined, { sum: 3 }]);
   });
 
   it("reports an output that breaks the contract as our fault", async () => {

@@ -3,9 +3,9 @@
  * model from outside. So that stage inputs are plain data, and a missing piece is reported at once.
  */
 import { readFile } from "node:fs/promises";
-import { pathToFileURL } from "node:url";
 import { DoremiError } from "../lib/errors.ts";
 import { sha256File } from "../lib/hash.ts";
+import { importModule } from "../lib/import-module.ts";
 import type { TransformReference } from "../stages/count/contract.ts";
 import type { Stage } from "../stages/stage.ts";
 import { resolveTokenizer } from "../tokenizer/resolve.ts";
@@ -118,7 +118,7 @@ async function prepareExternal(pipeline: Pipeline): Promise<Prepared["externalRe
 async function loadUserStage(pipeline: Pipeline, entry: Pipeline["config"]["stages"][number]): Promise<UserStage> {
   const module = fromBase(pipeline, entry.module);
   const hash = await hashModule(module, "stages");
-  const exports = (await import(pathToFileURL(module).href)) as { default?: Partial<Stage<unknown, unknown>> };
+  const exports = (await importModule(module, hash)) as { default?: Partial<Stage<unknown, unknown>> };
   const stage = exports.default;
   const whole =
     stage &&

@@ -42,7 +42,7 @@ export async function* readDocuments(source: UnitSource, read: UnitRead): AsyncG
     ...(source.domainColumn !== null && { domain: source.domainColumn }),
     ...(source.transform && source.transform.columns.length > 0 && { extra: source.transform.columns }),
   };
-  const transform = source.transform && (await loadTransform(source.transform.module));
+  const transform = source.transform && (await loadTransform(source.transform));
   const file = await storage.open(source.path);
   try {
     const layout: ShardLayout = { ...source.layout, rows: null, units: [source.unit] };

@@ -5,10 +5,11 @@
  * The batch has the columns `row` (uint32, within the row group), `text` (utf8), `domain` (utf8, null where there is
  * none) and those that the pipeline file asks for under `columns`; the result needs the first three.
  */
-import { pathToFileURL } from "node:url";
 import * as arrow from "apache-arrow";
 import type { TextBatch } from "../formats/shard.ts";
 import { DoremiError } from "../lib/errors.ts";
+import { importModule } from "../lib/import-module.ts";
+import type { TransformReference } from "./count/contract.ts";
 
 export interface TransformContext {
   /** the apache-arrow module that made the batch, so that a plug-in needs no dependency of its own */
@@ -32,21 +33,14 @@ export interface TransformedBatch {
   readonly batch: TextBatch;
 }
 
-const loaded = new Map<string, Promise<Transform>>();
-
-export function loadTransform(module: string): Promise<Transform> {
-  let transform = loaded.get(module);
-  if (!transform) {
-    transform = importDefault(module);
-    loaded.set(module, transform);
-  }
-  return transform;
-}
-
-async function importDefault(module: string): Promise<Transform> {
+/** The module as its hash says that it is, also where an earlier state of it was loaded before. */
+export async function loadTransform({
+  module,
+  sha256,
+}: Pick<TransformReference, "module" | "sha256">): Promise<Transform> {
   let exports: { default?: unknown };
   try {
-    exports = await import(pathToFileURL(module).href);
+    exports = await importModule(module, sha256);
   } catch (error) {
     throw new DoremiError(
       "bad-configuration",

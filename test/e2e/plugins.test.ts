@@ -16,6 +16,8 @@ import {
   runPipeline,
   verify,
 } from "../../src/index.ts";
+import { sha256File } from "../../src/lib/hash.ts";
+import { loadTransform } from "../../src/stages/transform.ts";
 import { CORPUS, smallPipeline, TOKENIZER, temporaryFolder } from "./small.ts";
 
 const example = (name: string) => fileURLToPath(new URL(`../../examples/${name}`, import.meta.url));
@@ -126,6 +128,37 @@ describe("a stage of the user's own", () => {
       "domain-report": "done",
       resample: "unchanged",
     });
+  });
+});
+
+describe("a plug-in that is edited while the process lives", () => {
+  it("gives the transform as it is now", async () => {
+    const module = join(temporaryFolder(), "filter.mjs");
+    const loaded = async (word: string) => {
+      writeFileSync(module, `export default () => "${word}";`);
+      const transform = (await loadTransform({ module, sha256: await sha256File(module) })) as () => unknown;
+      return transform();
+    };
+    expect(await loaded("one")).toBe("one");
+    expect(await loaded("two")).toBe("two");
+    expect(await loaded("one")).toBe("one");
+  });
+
+  it("runs the stage as it is now", async () => {
+    const module = join(temporaryFolder(), "stage.mjs");
+    const output = join(temporaryFolder(), "out");
+    const said = async (word: string) => {
+      writeFileSync(
+        module,
+        `export default { name: "say", version: 1, input: { parse: (x) => x }, output: { safeParse: (data) => ({ success: true, data }) }, run: async () => "${word}" };`,
+      );
+      const pipeline = smallPipeline(output, { stages: [{ module, after: "discover" }] });
+      await runPipeline(pipeline, { until: "discover" });
+      return JSON.parse(readFileSync(join(output, "say", "done.json"), "utf8")).output;
+    };
+    expect(await said("one")).toBe("one");
+    expect(await said("two")).toBe("two");
+    expect(await said("one")).toBe("one");
   });
 });
 

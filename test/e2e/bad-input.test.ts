@@ -186,7 +186,7 @@ describe("bad input", () => {
   });
 
   it("a held-out file of no domain", async () => {
-    const heldOut = { files: join(CORPUS, "folders/math/part-00000.jsonl.gz") };
+    const heldOut = { files: join(CORPUS, "mixed/part-00000.parquet") };
     const error = await failure({ data: { ...files("folders/{domain}/part-*"), heldOut } });
     expect(error).toMatchObject({
       code: "no-domain",

@@ -251,6 +251,30 @@ describe("reading a manifest", () => {
     expect(notes.join()).toMatch(/2 files are of domains that data.domains does not list: csource/);
   });
 
+  it.each([
+    ["by {domain} in data.files", { files: join(CORPUS, "folders/{domain}/part-*") }],
+    [
+      "by a table",
+      {
+        domains: {
+          code: join(CORPUS, "folders/csource/*"),
+          factbook: join(CORPUS, "folders/factbook/*"),
+          math: join(CORPUS, "folders/math/*"),
+        },
+      },
+    ],
+  ])("holds out a file whose domain is known %s", async (_how, data) => {
+    const heldOut = { files: join(CORPUS, "folders/csource/part-00001.parquet") };
+    const { count } = await runPipeline(smallPipeline(join(temporaryFolder(), "out"), { data: { ...data, heldOut } }), {
+      until: "count",
+    });
+    const expected = expectedCounts("folders.counts.json").domains.csource!.documents;
+    const [first, ...others] = count!.domains;
+    expect(first!.heldOut.documents).toBeGreaterThan(0);
+    expect(first!.documents + first!.heldOut.documents).toBe(expected);
+    for (const domain of others) expect(domain.heldOut.documents).toBe(0);
+  });
+
   it("takes a reference from outside, and refuses one of another shape", async () => {
     const folder = temporaryFolder();
     const first = await runPipeline(smallPipeline(join(folder, "first")), { until: "reference" });

@@ -116,17 +116,19 @@ async function findFiles(input: DiscoverInput): Promise<Candidate[]> {
         file: pattern,
       });
     }
-    const unnamed = files.find((file) => file.domain === null);
+    // A file of data.files is known by its domain there, where the pattern here does not say one.
+    const domainOf = (file: (typeof files)[number]) => file.domain ?? found.get(file.path)?.domain ?? null;
+    const unnamed = files.find((file) => domainOf(file) === null);
     if (unnamed && input.domainColumn === null) {
       throw new DoremiError(
         "bad-configuration",
         "no-domain",
-        `${unnamed.path}: nothing says which domain this held-out file belongs to; put {domain} into data.heldOut.files, or set data.domainColumn`,
+        `${unnamed.path}: nothing says which domain this held-out file belongs to; put {domain} into data.heldOut.files, take a file of data.files, or set data.domainColumn`,
         { file: unnamed.path },
       );
     }
     // A file that both patterns match is held out: data.files may well say part of it, as in {domain}/*.parquet.
-    for (const file of files) found.set(file.path, { path: file.path, domain: file.domain, split: "held-out" });
+    for (const file of files) found.set(file.path, { path: file.path, domain: domainOf(file), split: "held-out" });
   }
   const byCodeUnit = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
   return [...found.values()].sort((a, b) => byCodeUnit(a.path, b.path));

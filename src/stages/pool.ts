@@ -60,7 +60,8 @@ export class WorkerPool {
 
   /**
    * Runs the tasks in the workers and yields their results in the tasks' order. Tasks are pulled only when there is
-   * room for them. Stops at the first failure, or when the signal is aborted.
+   * room for them. Stops at the first failure once what is in flight is done; or at once when the signal is aborted,
+   * and leaves what is in flight to `close`.
    *
    * @param worker URL of the worker's module, from `workerModule(import.meta.url, "./worker")`
    */
@@ -79,7 +80,7 @@ export class WorkerPool {
         // Results wait for their turn: at most two per worker are kept, so a slow head does not pile up memory.
         while (!exhausted && !failed && running.length < this.workers * 2) {
           if (ahead === undefined) {
-            const next = await iterator.next();
+            const next = await unlessAborted(iterator.next(), signal);
             if (next.done) {
               exhausted = true;
               break;
@@ -89,7 +90,7 @@ export class WorkerPool {
           if (running.length > 0 && this.#inFlight + ahead.memoryBytes > this.memoryBytes) break;
           const task: PoolTask<In> = ahead;
           ahead = undefined;
-          await this.#reserve(task.memoryBytes);
+          await this.#reserve(task.memoryBytes, signal);
           const result = this.#run<In, Out>(worker, task.input)
             .then((output) => ({ input: task.input, output }))
             .catch((error: unknown) => {
@@ -101,14 +102,12 @@ export class WorkerPool {
           running.push(result);
         }
         if (running.length === 0) return;
-        throwIfAborted(signal);
         const head = running.shift()!;
-        yield await head;
+        yield await unlessAborted(head, signal);
       }
     } finally {
-      // What is in flight ends by itself, two tasks a worker at most: Piscina's abort of a running task can meet the
-      // task's own answer, which it then throws as an uncaught exception.
-      await Promise.allSettled(running);
+      // Not Piscina's abort of a running task: it can meet the task's own answer, which is an uncaught exception then.
+      await unlessAborted(Promise.allSettled(running), signal).catch(() => {});
     }
   }
 
@@ -118,6 +117,7 @@ export class WorkerPool {
     throw new DoremiError("internal", "pool", "the worker pool returned nothing for a task");
   }
 
+  /** Ends the workers, also those that are in the middle of a task. */
   async close(): Promise<void> {
     const piscina = this.#piscina;
     this.#piscina = undefined;
@@ -125,15 +125,7 @@ export class WorkerPool {
   }
 
   async #run<In, Out>(worker: URL, input: In): Promise<Out> {
-    this.#piscina ??= new Piscina({
-      minThreads: 0,
-      maxThreads: this.workers,
-      // Idle workers hold vocabularies: they go once the stage that needs them is over.
-      idleTimeout: 2_000,
-      concurrentTasksPerWorker: 1,
-      // From source (tests, development) workers need the TypeScript loader; from dist they are plain JavaScript.
-      ...(import.meta.url.endsWith(".ts") && { execArgv: ["--import", "tsx"] }),
-    });
+    this.#piscina ??= this.#start();
     let result: WorkerResult<Out>;
     try {
       result = await this.#piscina.run(input, { filename: worker.href });
@@ -150,9 +142,26 @@ export class WorkerPool {
     throw fromPlainError(result.error);
   }
 
-  async #reserve(bytes: number): Promise<void> {
+  #start(): Piscina {
+    const piscina = new Piscina({
+      minThreads: 0,
+      maxThreads: this.workers,
+      // Idle workers hold vocabularies: they go once the stage that needs them is over.
+      idleTimeout: 2_000,
+      concurrentTasksPerWorker: 1,
+      // From source (tests, development) workers need the TypeScript loader; from dist they are plain JavaScript.
+      ...(import.meta.url.endsWith(".ts") && { execArgv: ["--import", "tsx"] }),
+    });
+    // The answer of a task can be on its way while the pool is closed: Piscina reports it as an error, and nobody waits.
+    piscina.on("error", (error) => {
+      if (this.#piscina === piscina) throw error;
+    });
+    return piscina;
+  }
+
+  async #reserve(bytes: number, signal: AbortSignal | undefined): Promise<void> {
     while (this.#inFlight > 0 && this.#inFlight + bytes > this.memoryBytes) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      await unlessAborted(new Promise<void>((resolve) => this.#waiting.push(resolve)), signal);
     }
     this.#inFlight += bytes;
     this.peakInFlight = Math.max(this.peakInFlight, this.#inFlight);
@@ -167,9 +176,24 @@ export class WorkerPool {
 }
 
 export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) {
-    throw new DoremiError("interrupted", "interrupted", "stopped; run the same command again and it goes on from here");
-  }
+  if (signal?.aborted) throw interrupted();
+}
+
+function interrupted(): DoremiError {
+  return new DoremiError("interrupted", "interrupted", "stopped; run the same command again and it goes on from here");
+}
+
+/** What the promise gives, or the interrupted error as soon as the signal is aborted. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise;
+  // A listener for each wait: a promise of the abort in Promise.race would keep every result for as long as it lives.
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(interrupted());
+    const settled = () => signal.removeEventListener("abort", stop);
+    promise.then(resolve, reject).finally(settled);
+    if (signal.aborted) stop();
+    else signal.addEventListener("abort", stop, { once: true });
+  });
 }
 
 async function* iterate<T>(items: Iterable<T> | AsyncIterable<T>): AsyncGenerator<T> {

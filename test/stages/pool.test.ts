@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { WorkerPool, workerModule } from "../../src/stages/pool.ts";
 
 const ECHO = workerModule(import.meta.url, "./workers/echo");
+const BUSY = workerModule(import.meta.url, "./workers/busy");
 let pool: WorkerPool;
 afterEach(() => pool.close());
 
@@ -87,5 +88,63 @@ describe("the worker pool", () => {
     await results.next();
     stop.abort();
     await expect(values(results)).rejects.toMatchObject({ kind: "interrupted" });
+  });
+
+  it.each([
+    ["waits", ECHO, { waitMs: 60_000 }],
+    ["computes", BUSY, { busyMs: 60_000 }],
+  ])("leaves at once when it is stopped while a worker %s", async (_what, worker, input) => {
+    pool = new WorkerPool({ workers: 2 });
+    const stop = new AbortController();
+    const all = Array.from({ length: 6 }, (_, value) => ({ memoryBytes: 1, input: { value, ...input } }));
+    const results = pool.map<unknown, number>(worker, all, stop.signal);
+    const head = results.next();
+    setTimeout(() => stop.abort(), 1000); // the workers have started by then
+    await expect(head).rejects.toMatchObject({ kind: "interrupted" });
+    const stopped = performance.now();
+    await pool.close();
+    expect(performance.now() - stopped).toBeLessThan(5000);
+    expect(await results.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it("stops while it waits for a task, or for room", async () => {
+    pool = new WorkerPool({ workers: 1, memoryBytes: 10 });
+    const stop = new AbortController();
+    const never = async function* () {
+      await new Promise(() => {});
+      yield tasks(1, 1, () => 1)[0]!;
+    };
+    const idle = pool.map<unknown, number>(ECHO, never(), stop.signal).next();
+    const taken = pool.map<unknown, number>(
+      ECHO,
+      tasks(1, 10, () => 60_000),
+    );
+    void taken.next().catch(() => {}); // ends with the pool
+    const waiting = pool.map<unknown, number>(
+      ECHO,
+      tasks(1, 10, () => 1),
+      stop.signal,
+    );
+    const room = waiting.next();
+    setTimeout(() => stop.abort(), 50);
+    await expect(idle).rejects.toMatchObject({ kind: "interrupted" });
+    await expect(room).rejects.toMatchObject({ kind: "interrupted" });
+  });
+
+  it("meets no answer that nobody waits for, whenever it is stopped and closed", async () => {
+    // An unhandled rejection or an uncaught exception fails the whole test run.
+    for (let round = 0; round < 12; round++) {
+      pool = new WorkerPool({ workers: 2 });
+      const stop = new AbortController();
+      const results = pool.map<unknown, number>(
+        ECHO,
+        tasks(400, 1, () => 0),
+        stop.signal,
+      );
+      await results.next();
+      setTimeout(() => stop.abort(), round);
+      await expect(values(results)).rejects.toMatchObject({ kind: "interrupted" });
+      await pool.close();
+    }
   });
 });

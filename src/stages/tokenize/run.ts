@@ -6,7 +6,7 @@ import { DoremiError } from "../../lib/errors.ts";
 import { sha256File } from "../../lib/hash.ts";
 import type { TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
 import { readCountsFile } from "../count/counts-file.ts";
-import { type PoolTask, workerModule } from "../pool.ts";
+import { type PoolTask, throwIfAborted, workerModule } from "../pool.ts";
 import { reporter, type Stage, type StageContext } from "../stage.ts";
 import {
   type TokenizeInput,
@@ -59,7 +59,8 @@ const storeName = (domain: number, split: Split) => `${String(domain).padStart(3
 /** Reads the row counts under the models' tokenizer, keeping those of the last few shards. */
 function countsReader(input: TokenizeInput, context: StageContext): CountsOf {
   const kept = new Map<number, ReturnType<CountsOf>>();
-  return (shard) => {
+  return async (shard) => {
+    throwIfAborted(context.signal);
     const open = kept.get(shard);
     if (open) return open;
     if (kept.size >= 16) kept.delete(kept.keys().next().value!);

@@ -1,11 +1,12 @@
 // Token counts of pieces seen before, keyed by all of a piece's bytes, so a hit is always right. Three levels, all of
 // fixed size: a small hot table, a large table of four-way buckets, and a table for pieces of 16 to 400 bytes.
 import { alloc } from "./memory";
-import { tokenize } from "./merge";
+import { tokenize } from "./model";
+import { PIECES } from "./pieces";
 import { equal, hash } from "./vocabulary";
 
 /** Longest piece, in bytes, that the 16-byte keys hold beside its length. */
-export const SHORT_PIECE: u32 = 15;
+const SHORT_PIECE: u32 = 15;
 const LONGEST_CACHED: u32 = 400;
 
 const HOT_BITS: u32 = 12; // 64 KiB: stays in the first-level cache
@@ -36,13 +37,26 @@ export function initCache(): void {
   ARENA = alloc(ARENA_BYTES + 64);
 }
 
+/** Tokens of the pieces that pieces.ts found last, without those that wait. */
+export function countPieces(pieces: u32): u32 {
+  let sum: u32 = 0;
+  let p: usize = load<u32>(PIECES);
+  for (let i: u32 = 1; i <= pieces; i++) {
+    const next: usize = load<u32>(PIECES + ((<usize>i) << 2));
+    const n = <u32>(next - p);
+    sum += n <= SHORT_PIECE ? countShort(p, n, v128.load(p)) : countLong(p, n);
+    p = next;
+  }
+  return sum;
+}
+
 /**
  * Tokens of the piece of 1 ≤ n ≤ 15 bytes at p, whose first 16 bytes are in v; or 0, and it waits for the next
  * `countWaiting`: its bucket is touched now and looked at later, when it has arrived from memory.
  */
 // @ts-ignore: decorator
 @inline
-export function countShort(p: usize, n: u32, v: v128): u32 {
+function countShort(p: usize, n: u32, v: v128): u32 {
   const key = v128.and(v, v128.load(MASKS + (n << 4)));
   const low = <u64>i64x2.extract_lane(key, 0);
   const high = <u64>i64x2.extract_lane(key, 1) | ((<u64>n) << 56);
@@ -108,7 +122,7 @@ function countCold(low: u64, high: u64, x: u64, p: usize): u32 {
 }
 
 /** Tokens of a piece of 16 bytes or more. */
-export function countLong(p: usize, n: u32): u32 {
+function countLong(p: usize, n: u32): u32 {
   if (n > LONGEST_CACHED) return tokenize(p, n);
   const h = hash(p, n);
   const entry = LONG + ((<usize>(h >> (32 - LONG_BITS))) << 4);

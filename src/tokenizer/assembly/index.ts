@@ -1,10 +1,11 @@
 // Exact byte-pair tokenization of UTF-8 bytes: what the host calls. The host writes the class table and the vocabulary
 // once, then for every call reserves a work area, writes valid UTF-8 into it, and reads counts or ids out of it.
-import { SHORT_PIECE, countLong, countShort, countWaiting, initCache } from "./cache";
+import { countPieces, countWaiting, initCache } from "./cache";
 import { COUNTS, IDS, INPUT, OFFSETS } from "./memory";
-import { MERGED, initMerge, tokenize } from "./merge";
-import { asciiPiece } from "./scan";
-import { pieceEnd, setPattern } from "./split";
+import { initModel, tokenize } from "./model";
+import { PIECES, findPieces, initPieces } from "./pieces";
+import { setPattern } from "./split";
+import { TOKENS } from "./tokens";
 
 export { allocClasses } from "./classes";
 export { reserve } from "./memory";
@@ -13,7 +14,8 @@ export { allocMerges, allocTokenEnds, allocVocabulary, indexTokens, mergesFromLi
 /** Once, after the vocabulary. */
 export function start(family: i32, maxDigits: u32): void {
   setPattern(family, maxDigits);
-  initMerge();
+  initPieces();
+  initModel();
   initCache();
 }
 
@@ -41,18 +43,9 @@ export function countDocuments(documents: u32): void {
 function countText(p: usize, end: usize): u32 {
   let total: u32 = 0;
   while (p < end) {
-    const v = v128.load(p);
-    let n = asciiPiece(p, end, v);
-    if (n == 0) {
-      n = <u32>(pieceEnd(p, end) - p);
-      if (n > SHORT_PIECE) {
-        total += countLong(p, n);
-        p += n;
-        continue;
-      }
-    }
-    total += countShort(p, n, v);
-    p += n;
+    const pieces = findPieces(p, end);
+    total += countPieces(pieces);
+    p = piece(pieces);
   }
   return total + countWaiting();
 }
@@ -63,13 +56,22 @@ export function encodeText(bytes: u32): u32 {
   const end = p + bytes;
   let out = IDS;
   while (p < end) {
-    let n = asciiPiece(p, end, v128.load(p));
-    if (n == 0) n = <u32>(pieceEnd(p, end) - p);
-    const count = tokenize(p, n);
-    if (count == 1) store<u32>(out, load<u32>(MERGED));
-    else memory.copy(out, MERGED, (<usize>count) << 2);
-    out += (<usize>count) << 2;
-    p += n;
+    const pieces = findPieces(p, end);
+    for (let i: u32 = 0; i < pieces; i++) {
+      p = piece(i);
+      const count = tokenize(p, <u32>(piece(i + 1) - p));
+      if (count == 1) store<u32>(out, load<u32>(TOKENS));
+      else memory.copy(out, TOKENS, (<usize>count) << 2);
+      out += (<usize>count) << 2;
+    }
+    p = piece(pieces);
   }
   return <u32>((out - IDS) >> 2);
+}
+
+/** Where the i-th of the pieces found last begins. */
+// @ts-ignore: decorator
+@inline
+function piece(i: u32): usize {
+  return load<u32>(PIECES + ((<usize>i) << 2));
 }

@@ -5,8 +5,8 @@
 /** What a table lookup returns for "not there"; also sorts after every rank. */
 export const NONE: u32 = 0xffffffff;
 
-/** Bytes behind the input that may be read, never believed: one vector and one scalar value. */
-const PADDING: u64 = 64;
+/** Bytes behind the input that may be read, never believed: the rest of 64 bytes (masks.ts) and one vector. */
+const PADDING: u64 = 128;
 
 let top: u64 = 0;
 

@@ -1,5 +1,6 @@
 // Byte-pair merges of one piece, exact by construction: always the pair of lowest rank, the leftmost of equals.
 import { NONE, SCRATCH, alloc, ensure } from "./memory";
+import { setTokens } from "./tokens";
 import { byteId, bytePairRank, find, mergeResult, pairRank, setWholePiece, tokenLength, wholePiece } from "./vocabulary";
 
 /** Longest piece for which scanning all ranks for each merge is faster than a heap. */
@@ -8,17 +9,14 @@ const SHORT: u32 = 100;
 let SHORT_IDS: usize = 0; // u32[SHORT + padding]
 let SHORT_RANKS: usize = 0;
 
-/** Where the ids of the piece that `tokenize` saw last are. */
-export let MERGED: usize = 0;
-
 export function initMerge(): void {
   SHORT_IDS = alloc((SHORT + 4) * 4);
   SHORT_RANKS = alloc((SHORT + 4) * 4);
 }
 
-/** Tokens of the piece of n ≥ 1 bytes at p; their ids are at MERGED until the next call. */
-export function tokenize(p: usize, n: u32): u32 {
-  MERGED = SHORT_IDS;
+/** Tokens of the piece of n ≥ 1 bytes at p; their ids are at TOKENS until the next call. */
+export function mergePiece(p: usize, n: u32): u32 {
+  setTokens(SHORT_IDS);
   if (n == 1) {
     store<u32>(SHORT_IDS, byteId(load<u8>(p)));
     return 1;
@@ -195,6 +193,6 @@ function mergeLong(p: usize, n: u32): u32 {
     store<u32>(LONG_IDS + ((<usize>k) << 2), id); // k ≤ from: never overwrites an id that is still to be read
     from += tokenLength(id);
   }
-  MERGED = LONG_IDS;
+  setTokens(LONG_IDS);
   return count;
 }

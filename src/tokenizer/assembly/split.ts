@@ -1,5 +1,5 @@
-// Where a piece ends, by the pattern families' own rules, for any text. The fast paths of scan.ts cover common ASCII
-// and fall back to this. Each function stands for alternatives of the regular expressions in patterns.ts (host side).
+// Where a piece ends, by the pattern families' own rules, for any text: what pieces.ts must agree with, and where it
+// is unsure, falls back to. Each function stands for alternatives of the regular expressions in patterns.ts (host side).
 import { CASELESS, END, LETTER, LOWER, NOT_SYMBOL, NUMBER, SPACE, UPPER, classAt, scalar, width } from "./classes";
 
 /** GPT-2: r50k, p50k, ByteLevel(use_regex). */
@@ -30,7 +30,7 @@ function isNewline(c: u32): bool {
 }
 
 /** Length of 's 't 're 've 'm 'll 'd at p (an apostrophe), else 0. Folding case, 'ſ (U+017F) is 's too. */
-function contraction(p: usize, end: usize, foldCase: bool): u32 {
+export function contraction(p: usize, end: usize, foldCase: bool): u32 {
   if (p + 1 >= end) return 0;
   let c: u32 = load<u8>(p, 1);
   if (foldCase) {

@@ -9,11 +9,11 @@ import { equal, hash } from "./vocabulary";
 const SHORT_PIECE: u32 = 15;
 const LONGEST_CACHED: u32 = 400;
 
-const HOT_BITS: u32 = 12; // 64 KiB: stays in the first-level cache
+const HOT_BITS: u32 = 13; // 128 KiB: a part of the second-level cache
 const BUCKET_BITS: u32 = 18; // 16 MiB of 64-byte buckets
 const LONG_BITS: u32 = 14;
 const ARENA_BYTES: u32 = 4 << 20;
-const QUEUE: u32 = 64;
+const QUEUE: u32 = 256;
 
 /** A key is the piece's bytes, zero-filled, with its length in the last byte; the count lies in that byte's high half. */
 const KEY_BITS: u64 = 0x0fffffffffffffff;
@@ -25,77 +25,81 @@ let WAITING: usize = 0; // 32 bytes each: key, hash, piece, a word of its bucket
 let LONG: usize = 0; // 16 bytes each: hash, place in the arena, length, count
 let ARENA: usize = 0;
 let arenaUsed: u32 = 0;
-let waiting: u32 = 0;
 
 export function initCache(): void {
   MASKS = alloc(16 * 16);
   for (let n: u32 = 0; n < 16; n++) memory.fill(MASKS + n * 16, 0xff, n);
   HOT = alloc(16 << HOT_BITS);
   BUCKETS = alloc(64 << BUCKET_BITS);
-  WAITING = alloc(QUEUE * 32);
+  WAITING = alloc((QUEUE + 1) * 32);
   LONG = alloc(16 << LONG_BITS);
   ARENA = alloc(ARENA_BYTES + 64);
 }
 
-/** Tokens of the pieces that pieces.ts found last, without those that wait. */
+/**
+ * Tokens of the pieces that pieces.ts found last. What is not in the hot table waits until QUEUE pieces are looked at:
+ * the loop has no branch to guess at, and their buckets arrive from memory together.
+ */
 export function countPieces(pieces: u32): u32 {
   let sum: u32 = 0;
   let p: usize = load<u32>(PIECES);
-  for (let i: u32 = 1; i <= pieces; i++) {
-    const next: usize = load<u32>(PIECES + ((<usize>i) << 2));
-    const n = <u32>(next - p);
-    sum += n <= SHORT_PIECE ? countShort(p, n, v128.load(p)) : countLong(p, n);
-    p = next;
+  for (let i: u32 = 1; i <= pieces; ) {
+    const last = min(pieces, i + QUEUE - 1);
+    let waiting = WAITING;
+    for (; i <= last; i++) {
+      const next: usize = load<u32>(PIECES + ((<usize>i) << 2));
+      const n = <u32>(next - p);
+      if (n > SHORT_PIECE) {
+        sum += countLong(p, n);
+        p = next;
+        continue;
+      }
+      const key = v128.and(v128.load(p), v128.load(MASKS + (n << 4)));
+      const low = <u64>i64x2.extract_lane(key, 0);
+      const high = <u64>i64x2.extract_lane(key, 1) | ((<u64>n) << 56);
+      const x = hashKey(low, high);
+      const entry = hotEntry(x);
+      const stored = load<u64>(entry, 8);
+      const differs = (load<u64>(entry) ^ low) | ((stored ^ high) & KEY_BITS);
+      store<u64>(waiting, low);
+      store<u64>(waiting, high, 8);
+      store<u64>(waiting, x, 16);
+      store<u32>(waiting, <u32>p, 24);
+      sum += select<u32>(0, <u32>(stored >> 60), differs != 0);
+      waiting += select<usize>(32, 0, differs != 0);
+      p = next;
+    }
+    sum += countWaiting(waiting);
   }
   return sum;
 }
 
-/**
- * Tokens of the piece of 1 ≤ n ≤ 15 bytes at p, whose first 16 bytes are in v; or 0, and it waits for the next
- * `countWaiting`: its bucket is touched now and looked at later, when it has arrived from memory.
- */
 // @ts-ignore: decorator
 @inline
-function countShort(p: usize, n: u32, v: v128): u32 {
-  const key = v128.and(v, v128.load(MASKS + (n << 4)));
-  const low = <u64>i64x2.extract_lane(key, 0);
-  const high = <u64>i64x2.extract_lane(key, 1) | ((<u64>n) << 56);
-  let x = low * 0x9e3779b97f4a7c15 + high * 0xd6e8feb86659fd93;
-  x ^= x >> 32;
-  x *= 0xc2b2ae3d27d4eb4f;
-  const entry = hotEntry(x);
-  const stored = load<u64>(entry, 8);
-  if (load<u64>(entry) == low && ((stored ^ high) & KEY_BITS) == 0) return <u32>(stored >> 60);
-  const place = WAITING + ((<usize>waiting) << 5);
-  store<u64>(place, low);
-  store<u64>(place, high, 8);
-  store<u64>(place, x, 16);
-  store<u32>(place, <u32>p, 24);
-  store<u32>(place, load<u32>(bucket(x)), 28);
-  if (++waiting == QUEUE) return countWaiting();
-  return 0;
+function hashKey(low: u64, high: u64): u64 {
+  return low * 0x9e3779b97f4a7c15 + high * 0xd6e8feb86659fd93;
 }
 
+/** By the upper bits, the best mixed ones. */
 // @ts-ignore: decorator
 @inline
 function hotEntry(x: u64): usize {
-  return HOT + (<usize>(x & ((1 << HOT_BITS) - 1)) << 4);
+  return HOT + (<usize>(x >> (64 - HOT_BITS)) << 4);
 }
 
 // @ts-ignore: decorator
 @inline
 function bucket(x: u64): usize {
-  return BUCKETS + (<usize>(x >> (64 - BUCKET_BITS)) << 6);
+  return BUCKETS + (<usize>(((x ^ (x >> 32)) * 0xc2b2ae3d27d4eb4f) >> (64 - BUCKET_BITS)) << 6);
 }
 
-/** Tokens of all pieces that wait. */
-export function countWaiting(): u32 {
+/** Tokens of all pieces that wait, up to `end`. */
+function countWaiting(end: usize): u32 {
+  for (let place = WAITING; place < end; place += 32) store<u32>(place, load<u32>(bucket(load<u64>(place, 16))), 28);
   let sum: u32 = 0;
-  for (let i: u32 = 0; i < waiting; i++) {
-    const place = WAITING + ((<usize>i) << 5);
+  for (let place = WAITING; place < end; place += 32) {
     sum += countCold(load<u64>(place), load<u64>(place, 8), load<u64>(place, 16), load<u32>(place, 24));
   }
-  waiting = 0;
   return sum;
 }
 

@@ -1,6 +1,6 @@
 // Exact byte-pair tokenization of UTF-8 bytes: what the host calls. The host writes the class table and the vocabulary
 // once, then for every call reserves a work area, writes valid UTF-8 into it, and reads counts or ids out of it.
-import { countPieces, countWaiting, initCache } from "./cache";
+import { countPieces, initCache } from "./cache";
 import { COUNTS, IDS, INPUT, OFFSETS } from "./memory";
 import { initModel, tokenize } from "./model";
 import { PIECES, findPieces, initPieces } from "./pieces";
@@ -47,7 +47,7 @@ function countText(p: usize, end: usize): u32 {
     total += countPieces(pieces);
     p = piece(pieces);
   }
-  return total + countWaiting();
+  return total;
 }
 
 /** Writes the ids of the `bytes` bytes at `input` to `ids`; returns how many. */

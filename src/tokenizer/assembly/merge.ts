@@ -6,12 +6,16 @@ import { byteId, bytePairRank, find, mergeResult, pairRank, setWholePiece, token
 /** Longest piece for which scanning all ranks for each merge is faster than a heap. */
 const SHORT: u32 = 100;
 
-let SHORT_IDS: usize = 0; // u32[SHORT + padding]
-let SHORT_RANKS: usize = 0;
+let SHORT_IDS: usize = 0; // u32[SHORT]
+let SHORT_RANKS: usize = 0; // u32[SHORT + a vector]: rank of the pair that the token at this byte is the left one of
+let NEXT: usize = 0; // u8[SHORT]: first byte of the next token, the piece's length behind the last one
+let BEFORE: usize = 0; // u8[SHORT]: first byte of the token before, of no meaning for the first
 
 export function initMerge(): void {
-  SHORT_IDS = alloc((SHORT + 4) * 4);
+  SHORT_IDS = alloc(SHORT * 4);
   SHORT_RANKS = alloc((SHORT + 4) * 4);
+  NEXT = alloc(SHORT);
+  BEFORE = alloc(SHORT + 1);
 }
 
 /** Tokens of the piece of n ≥ 1 bytes at p; their ids are at TOKENS until the next call. */
@@ -33,34 +37,59 @@ export function mergePiece(p: usize, n: u32): u32 {
   return count;
 }
 
+/**
+ * Up to SHORT bytes: each token stands at its first byte, linked to the next and the previous one; the ranks of all
+ * pairs are looked through with vectors for the lowest.
+ */
 function mergeShort(p: usize, n: u32): u32 {
-  for (let i: u32 = 0; i < n; i++) store<u32>(SHORT_IDS + (i << 2), byteId(load<u8>(p + i)));
-  for (let i: u32 = 0; i + 1 < n; i++) store<u32>(SHORT_RANKS + (i << 2), bytePairRank(p + i));
-  store<u32>(SHORT_RANKS + ((n - 1) << 2), NONE);
-  while (n > 1) {
-    let best: u32 = NONE;
-    let at: u32 = 0;
-    for (let i: u32 = 0; i + 1 < n; i++) {
-      const rank = load<u32>(SHORT_RANKS + (i << 2));
-      if (rank < best) {
-        best = rank;
-        at = i;
-      }
-    }
-    if (best == NONE) break;
-    n--;
-    // close the gap, two entries at a time (the arrays are padded)
-    for (let i: u32 = at + 1; i < n; i += 2) {
-      store<u64>(SHORT_IDS + (i << 2), load<u64>(SHORT_IDS + (i << 2), 4));
-      store<u64>(SHORT_RANKS + (i << 2), load<u64>(SHORT_RANKS + (i << 2), 4));
-    }
-    const id = mergeResult(best);
-    const place = at << 2;
-    store<u32>(SHORT_IDS + place, id);
-    store<u32>(SHORT_RANKS + place, at + 1 < n ? pairRank(id, load<u32>(SHORT_IDS + place, 4)) : NONE);
-    if (at) store<u32>(SHORT_RANKS + place - 4, pairRank(load<u32>(SHORT_IDS + place - 4), id));
+  const last = n - 1;
+  for (let i: u32 = 0; i < last; i++) {
+    store<u32>(SHORT_RANKS + (i << 2), bytePairRank(p + i));
+    store<u32>(SHORT_IDS + (i << 2), byteId(load<u8>(p + i)));
+    store<u8>(NEXT + i, <u8>(i + 1));
+    store<u8>(BEFORE + i + 1, <u8>i);
   }
-  return n;
+  store<u32>(SHORT_IDS + (last << 2), byteId(load<u8>(p + last)));
+  store<u8>(NEXT + last, <u8>n);
+  v128.store(SHORT_RANKS + (last << 2), i32x4.splat(-1)); // no pair, and none behind up to a whole vector
+  const end = SHORT_RANKS + (n << 2);
+  while (true) {
+    let lowest = v128.load(SHORT_RANKS);
+    for (let q = SHORT_RANKS + 16; q < end; q += 16) lowest = i32x4.min_u(lowest, v128.load(q));
+    lowest = i32x4.min_u(lowest, v128.shuffle<u32>(lowest, lowest, 2, 3, 0, 1));
+    lowest = i32x4.min_u(lowest, v128.shuffle<u32>(lowest, lowest, 1, 0, 3, 2));
+    const rank = <u32>i32x4.extract_lane(lowest, 0);
+    if (rank == NONE) break;
+    let q = SHORT_RANKS;
+    let found = i32x4.bitmask(i32x4.eq(v128.load(q), lowest));
+    while (found == 0) {
+      q += 16;
+      found = i32x4.bitmask(i32x4.eq(v128.load(q), lowest));
+    }
+    const at = (<u32>(q - SHORT_RANKS) >> 2) + <u32>ctz(found);
+    const right: u32 = load<u8>(NEXT + at);
+    const behind: u32 = load<u8>(NEXT + right);
+    const id = mergeResult(rank);
+    store<u32>(SHORT_IDS + (at << 2), id);
+    store<u32>(SHORT_RANKS + (right << 2), NONE);
+    store<u8>(NEXT + at, <u8>behind);
+    let following: u32 = NONE;
+    if (behind < n) {
+      store<u8>(BEFORE + behind, <u8>at);
+      following = pairRank(id, load<u32>(SHORT_IDS + (behind << 2)));
+    }
+    store<u32>(SHORT_RANKS + (at << 2), following);
+    if (at) {
+      const before: u32 = load<u8>(BEFORE + at);
+      store<u32>(SHORT_RANKS + (before << 2), pairRank(load<u32>(SHORT_IDS + (before << 2)), id));
+    }
+  }
+  let count: u32 = 0;
+  for (let i: u32 = 0; i < n; i = load<u8>(NEXT + i)) {
+    store<u32>(SHORT_IDS + (count << 2), load<u32>(SHORT_IDS + (i << 2))); // count ≤ i
+    count++;
+  }
+  return count;
 }
 
 // Long pieces: a binary heap of rank << 32 | position, with entries that are checked when they come up rather than

@@ -394,12 +394,14 @@ function collect(text: usize, limit: u32, isEnd: bool, end: usize): u32 {
     out += count << 2;
   }
   let found = <u32>((out - PIECES) >> 2);
+  // the last word's bits behind the limit mean nothing
+  while (load<u32>(PIECES + ((<usize>found - 1) << 2)) > <u32>text + limit) found--;
   if (isEnd) {
-    store<u32>(out, <u32>end);
+    if (load<u32>(PIECES + ((<usize>found - 1) << 2)) == <u32>end) found--;
+    store<u32>(PIECES + ((<usize>found) << 2), <u32>end);
     return found;
   }
   // the last start up to the limit is where the next window begins
-  while (found && load<u32>(PIECES + ((<usize>found - 1) << 2)) > <u32>text + limit) found--;
   return found > 1 ? found - 1 : one(text, end);
 }
 

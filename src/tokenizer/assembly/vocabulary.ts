@@ -195,6 +195,7 @@ export function setWholePiece(id: u32, reached: bool): void {
   store<u8>(WHOLE + id, reached ? 1 : 2);
 }
 
+/** Up to 7 bytes behind are read, and do not count. */
 export function hash(p: usize, n: u32): u32 {
   let h: u64 = n;
   let i: u32 = 0;
@@ -202,9 +203,8 @@ export function hash(p: usize, n: u32): u32 {
     h = (h ^ load<u64>(p + i)) * 0x9e3779b97f4a7c15;
     h ^= h >> 29;
   }
-  let tail: u64 = 0;
-  for (let shift: u64 = 0; i < n; i++, shift += 8) tail |= (<u64>load<u8>(p + i)) << shift;
-  h = (h ^ tail) * 0xd6e8feb86659fd93;
+  if (i < n) h ^= load<u64>(p + i) & (~(<u64>0) >> <u64>((8 - (n - i)) << 3));
+  h *= 0xd6e8feb86659fd93;
   return <u32>(h ^ (h >> 32));
 }
 

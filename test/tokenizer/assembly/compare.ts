@@ -25,7 +25,7 @@ export function firstDifference(bytes: u32): i32 {
     const pieces = findPieces(p, end);
     if (pieces == 0) return -2;
     for (let i: u32 = 0; i < pieces; i++) {
-      if (piece(i) != p) return <i32>(p - INPUT);
+      if (piece(i) != p || p >= end) return <i32>(p - INPUT);
       const next = pieceEnd(p, end);
       if (piece(i + 1) != next) return <i32>(p - INPUT);
       p = next;

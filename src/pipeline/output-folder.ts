@@ -1,20 +1,19 @@
 /**
- * The output folder: whose it is, that one run at a time writes into it, and which stages in it are complete.
+ * The output folder: whose it is, and which stages in it are complete.
  *
  *     <output>/.doremi/run.json       made by this pipeline
- *     <output>/.doremi/lock           held by a run
+ *     <output>/.doremi/lock.<n>       that one run at a time writes into it, see folder-lock.ts
  *     <output>/.doremi/work/<stage>-<key>/   what a stage is writing, or an interrupted one left
  *     <output>/<stage>/               complete, with done.json: its key, its output and the hash of every file
  *
  * A stage's folder appears by one rename, so there is never half of one.
  */
-import { randomUUID } from "node:crypto";
-import { link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { hostname } from "node:os";
+import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { syncFolder, writeFileAtomic } from "../lib/atomic-write.ts";
 import { DoremiError } from "../lib/errors.ts";
 import { canonicalJson, sha256File } from "../lib/hash.ts";
+import { type FolderLock, type LockTiming, lockFolder } from "./folder-lock.ts";
 
 const STATE = ".doremi";
 const DONE = "done.json";
@@ -36,12 +35,37 @@ export class OutputFolder {
     this.path = path;
   }
 
-  /** Makes the folder this pipeline's, or refuses when it is another's. */
-  async claim(pipelineName: string): Promise<void> {
-    const mark = join(this.path, STATE, "run.json");
-    const owner = await readJson<{ pipeline: string }>(mark);
+  /**
+   * Makes the folder this pipeline's and locks it.
+   *
+   * @throws DoremiError bad-configuration: other-pipeline, foreign-folder, not-a-folder, locked
+   */
+  async open(pipelineName: string, timing?: LockTiming): Promise<FolderLock> {
+    await this.#refuseForeign(pipelineName); // before anything is written into somebody's folder
+    const state = join(this.path, STATE);
+    await mkdir(state, { recursive: true });
+    const lock = await lockFolder(state, timing);
+    try {
+      // Again, because another pipeline may have taken the folder in between; from here on nobody can.
+      if (!(await this.#refuseForeign(pipelineName))) {
+        await writeFileAtomic(this.#mark, `${canonicalJson({ doremi: 1, pipeline: pipelineName })}\n`);
+      }
+      return lock;
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  get #mark(): string {
+    return join(this.path, STATE, "run.json");
+  }
+
+  /** @returns whether the folder is this pipeline's already */
+  async #refuseForeign(pipelineName: string): Promise<boolean> {
+    const owner = await readJson<{ pipeline: string }>(this.#mark);
     if (owner) {
-      if (owner.pipeline === pipelineName) return;
+      if (owner.pipeline === pipelineName) return true;
       throw new DoremiError(
         "bad-configuration",
         "other-pipeline",
@@ -68,38 +92,7 @@ export class OutputFolder {
         { file: this.path },
       );
     }
-    await writeFileAtomic(mark, `${canonicalJson({ doremi: 1, pipeline: pipelineName })}\n`);
-  }
-
-  /** Takes the lock. @returns what gives it back */
-  async lock(): Promise<() => Promise<void>> {
-    const path = join(this.path, STATE, "lock");
-    await mkdir(join(this.path, STATE), { recursive: true });
-    for (let attempt = 0; ; attempt++) {
-      try {
-        // Linked into place, so that the lock is never there without its content.
-        const own = `${path}.${randomUUID()}.tmp`;
-        await writeFile(
-          own,
-          canonicalJson({ host: hostname(), pid: process.pid, started: await startOf(process.pid) }),
-        );
-        await link(own, path).finally(() => rm(own, { force: true }));
-        return () => rm(path, { force: true });
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-      }
-      const holder = await readJson<{ host: string; pid: number; started: string | null }>(path);
-      const alive = holder && (holder.host !== hostname() || (await startOf(holder.pid)) === holder.started);
-      if (alive || attempt > 3) {
-        throw new DoremiError(
-          "bad-configuration",
-          "locked",
-          `${this.path}: one run at a time writes into a folder, and process ${holder?.pid} on ${holder?.host} is; wait for it, or delete ${path} if it is gone`,
-          { file: path },
-        );
-      }
-      await rm(path, { force: true });
-    }
+    return false;
   }
 
   folderOf(stage: string): string {
@@ -195,19 +188,4 @@ async function filesUnder(folder: string): Promise<string[]> {
     .filter((entry) => entry.isFile())
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/"))
     .sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
-}
-
-/** When a process began, so that a reused process number is not taken for the holder of a lock; null if there is none. */
-async function startOf(pid: number): Promise<string | null> {
-  try {
-    const text = await readFile(`/proc/${pid}/stat`, "utf8");
-    return text.slice(text.lastIndexOf(")") + 2).split(" ")[19] ?? null;
-  } catch {
-    try {
-      process.kill(pid, 0);
-      return "unknown"; // no /proc on this system, and the process is alive
-    } catch {
-      return null;
-    }
-  }
 }

@@ -54,8 +54,7 @@ async function run(pipeline: Pipeline, options: RunOptions): Promise<RunResult> 
   const prepared = await prepare(pipeline);
   const stages = bindStages(prepared, options.until);
   const folder = new OutputFolder(output);
-  await folder.claim(config.name);
-  const unlock = await folder.lock();
+  const lock = await folder.open(config.name);
   const pool = new WorkerPool({
     ...(config.workers !== undefined && { workers: config.workers }),
     memoryBytes: parseBytes(config.memory),
@@ -67,7 +66,7 @@ async function run(pipeline: Pipeline, options: RunOptions): Promise<RunResult> 
       seed: config.seed,
       threads: config.train.threads ?? availableParallelism(),
       checkpointEvery: config.train.checkpointEvery,
-      signal: options.signal ?? new AbortController().signal,
+      signal: options.signal ? AbortSignal.any([options.signal, lock.lost]) : lock.lost,
       emit: options.onEvent ?? (() => {}),
     });
     return {
@@ -84,8 +83,10 @@ async function run(pipeline: Pipeline, options: RunOptions): Promise<RunResult> 
         }),
       },
     };
+  } catch (error) {
+    throw lock.lost.aborted ? lock.lost.reason : error;
   } finally {
     await pool.close();
-    await unlock();
+    await lock.release();
   }
 }

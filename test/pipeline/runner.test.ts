@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { DoremiError } from "../../src/lib/errors.ts";
+import type { FolderLock } from "../../src/pipeline/folder-lock.ts";
 import { OutputFolder } from "../../src/pipeline/output-folder.ts";
 import { type BoundStage, runStages } from "../../src/pipeline/runner.ts";
 import { WorkerPool } from "../../src/stages/pool.ts";
@@ -139,45 +140,35 @@ describe("the runner", () => {
 });
 
 describe("the output folder", () => {
-  it("is refused when another pipeline made it", async () => {
-    await new OutputFolder(folder).claim("first");
-    await new OutputFolder(folder).claim("first");
-    await expect(new OutputFolder(folder).claim("second")).rejects.toMatchObject({
-      code: "other-pipeline",
-      exitStatus: 78,
-    });
+  const open = async (name: string) => (await new OutputFolder(folder).open(name)).release();
+
+  it("is refused when another pipeline made it, and left as it was", async () => {
+    await open("first");
+    await open("first");
+    const before = await readdir(join(folder, ".doremi"));
+    await expect(open("second")).rejects.toMatchObject({ code: "other-pipeline", exitStatus: 78 });
+    expect(await readdir(join(folder, ".doremi"))).toEqual(before);
   });
 
-  it("is refused when it holds somebody's files", async () => {
+  it("is refused when it holds somebody's files, and left as it was", async () => {
     await writeFile(join(folder, "thesis.tex"), "x");
-    await expect(new OutputFolder(folder).claim("a")).rejects.toMatchObject({ code: "foreign-folder" });
+    await expect(open("a")).rejects.toMatchObject({ code: "foreign-folder" });
+    expect(await readdir(folder)).toEqual(["thesis.tex"]);
   });
 
-  it("gives the lock to one of two that start together", async () => {
-    const output = new OutputFolder(folder);
-    await output.claim("a");
+  it("becomes that of one pipeline, when two that differ start in it together", async () => {
     for (let round = 0; round < 20; round++) {
-      const taken = await Promise.allSettled([output.lock(), output.lock(), output.lock()]);
-      const held = taken.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+      await rm(folder, { recursive: true });
+      const names = ["a", "b", "c"];
+      const opened = await Promise.allSettled(names.map((name) => new OutputFolder(folder).open(name)));
+      const held = opened.flatMap((result, i) => (result.status === "fulfilled" ? [[names[i], result.value]] : []));
       expect(held).toHaveLength(1);
-      await held[0]!();
+      const [name, lock] = held[0] as [string, FolderLock];
+      expect(JSON.parse(await readFile(join(folder, ".doremi", "run.json"), "utf8"))).toMatchObject({ pipeline: name });
+      await lock.release();
+      for (const other of names) {
+        if (other !== name) await expect(open(other)).rejects.toMatchObject({ code: "other-pipeline" });
+      }
     }
-  });
-
-  it("takes one run at a time, and a dead run's lock is not in the way", async () => {
-    const output = new OutputFolder(folder);
-    await output.claim("a");
-    const unlock = await output.lock();
-    await expect(output.lock()).rejects.toMatchObject({
-      code: "locked",
-      message: expect.stringContaining(String(process.pid)),
-    });
-    await unlock();
-    const { hostname } = await import("node:os");
-    await writeFile(
-      join(folder, ".doremi", "lock"),
-      JSON.stringify({ host: hostname(), pid: 2 ** 22 + 1, started: "1" }),
-    );
-    await (await output.lock())();
   });
 });

@@ -1,13 +1,26 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { startOf, systemName } from "../../src/lib/process-identity.ts";
-import { LOCK_TIMING, lockFolder } from "../../src/pipeline/folder-lock.ts";
+import { type FolderLock, LOCK_TIMING, lockFolder } from "../../src/pipeline/folder-lock.ts";
 import type { Answer, Order } from "./lock-process.ts";
+
+/** Called before a file is opened, to let others go ahead of somebody slow. */
+let beforeOpen: ((flags: unknown) => Promise<void>) | undefined;
+vi.mock(import("node:fs/promises"), async (original) => {
+  const real = await original();
+  return {
+    ...real,
+    async open(path, flags, mode) {
+      await beforeOpen?.(flags);
+      return real.open(path, flags, mode);
+    },
+  };
+});
 
 let folder: string;
 const children: ChildProcess[] = [];
@@ -65,6 +78,19 @@ describe("the lock of a folder", () => {
       for (const result of asked) if (result.status === "rejected") expect(result.reason.code).toBe("locked");
       await taken[0]!.release();
     }
+  });
+
+  it("is not taken by somebody who looked before others came and went", async () => {
+    let taken: FolderLock | undefined;
+    beforeOpen = async (flags) => {
+      if (flags !== "wx") return;
+      beforeOpen = undefined;
+      await (await lockFolder(folder)).release(); // lock.1, which the next one cleans up
+      taken = await lockFolder(folder);
+    };
+    await expect(lockFolder(folder)).rejects.toMatchObject({ code: "locked" });
+    expect(await locks()).toEqual(["lock.2"]);
+    await taken!.release();
   });
 
   it("is taken from a process that was killed, at once", async () => {
@@ -133,7 +159,6 @@ describe("the lock of a folder", () => {
     const path = join(folder, "lock.1");
     const content = await readFile(path, "utf8");
     await utimes(path, 1, 1);
-    const { stat } = await import("node:fs/promises");
     await vi.waitFor(async () => expect(Date.now() - (await stat(path)).mtimeMs).toBeLessThan(60_000));
     expect(await readFile(path, "utf8")).toBe(content);
     expect(lock.lost.aborted).toBe(false);

@@ -8,6 +8,7 @@ import { LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
 import { DoremiError } from "../lib/errors.ts";
 import { didYouMean } from "../lib/nearest.ts";
+import { describeFault, type SettingFault } from "../trainer/settings.ts";
 import { type PipelineFile, pipelineSchema } from "./schema.ts";
 
 export interface Pipeline {
@@ -138,6 +139,11 @@ function describeIssues(
     const hint =
       didYouMean(String(path.at(-1)), known) || (known.length > 0 ? `; known here: ${known.join(", ")}` : "");
     return new DoremiError("bad-configuration", "unknown-key", `${where}: unknown key “${key}”${hint}${rest}`, place);
+  }
+  if (first.code === "custom" && first.params) {
+    // A rule over settings some of which have defaults, so that what it found need not stand in the file.
+    const fault = describeFault(first.params as unknown as SettingFault);
+    return new DoremiError("bad-configuration", "bad-setting", `${where}: “${key}” ${fault}${rest}`, place);
   }
   const found = path.reduce<unknown>((at, part) => (at as Record<PropertyKey, unknown> | undefined)?.[part], value);
   const seen = found === undefined ? "nothing" : JSON.stringify(found);

@@ -3,10 +3,12 @@
  * editors is generated from it.
  */
 import { z } from "zod";
+import { modelFaults, optimizerFaults, type SettingFault } from "../trainer/settings.ts";
 
 const name = z.string().min(1).max(200);
 const positiveInteger = z.int().positive();
 const fraction = z.number().min(0).max(1);
+const beta = z.number().min(0).lt(1);
 
 const patterns = z
   .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
@@ -67,24 +69,43 @@ const data = z.strictObject({
     .describe("Module between reading and counting: Arrow batch in, Arrow batch out (filter, clean, relabel)."),
 });
 
-const model = z.strictObject({
-  layers: positiveInteger.default(4),
-  width: positiveInteger.default(256),
-  heads: positiveInteger.default(4),
-  sequenceLength: positiveInteger.default(256).describe("Tokens."),
-});
+/** Rules that more than one setting decides, or that a JSON Schema cannot say. */
+function refuse<Settings>(faults: (settings: Settings) => SettingFault[]) {
+  return ({ value, issues }: z.core.ParsePayload<Settings>): void => {
+    for (const fault of faults(value)) {
+      issues.push({
+        code: "custom",
+        path: [fault.setting],
+        params: fault,
+        input: value,
+        message: `must ${fault.rule}`,
+      });
+    }
+  };
+}
 
-const optimizer = z.strictObject({
-  learningRate: z.number().positive().default(1e-3),
-  finalLearningRate: z.number().min(0).default(1e-4),
-  warmup: fraction.default(0.06).describe("Share of the steps."),
-  decay: z.enum(["exponential", "cosine", "linear", "constant"]).default("exponential"),
-  beta1: fraction.default(0.9),
-  beta2: fraction.default(0.99),
-  epsilon: z.number().positive().default(1e-8),
-  weightDecay: z.number().min(0).default(0.01),
-  clipNorm: z.number().min(0).default(1).describe("0 = no clipping."),
-});
+const model = z
+  .strictObject({
+    layers: positiveInteger.default(4),
+    width: positiveInteger.default(256),
+    heads: positiveInteger.default(4),
+    sequenceLength: positiveInteger.default(256).describe("Tokens."),
+  })
+  .check(refuse(modelFaults));
+
+const optimizer = z
+  .strictObject({
+    learningRate: z.number().positive().default(1e-3),
+    finalLearningRate: z.number().min(0).default(1e-4),
+    warmup: fraction.default(0.06).describe("Share of the steps."),
+    decay: z.enum(["exponential", "cosine", "linear", "constant"]).default("exponential"),
+    beta1: beta.default(0.9),
+    beta2: beta.default(0.99),
+    epsilon: z.number().positive().default(1e-8),
+    weightDecay: z.number().min(0).default(0.01),
+    clipNorm: z.number().min(0).default(1).describe("0 = no clipping."),
+  })
+  .check(refuse(optimizerFaults));
 
 const steps = positiveInteger.default(1000);
 

@@ -5,7 +5,6 @@
  */
 import type { Tensor } from "@tensorflow/tfjs-core";
 import type { TensorFlow } from "../engine/tensorflow.ts";
-import { DoremiError } from "../lib/errors.ts";
 import type { ModelConfig } from "./contract.ts";
 
 export const LAYER_NORM_EPSILON = 1e-5;
@@ -14,33 +13,6 @@ export const LAYER_NORM_EPSILON = 1e-5;
 const MASKED = -1e9;
 
 export type Tensors = Readonly<Record<string, Tensor>>;
-
-/** @throws DoremiError model-config */
-export function validateModelConfig(config: ModelConfig): void {
-  const { vocabularySize, sequenceLength, width, layers, heads } = config;
-  for (const [name, value] of Object.entries({ vocabularySize, sequenceLength, width, layers, heads })) {
-    if (!Number.isSafeInteger(value) || value < 1) {
-      throw new DoremiError(
-        "bad-configuration",
-        "model-config",
-        `model: ${name} must be an integer ≥ 1, found ${value}`,
-      );
-    }
-  }
-  if (width % heads !== 0) {
-    throw new DoremiError(
-      "bad-configuration",
-      "model-config",
-      `model: heads must divide width, found ${heads} heads and width ${width}; use ${closestDivisor(width, heads)} heads`,
-    );
-  }
-}
-
-function closestDivisor(width: number, heads: number): number {
-  let best = 1;
-  for (let h = 1; h <= width; h++) if (width % h === 0 && Math.abs(h - heads) < Math.abs(best - heads)) best = h;
-  return best;
-}
 
 /** Name → shape of every parameter, in the order in which they are stored. Linear layers are [in, out]. */
 export function parameterShapes(config: ModelConfig): Record<string, readonly number[]> {

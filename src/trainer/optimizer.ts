@@ -1,32 +1,8 @@
 /** AdamW with clipping by global norm, as TensorFlow.js ops; and the learning rate of each step, in float64. */
 import type { Tensor } from "@tensorflow/tfjs-core";
 import type { TensorFlow } from "../engine/tensorflow.ts";
-import { DoremiError } from "../lib/errors.ts";
 import type { OptimizerConfig } from "./contract.ts";
 import type { Tensors } from "./model.ts";
-
-/** @throws DoremiError optimizer-config */
-export function validateOptimizerConfig(config: OptimizerConfig): void {
-  const rules: [keyof OptimizerConfig, boolean, string][] = [
-    ["learningRate", config.learningRate > 0, "> 0"],
-    ["finalLearningRate", config.finalLearningRate >= 0, "≥ 0"],
-    ["finalLearningRate", config.decay !== "exponential" || config.finalLearningRate > 0, "> 0 for exponential decay"],
-    ["warmupSteps", Number.isSafeInteger(config.warmupSteps) && config.warmupSteps >= 0, "an integer ≥ 0"],
-    ["beta1", config.beta1 >= 0 && config.beta1 < 1, "in [0, 1)"],
-    ["beta2", config.beta2 >= 0 && config.beta2 < 1, "in [0, 1)"],
-    ["epsilon", config.epsilon > 0, "> 0"],
-    ["weightDecay", config.weightDecay >= 0, "≥ 0"],
-    ["clipNorm", config.clipNorm >= 0, "≥ 0 (0 = off)"],
-  ];
-  for (const [name, holds, rule] of rules) {
-    if (!holds)
-      throw new DoremiError(
-        "bad-configuration",
-        "optimizer-config",
-        `optimizer: ${name} must be ${rule}, found ${config[name]}`,
-      );
-  }
-}
 
 /** Linear warm-up to `learningRate`, then decay to `finalLearningRate` at the last step. @param step 1-based */
 export function learningRateAt(config: OptimizerConfig, step: number, steps: number): number {

@@ -5,10 +5,9 @@
 import { DoremiError } from "../lib/errors.ts";
 import { loadCheckpoint, type RunConfiguration, saveCheckpoint } from "./checkpoint.ts";
 import type { StepRecord } from "./contract.ts";
-import { validateModelConfig } from "./model.ts";
-import { validateOptimizerConfig } from "./optimizer.ts";
 import { trainingProgram } from "./programs.ts";
 import { Run, type RunOptions, type TrainResult } from "./run.ts";
+import { modelFaults, optimizerFaults, refuseFaults } from "./settings.ts";
 
 export type { TrainResult } from "./run.ts";
 
@@ -84,8 +83,8 @@ function runConfiguration({
 }
 
 function validate({ model, optimizer, steps, doremi, batches }: TrainOptions): void {
-  validateModelConfig(model);
-  validateOptimizerConfig(optimizer);
+  refuseFaults("model", modelFaults(model));
+  refuseFaults("optimizer", optimizerFaults(optimizer));
   if (!Number.isSafeInteger(steps) || steps < 1)
     throw new DoremiError("bad-configuration", "steps", `training: steps must be an integer ≥ 1, found ${steps}`);
   if (!doremi) return;

@@ -1,0 +1,77 @@
+/**
+ * The rules that settings of the model and the optimizer must meet. `train` refuses by them, and so does a pipeline file
+ * when it is read: hours before, where counting comes first. No tensors here.
+ */
+import { DoremiError } from "../lib/errors.ts";
+import type { ModelConfig, OptimizerConfig } from "./contract.ts";
+
+export interface SettingFault<Setting extends string = string> {
+  readonly setting: Setting;
+  /** what it must be or do, as in “must be > 0” */
+  readonly rule: string;
+  readonly found: unknown;
+  readonly remedy?: string;
+}
+
+/** @param config without the vocabulary where no tokenizer is known yet */
+export function modelFaults(
+  config: Omit<ModelConfig, "architecture" | "vocabularySize"> & Partial<Pick<ModelConfig, "vocabularySize">>,
+): SettingFault<keyof typeof config>[] {
+  const { vocabularySize = 1, sequenceLength, width, layers, heads } = config;
+  const sizes = { vocabularySize, sequenceLength, width, layers, heads };
+  const faults = (Object.keys(sizes) as (keyof typeof sizes)[])
+    .filter((setting) => !(Number.isSafeInteger(sizes[setting]) && sizes[setting] >= 1))
+    .map((setting) => ({ setting, rule: "be an integer ≥ 1", found: sizes[setting] }));
+  if (faults.length > 0 || width % heads === 0) return faults;
+  const remedy = `use ${closestDivisor(width, heads)} heads`;
+  return [{ setting: "heads", rule: `divide the width ${width}`, found: heads, remedy }];
+}
+
+function closestDivisor(width: number, heads: number): number {
+  let best = 1;
+  for (let h = 1; h <= width; h++) if (width % h === 0 && Math.abs(h - heads) < Math.abs(best - heads)) best = h;
+  return best;
+}
+
+/** @param config without the warm-up's steps where the steps are not known yet */
+export function optimizerFaults(
+  config: Omit<OptimizerConfig, "name" | "warmupSteps"> & Partial<Pick<OptimizerConfig, "warmupSteps">>,
+): SettingFault<keyof typeof config>[] {
+  const {
+    learningRate,
+    finalLearningRate,
+    warmupSteps = 0,
+    decay,
+    beta1,
+    beta2,
+    epsilon,
+    weightDecay,
+    clipNorm,
+  } = config;
+  // The graph computes in 32 bits: what is 0 or infinite there makes the loss infinite, whatever it is in 64.
+  const positive = (value: number) => Math.fround(value) > 0 && Number.isFinite(Math.fround(value));
+  const rules: [setting: keyof typeof config, holds: boolean, rule: string][] = [
+    ["learningRate", positive(learningRate), "be > 0 as a 32-bit float"],
+    ["finalLearningRate", finalLearningRate === 0 || positive(finalLearningRate), "be ≥ 0 as a 32-bit float"],
+    ["finalLearningRate", decay !== "exponential" || finalLearningRate > 0, "be > 0 for exponential decay"],
+    ["warmupSteps", Number.isSafeInteger(warmupSteps) && warmupSteps >= 0, "be an integer ≥ 0"],
+    ["beta1", beta1 >= 0 && beta1 < 1, "be in [0, 1)"],
+    ["beta2", beta2 >= 0 && beta2 < 1, "be in [0, 1)"],
+    ["epsilon", positive(epsilon), "be > 0 as a 32-bit float"],
+    ["weightDecay", weightDecay === 0 || positive(weightDecay), "be ≥ 0 as a 32-bit float"],
+    ["clipNorm", clipNorm >= 0, "be ≥ 0 (0 = off)"],
+  ];
+  return rules.filter(([, holds]) => !holds).map(([setting, , rule]) => ({ setting, rule, found: config[setting] }));
+}
+
+/** @throws DoremiError bad-configuration, by the first of the faults */
+export function refuseFaults(who: "model" | "optimizer", faults: readonly SettingFault[]): void {
+  const [fault] = faults;
+  if (!fault) return;
+  throw new DoremiError("bad-configuration", `${who}-config`, `${who}: ${fault.setting} ${describeFault(fault)}`);
+}
+
+/** “must be > 0, found -1”, to follow the setting's name. */
+export function describeFault({ rule, found, remedy }: SettingFault): string {
+  return `must ${rule}, found ${JSON.stringify(found) ?? String(found)}${remedy === undefined ? "" : `; ${remedy}`}`;
+}

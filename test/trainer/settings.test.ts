@@ -1,0 +1,52 @@
+import { describe, expect, it } from "vitest";
+import type { ModelConfig, OptimizerConfig } from "../../src/trainer/contract.ts";
+import { modelFaults, optimizerFaults, refuseFaults } from "../../src/trainer/settings.ts";
+import { train } from "../../src/trainer/train.ts";
+import { ADAMW, TINY } from "./tiny.ts";
+
+describe("settings of the model", () => {
+  it("are right as they are", () => expect(modelFaults(TINY)).toEqual([]));
+
+  it.each<[Partial<ModelConfig>, string, string]>([
+    [{ layers: 0 }, "layers", "model: layers must be an integer ≥ 1, found 0"],
+    [{ vocabularySize: 1.5 }, "vocabularySize", "model: vocabularySize must be an integer ≥ 1, found 1.5"],
+    [{ width: 30, heads: 7 }, "heads", "model: heads must divide the width 30, found 7; use 6 heads"],
+    [{ width: 7, heads: 100 }, "heads", "model: heads must divide the width 7, found 100; use 7 heads"],
+  ])("%j is refused", (change, setting, message) => {
+    const faults = modelFaults({ ...TINY, ...change });
+    expect(faults.map((fault) => fault.setting)).toEqual([setting]);
+    expect(() => refuseFaults("model", faults)).toThrow(message);
+  });
+});
+
+describe("settings of the optimizer", () => {
+  it("are right as they are, at the edges too", () => {
+    expect(optimizerFaults(ADAMW)).toEqual([]);
+    const edges = { beta1: 0, beta2: 0, weightDecay: 0, clipNorm: 0, warmupSteps: 0, epsilon: 2 ** -126 };
+    expect(optimizerFaults({ ...ADAMW, ...edges, decay: "linear", finalLearningRate: 0 })).toEqual([]);
+  });
+
+  it.each<[Partial<OptimizerConfig>, string]>([
+    [{ learningRate: 0 }, "learningRate must be > 0"],
+    [{ learningRate: 1e39 }, "learningRate must be > 0 as a 32-bit float, found 1e+39"],
+    [{ learningRate: Number.NaN }, "learningRate must be > 0"],
+    [{ finalLearningRate: -1 }, "finalLearningRate must be ≥ 0"],
+    [{ decay: "exponential", finalLearningRate: 0 }, "finalLearningRate must be > 0 for exponential decay, found 0"],
+    [{ warmupSteps: 0.5 }, "warmupSteps must be an integer ≥ 0, found 0.5"],
+    [{ beta1: 1 }, "beta1 must be in [0, 1), found 1"],
+    [{ beta2: 1 }, "beta2 must be in [0, 1), found 1"],
+    [{ epsilon: 1e-60 }, "epsilon must be > 0 as a 32-bit float, found 1e-60"],
+    [{ weightDecay: -0.1 }, "weightDecay must be ≥ 0"],
+    [{ clipNorm: -1 }, "clipNorm must be ≥ 0 (0 = off), found -1"],
+  ])("%j is refused", (change, message) => {
+    expect(() => refuseFaults("optimizer", optimizerFaults({ ...ADAMW, ...change }))).toThrow(`optimizer: ${message}`);
+  });
+});
+
+it("training itself refuses by the same rules", async () => {
+  const options = { model: TINY, optimizer: { ...ADAMW, beta1: 1 }, steps: 1 } as Parameters<typeof train>[0];
+  await expect(train(options)).rejects.toMatchObject({ code: "optimizer-config", kind: "bad-configuration" });
+  await expect(train({ ...options, model: { ...TINY, heads: TINY.width + 1 } })).rejects.toMatchObject({
+    code: "model-config",
+  });
+});

@@ -11,6 +11,12 @@ const SIZES = { F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, I16: 2, I8: 1, 
 
 export type SafetensorType = keyof typeof SIZES;
 
+type FloatingType = "F64" | "F32" | "F16" | "BF16";
+
+function isFloating(dtype: SafetensorType): dtype is FloatingType {
+  return /^B?F\d+$/.test(dtype);
+}
+
 const MAX_HEADER_BYTES = 100_000_000;
 
 export interface SafetensorInfo {
@@ -107,17 +113,7 @@ export class SafetensorsFile {
 
   /** @throws DoremiError missing-tensor */
   async read(name: string): Promise<Safetensor> {
-    const entry = this.#entries.get(name);
-    if (!entry) {
-      throw new DoremiError(
-        "bad-data",
-        "missing-tensor",
-        `${this.path}: has no tensor ${name}; it holds ${[...this.#entries.keys()].slice(0, 5).join(", ")}, …`,
-        {
-          file: this.path,
-        },
-      );
-    }
+    const entry = this.#entry(name);
     return {
       dtype: entry.dtype,
       shape: entry.shape,
@@ -125,9 +121,17 @@ export class SafetensorsFile {
     };
   }
 
+  /** What `readFloat32` can read, before it does. @throws DoremiError missing-tensor, or safetensors for integers */
+  floatingPoint(name: string): SafetensorInfo & { readonly dtype: FloatingType } {
+    const { dtype, shape } = this.#entry(name);
+    if (!isFloating(dtype)) throw bad(this.path, `tensor ${name} must hold floating-point numbers, found ${dtype}`);
+    return { dtype, shape };
+  }
+
   /** Values of a floating-point tensor, widened from 16 bits or rounded from 64. */
   async readFloat32(name: string): Promise<Float32Array> {
-    const { dtype, data } = await this.read(name);
+    const { dtype } = this.floatingPoint(name);
+    const { data } = await this.read(name);
     switch (dtype) {
       case "F32":
         return new Float32Array(data.buffer, data.byteOffset, data.byteLength / 4);
@@ -138,8 +142,19 @@ export class SafetensorsFile {
       case "F16":
         return fromBits(data, halfToFloatBits);
       default:
-        throw bad(this.path, `tensor ${name} must hold floating-point numbers, found ${dtype}`);
+        return dtype satisfies never;
     }
+  }
+
+  #entry(name: string): Entry {
+    const entry = this.#entries.get(name);
+    if (entry) return entry;
+    throw new DoremiError(
+      "bad-data",
+      "missing-tensor",
+      `${this.path}: has no tensor ${name}; it holds ${[...this.#entries.keys()].slice(0, 5).join(", ")}, …`,
+      { file: this.path },
+    );
   }
 
   async close(): Promise<void> {

@@ -10,7 +10,7 @@ import type { TransformReference } from "../stages/count/contract.ts";
 import type { Stage } from "../stages/stage.ts";
 import { resolveTokenizer } from "../tokenizer/resolve.ts";
 import type { TokenizerDescriptor } from "../tokenizer/tokenizer.ts";
-import { modelSha256 } from "../trainer/model-folder.ts";
+import { checkModel, modelSha256 } from "../trainer/model-folder.ts";
 import { fromBase, type Pipeline } from "./load.ts";
 
 /** natural, uniform, or a table that still has to be matched with the domains. */
@@ -55,7 +55,7 @@ export async function prepare(pipeline: Pipeline): Promise<Prepared> {
     transform: await prepareTransform(pipeline),
     referenceWeights: await readWeights(pipeline, config.train.reference.weights),
     resampleWeights: await readWeights(pipeline, config.resample.weights),
-    externalReference: await prepareExternal(pipeline),
+    externalReference: await prepareExternal(pipeline, modelTokenizer),
     userStages: await Promise.all(config.stages.map((entry) => loadUserStage(pipeline, entry))),
   };
 }
@@ -108,10 +108,14 @@ async function readWeights(
   return { kind: "file", text: await readFile(path, "utf8"), from: path };
 }
 
-async function prepareExternal(pipeline: Pipeline): Promise<Prepared["externalReference"]> {
-  const { model } = pipeline.config.train.reference;
-  if (model === undefined) return null;
-  const path = fromBase(pipeline, model);
+async function prepareExternal(
+  pipeline: Pipeline,
+  { vocabularySize }: TokenizerDescriptor,
+): Promise<Prepared["externalReference"]> {
+  const { model, reference } = pipeline.config.train;
+  if (reference.model === undefined) return null;
+  const path = fromBase(pipeline, reference.model);
+  await checkModel(path, { vocabularySize, sequenceLength: model.sequenceLength });
   return { path, sha256: await modelSha256(path) };
 }
 

@@ -13,6 +13,7 @@ import type { ModelWeights } from "./initialization.ts";
 import { LAYER_NORM_EPSILON, parameterShapes } from "./model.ts";
 
 const PREFIX = "transformer.";
+const HEAD = "lm_head.weight";
 
 /** All that a model is here: the same weights with another number of heads are another model. */
 export const MODEL_FILES = ["config.json", "model.safetensors"] as const;
@@ -80,25 +81,12 @@ export interface ModelDemands {
 
 /** @throws DoremiError missing-file; model-folder where the model is another architecture, vocabulary or shape */
 export async function loadModel(folder: string, demands?: ModelDemands): Promise<ModelWeights> {
-  const path = join(folder, "config.json");
-  const stored = parseConfig(path, await readFile(path, "utf8"));
-  if (demands) checkDemands(path, stored, demands);
-  const config = demands ? { ...stored, sequenceLength: demands.sequenceLength } : stored;
-  const file = await openSafetensors(join(folder, "model.safetensors"));
+  const { file, stored, prefix } = await openModel(folder, demands);
   try {
-    const prefix = file.tensors.has("wte.weight") ? "" : PREFIX;
     const parameters: Record<string, Float32Array> = {};
-    for (const [name, shape] of Object.entries(parameterShapes(stored))) {
-      const found = file.tensors.get(prefix + name);
-      if (found && (found.shape.length !== shape.length || found.shape.some((size, i) => size !== shape[i]))) {
-        throw refuse(
-          file.path,
-          `${prefix + name} must have the shape [${shape}] that config.json says, found [${found.shape}]`,
-        );
-      }
-      parameters[name] = await file.readFloat32(prefix + name);
-    }
+    for (const name of Object.keys(parameterShapes(stored))) parameters[name] = await file.readFloat32(prefix + name);
     await checkTied(file, parameters["wte.weight"]!);
+    const config = demands ? { ...stored, sequenceLength: demands.sequenceLength } : stored;
     parameters["wpe.weight"] = parameters["wpe.weight"]!.slice(0, config.sequenceLength * config.width);
     return { config, parameters };
   } finally {
@@ -106,10 +94,44 @@ export async function loadModel(folder: string, demands?: ModelDemands): Promise
   }
 }
 
+/** Refuses what `loadModel` would, reading little more than headers. @throws as `loadModel` */
+export async function checkModel(folder: string, demands: ModelDemands): Promise<void> {
+  const { file, prefix } = await openModel(folder, demands);
+  try {
+    if (file.tensors.has(HEAD)) await checkTied(file, await file.readFloat32(`${prefix}wte.weight`));
+  } finally {
+    await file.close();
+  }
+}
+
+/** Configuration and tensor shapes are right; the caller closes the file. */
+async function openModel(folder: string, demands: ModelDemands | undefined) {
+  const path = join(folder, "config.json");
+  const stored = parseConfig(path, await readFile(path, "utf8"));
+  if (demands) checkDemands(path, stored, demands);
+  const file = await openSafetensors(join(folder, "model.safetensors"));
+  try {
+    const prefix = file.tensors.has("wte.weight") ? "" : PREFIX;
+    for (const [name, shape] of Object.entries(parameterShapes(stored))) {
+      const found = file.floatingPoint(prefix + name);
+      if (found.shape.length !== shape.length || found.shape.some((size, i) => size !== shape[i])) {
+        throw refuse(
+          file.path,
+          `${prefix + name} must have the shape [${shape}] that config.json says, found [${found.shape}]`,
+        );
+      }
+    }
+    return { file, stored, prefix };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
 /** Some exporters store the tied output layer a second time. */
 async function checkTied(file: SafetensorsFile, embedding: Float32Array): Promise<void> {
-  if (!file.tensors.has("lm_head.weight")) return;
-  const head = await file.readFloat32("lm_head.weight");
+  if (!file.tensors.has(HEAD)) return;
+  const head = await file.readFloat32(HEAD);
   if (head.length !== embedding.length || head.some((value, i) => value !== embedding[i])) {
     throw refuse(
       file.path,

@@ -11,7 +11,7 @@ import { sha256 } from "../../src/lib/hash.ts";
 import { initializeWeights, type ModelWeights } from "../../src/trainer/initialization.ts";
 import { tokenLosses } from "../../src/trainer/loss.ts";
 import { hiddenStates, logits, parameterCount, parameterShapes } from "../../src/trainer/model.ts";
-import { loadModel, saveModel } from "../../src/trainer/model-folder.ts";
+import { checkModel, loadModel, saveModel } from "../../src/trainer/model-folder.ts";
 import { type HostTensor, runTraced } from "../engine/run.ts";
 import { TINY } from "./tiny.ts";
 
@@ -159,7 +159,10 @@ describe("model folder", () => {
     const path = join(folder, "config.json");
     await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, "utf8")), ...change }));
     await expect(loadModel(folder, demands)).rejects.toThrow(message);
-    await expect(loadModel(folder, demands)).rejects.toMatchObject({ kind: "bad-data" });
+    const error = await loadModel(folder, demands).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ kind: "bad-data" });
+    // before anything is trained, by the same rules
+    await expect(checkModel(folder, demands ?? { vocabularySize: 61, sequenceLength: 12 })).rejects.toEqual(error);
   });
 
   test("takes tensors without the prefix and an output layer that repeats the embedding, refuses one that differs", async () => {
@@ -174,8 +177,10 @@ describe("model folder", () => {
     tensors["lm_head.weight"] = { shape: [61, 16], data: tensors["wte.weight"]!.data.slice() };
     await writeSafetensors(path, tensors);
     expect(await loadModel(folder)).toEqual(initializeWeights(TINY, 3));
+    await checkModel(folder, TINY);
     tensors["lm_head.weight"].data[0]! += 1;
     await writeSafetensors(path, tensors);
     await expect(loadModel(folder)).rejects.toThrow(/lm_head.weight must equal wte.weight/);
+    await expect(checkModel(folder, TINY)).rejects.toThrow(/lm_head.weight must equal wte.weight/);
   });
 });

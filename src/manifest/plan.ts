@@ -53,8 +53,7 @@ export interface ResamplePlan {
 export function planResample(request: ResampleRequest): ResamplePlan {
   const { names, weights, availableTokens } = request;
   checkRequest(request);
-  const maxEpochs = names.map((_, i) => (isList(request.maxEpochs) ? request.maxEpochs[i]! : request.maxEpochs));
-  const caps = maxEpochs.map((epochs, i) => (epochs === null ? null : capTokens(epochs, availableTokens[i]!)));
+  const { maxEpochs, caps } = capsOf(request);
 
   const notes: string[] = [];
   let budget: number;
@@ -69,7 +68,7 @@ export function planResample(request: ResampleRequest): ResamplePlan {
     );
   } else {
     budget = request.budgetTokens;
-    checkFits(budget, request, caps);
+    refuseBudgetAboveCaps(request, budget);
   }
 
   const targets = allocateWithCaps(weights, budget, caps);
@@ -151,7 +150,10 @@ function passesCap(request: ResampleRequest, caps: readonly (number | null)[], d
   );
 }
 
-function checkFits(budget: number, { names, weights }: ResampleRequest, caps: readonly (number | null)[]): void {
+/** @throws DoremiError bad-budget; budget-exceeds-caps when the caps of the domains with weight hold less */
+export function refuseBudgetAboveCaps(request: Omit<ResampleRequest, "budgetTokens" | "onCap">, budget: number): void {
+  const { names, weights } = request;
+  const { caps } = capsOf(request);
   if (!Number.isSafeInteger(budget) || budget < 1) {
     throw refuse("bad-budget", `budget: must be an integer from 1 to 2^53 − 1 tokens, or "auto", got ${budget}`);
   }
@@ -164,6 +166,15 @@ function checkFits(budget: number, { names, weights }: ResampleRequest, caps: re
     `budget: ${budget} tokens cannot be met within the epoch caps; the largest possible budget is ${largest} tokens. ` +
       `Lower the budget, raise maxEpochs, or add data${unused.length > 0 ? ` (weight 0: ${unused.slice(0, 5).join(", ")})` : ""}`,
   );
+}
+
+/** By domain: passes and tokens that it may give; null = no cap. */
+function capsOf({ names, availableTokens, maxEpochs }: Omit<ResampleRequest, "budgetTokens" | "onCap">) {
+  const epochs = names.map((_, i) => (isList(maxEpochs) ? maxEpochs[i]! : maxEpochs));
+  return {
+    maxEpochs: epochs,
+    caps: epochs.map((most, i) => (most === null ? null : capTokens(most, availableTokens[i]!))),
+  };
 }
 
 function checkRequest({ names, weights, availableTokens, maxEpochs }: ResampleRequest): void {

@@ -50,17 +50,20 @@ export function normaliseWeights(weights: readonly number[], names: readonly str
  * @throws DoremiError bad-json, bad-weights, unknown-domain, missing-domain
  */
 export function parseWeightsFile(json: string, domains: readonly string[], file: string): DomainWeights {
+  return matchWeights(parseWeightsTable(json, file), domains, file);
+}
+
+/** The file's table, where the domains are not known yet; its values are still to be checked. @throws bad-json, bad-weights */
+export function parseWeightsTable(json: string, file: string): Record<string, unknown> {
   let parsed: unknown;
   try {
     parsed = JSON.parse(json);
   } catch (error) {
     throw new DoremiError("bad-data", "bad-json", `${file}: must be JSON, ${(error as Error).message}`, { file });
   }
-  let table = asTable(parsed, file);
-  if ("train_domain_weights" in table && !domains.includes("train_domain_weights")) {
-    table = asTable(table.train_domain_weights, file);
-  }
-  return matchWeights(table, domains, file);
+  const table = asTable(parsed, file);
+  const inner = table.train_domain_weights;
+  return typeof inner === "object" ? asTable(inner, file) : table; // a number is the weight of a domain of this name
 }
 
 /** The table's weights in the order of `domains`, normalised. @throws DoremiError bad-weights, unknown-domain, missing-domain */

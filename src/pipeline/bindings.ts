@@ -5,8 +5,6 @@
 import { isAbsolute, join } from "node:path";
 import { z } from "zod";
 import { DoremiError } from "../lib/errors.ts";
-import { naturalWeights, uniformWeights } from "../mixture/baselines.ts";
-import { matchWeights, parseWeightsFile } from "../mixture/weights.ts";
 import type { CountInput, CountOutput } from "../stages/count/contract.ts";
 import { count } from "../stages/count/run.ts";
 import type { DiscoverInput, DiscoverOutput } from "../stages/discover/contract.ts";
@@ -19,8 +17,9 @@ import type { ResampleInput } from "../stages/resample/contract.ts";
 import { resample } from "../stages/resample/run.ts";
 import type { TokenizeInput, TokenizeOutput } from "../stages/tokenize/contract.ts";
 import { tokenize } from "../stages/tokenize/run.ts";
+import { checkBudget, checkDomainNames, epochCaps, resolveWeights } from "./domain-settings.ts";
 import type { Pipeline } from "./load.ts";
-import type { Prepared, WeightsSource } from "./prepare.ts";
+import { namedSettings, type Prepared } from "./prepare.ts";
 import type { BoundStage, Outputs } from "./runner.ts";
 
 export const STAGE_NAMES = ["discover", "count", "tokenize", "reference", "proxy", "resample"] as const;
@@ -30,8 +29,19 @@ export type StageName = (typeof STAGE_NAMES)[number];
 export function bindStages(prepared: Prepared, until: StageName = "resample"): BoundStage[] {
   const { config } = prepared.pipeline;
   const bound: Record<StageName, BoundStage> = {
-    discover: { stage: discover, input: () => discoverInputOf(prepared) },
-    count: { stage: count, input: (outputs) => countInputOf(prepared, outputs.discover as DiscoverOutput) },
+    discover: {
+      stage: discover,
+      input: () => discoverInputOf(prepared),
+      check: async (outputs) => {
+        const { domains } = outputs.discover as DiscoverOutput;
+        if (domains) checkDomainNames(namedSettings(prepared), domains);
+      },
+    },
+    count: {
+      stage: count,
+      input: (outputs) => countInputOf(prepared, outputs.discover as DiscoverOutput),
+      check: (outputs, folder) => checkCounted(prepared, until, outputs.count as CountOutput, folder.folderOf("count")),
+    },
     tokenize: { stage: tokenize, input: (outputs) => tokenizeInputOf(prepared, outputs) },
     reference: { stage: reference, input: (outputs) => referenceInputOf(prepared, outputs) },
     proxy: { stage: proxy, input: (outputs) => proxyInputOf(prepared, outputs) },
@@ -65,6 +75,19 @@ export function bindStages(prepared: Prepared, until: StageName = "resample"): B
         };
       }),
   ]);
+}
+
+/** What counts show to be wrong, before models are trained in vain. */
+async function checkCounted(prepared: Prepared, until: StageName, counted: CountOutput, folder: string): Promise<void> {
+  const { pipeline, resampleWeights, tokenizer } = prepared;
+  const names = counted.domains.map((domain) => domain.name);
+  checkDomainNames(namedSettings(prepared), names);
+  const { budgetTokens, maxEpochs } = pipeline.config.resample;
+  // Where no weights are to be learned, resample comes next and says more.
+  if (until !== "resample" || resampleWeights.kind !== "learned" || budgetTokens === "auto") return;
+  const { seed } = pipeline.config;
+  const settings = { budgetTokens, maxEpochs, tokenizer: tokenizer.name, heldOut: heldOutRule(pipeline), seed };
+  await checkBudget(settings, counted, folder);
 }
 
 const TRAINING: ReadonlySet<string> = new Set(["tokenize", "reference", "proxy"]);
@@ -220,18 +243,6 @@ function resampleInputOf(prepared: Prepared, outputs: Outputs): ResampleInput {
   const names = counted.domains.map((domain) => domain.name);
   const learned = (outputs.proxy as ProxyOutput | undefined)?.weights;
   const resolved = resolveWeights(prepared.resampleWeights, counted, prepared.tokenizer.name, learned);
-  const { maxEpochs } = config.resample;
-  if (typeof maxEpochs !== "number") {
-    for (const name of Object.keys(maxEpochs)) {
-      if (!names.includes(name)) {
-        throw new DoremiError(
-          "bad-configuration",
-          "unknown-domain",
-          `resample.maxEpochs: there is no domain “${name}”; there are ${names.join(", ")}`,
-        );
-      }
-    }
-  }
   return {
     pipeline: config.name,
     count: counted,
@@ -244,7 +255,7 @@ function resampleInputOf(prepared: Prepared, outputs: Outputs): ResampleInput {
     weights: resolved.weights,
     weightsFrom: resolved.from,
     budgetTokens: config.resample.budgetTokens,
-    maxEpochs: names.map((name) => (typeof maxEpochs === "number" ? maxEpochs : (maxEpochs[name] ?? DEFAULT_EPOCHS))),
+    maxEpochs: epochCaps(config.resample.maxEpochs, names),
     onCap: config.resample.onCap,
     seed: config.seed,
     notes: [
@@ -253,39 +264,6 @@ function resampleInputOf(prepared: Prepared, outputs: Outputs): ResampleInput {
       ...[...discovered.skipped, ...counted.skipped].map((shard) => `left out ${shard.path}: ${shard.reason}`),
     ],
   };
-}
-
-/** Domains that a table of caps does not name. */
-const DEFAULT_EPOCHS = 4;
-
-/** @param tokenizer the one that natural weights are counted in */
-export function resolveWeights(
-  source: WeightsSource,
-  counted: Pick<CountOutput, "domains">,
-  tokenizer: string,
-  learned?: Readonly<Record<string, number>>,
-): { weights: number[]; from: string; notes: string[] } {
-  const names = counted.domains.map((domain) => domain.name);
-  const tokens = counted.domains.map((domain) => domain.tokens[tokenizer] ?? 0);
-  switch (source.kind) {
-    case "natural":
-      return { weights: naturalWeights(tokens), from: "natural", notes: [] };
-    case "uniform":
-      return { weights: uniformWeights(tokens), from: "uniform", notes: [] };
-    case "learned": {
-      if (!learned)
-        throw new DoremiError("internal", "no-weights", "weights are to be learned, and no proxy was trained");
-      return { weights: names.map((name) => learned[name]!), from: "doremi", notes: [] };
-    }
-    case "table": {
-      const { weights, notes } = matchWeights(source.table, names, source.from);
-      return { weights, from: "given", notes };
-    }
-    case "file": {
-      const { weights, notes } = parseWeightsFile(source.text, names, source.from);
-      return { weights, from: "given", notes };
-    }
-  }
 }
 
 /** User stages see the outputs without what only says when a file was written. */

@@ -10,7 +10,8 @@ import { discover } from "../stages/discover/run.ts";
 import { storage } from "../stages/files.ts";
 import { WorkerPool } from "../stages/pool.ts";
 import { expandPattern } from "../storage/pattern.ts";
-import { bindStages, resolveWeights, type StageName, trainingTokens } from "./bindings.ts";
+import { bindStages, type StageName, trainingTokens } from "./bindings.ts";
+import { resolveWeights } from "./domain-settings.ts";
 import type { Pipeline } from "./load.ts";
 import { OutputFolder } from "./output-folder.ts";
 import { type Prepared, prepare } from "./prepare.ts";
@@ -98,6 +99,7 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
   const folder = new OutputFolder(pipeline.output);
   const discovered = await discoverOnly(input, folder, prepared);
   const outputs: Record<string, unknown> = { discover: discovered };
+  await bound[0]!.check?.(outputs, folder);
   const textBytes = discovered.shards.reduce((sum, shard) => sum + textOf(shard), 0);
   const seconds: Record<string, number> = {
     count: (textBytes * prepared.countTokenizers.length) / (COUNT_BYTES_PER_SECOND * workers),
@@ -125,6 +127,7 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
     const kept = await isDone(stage, outputs as Outputs, folder);
     if (kept.done) {
       outputs[name] = kept.output;
+      await stage.check?.(outputs, folder);
       stages.push({ name, status: "unchanged", why: "done with these settings and inputs", seconds: null });
     } else {
       const earlier = await folder.done(name);

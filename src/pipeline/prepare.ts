@@ -6,18 +6,14 @@ import { readFile } from "node:fs/promises";
 import { DoremiError } from "../lib/errors.ts";
 import { sha256File } from "../lib/hash.ts";
 import { importModule } from "../lib/import-module.ts";
+import { parseWeightsTable } from "../mixture/weights.ts";
 import type { TransformReference } from "../stages/count/contract.ts";
 import type { Stage } from "../stages/stage.ts";
 import { resolveTokenizer } from "../tokenizer/resolve.ts";
 import type { TokenizerDescriptor } from "../tokenizer/tokenizer.ts";
 import { checkModel, modelSha256 } from "../trainer/model-folder.ts";
+import { checkDomainNames, type NamedSettings, type WeightsSource } from "./domain-settings.ts";
 import { fromBase, type Pipeline } from "./load.ts";
-
-/** natural, uniform, or a table that still has to be matched with the domains. */
-export type WeightsSource =
-  | { readonly kind: "natural" | "uniform" | "learned" }
-  | { readonly kind: "table"; readonly table: Readonly<Record<string, unknown>>; readonly from: string }
-  | { readonly kind: "file"; readonly text: string; readonly from: string };
 
 export interface UserStage {
   // biome-ignore lint/suspicious/noExplicitAny: a user's stage brings its own schemas
@@ -47,17 +43,25 @@ export async function prepare(pipeline: Pipeline): Promise<Prepared> {
   const modelTokenizer =
     config.train.tokenizer === undefined ? tokenizer : await resolveTokenizer(config.train.tokenizer, base);
   const further = await Promise.all(config.count.tokenizers.map((name) => resolveTokenizer(name, base)));
-  return {
+  const prepared: Prepared = {
     pipeline,
     tokenizer,
     modelTokenizer,
     countTokenizers: distinctTokenizers([tokenizer, modelTokenizer, ...further]),
     transform: await prepareTransform(pipeline),
-    referenceWeights: await readWeights(pipeline, config.train.reference.weights),
-    resampleWeights: await readWeights(pipeline, config.resample.weights),
+    referenceWeights: await readWeights(pipeline, config.train.reference.weights, "train.reference.weights"),
+    resampleWeights: await readWeights(pipeline, config.resample.weights, "resample.weights"),
     externalReference: await prepareExternal(pipeline, modelTokenizer),
     userStages: await Promise.all(config.stages.map((entry) => loadUserStage(pipeline, entry))),
   };
+  const { domains } = config.data;
+  if (domains) checkDomainNames(namedSettings(prepared), Array.isArray(domains) ? domains : Object.keys(domains));
+  return prepared;
+}
+
+/** All settings that name domains. */
+export function namedSettings({ pipeline, referenceWeights, resampleWeights }: Prepared): NamedSettings {
+  return { weights: [referenceWeights, resampleWeights], maxEpochs: pipeline.config.resample.maxEpochs };
 }
 
 /** Each vocabulary once; two that differ may not share a name, because results are tables by name. */
@@ -101,11 +105,12 @@ async function hashModule(module: string, setting: string): Promise<string> {
 async function readWeights(
   pipeline: Pipeline,
   weights: string | Readonly<Record<string, number>>,
+  setting: string,
 ): Promise<WeightsSource> {
-  if (typeof weights !== "string") return { kind: "table", table: weights, from: "the pipeline file" };
+  if (typeof weights !== "string") return { kind: "table", table: weights, from: setting };
   if (weights === "natural" || weights === "uniform" || weights === "learned") return { kind: weights };
   const path = fromBase(pipeline, weights);
-  return { kind: "file", text: await readFile(path, "utf8"), from: path };
+  return { kind: "table", table: parseWeightsTable(await readFile(path, "utf8"), path), from: path };
 }
 
 async function prepareExternal(

@@ -16,6 +16,8 @@ export interface BoundStage {
   // biome-ignore lint/suspicious/noExplicitAny: the runner checks both ends against the stage's own schemas
   readonly stage: Stage<any, any>;
   input(outputs: Outputs): unknown;
+  /** Refuses settings that the outputs up to this stage's show to be wrong, before more work is done with them. */
+  check?(outputs: Outputs, folder: OutputFolder): Promise<void>;
 }
 
 export interface RunnerOptions {
@@ -46,6 +48,7 @@ export async function runStages(
     const { status, output } = await runStage(bound.stage, input, options);
     outputs[name] = output;
     reports.push({ stage: name, status });
+    await bound.check?.(outputs, options.folder);
   }
   return { reports, outputs };
 }

@@ -1,11 +1,12 @@
 /** Each kind of bad input ends in an error that says who, the rule, what was found and what to do. */
-import { cpSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { describe, expect, it } from "vitest";
 import type { DoremiError } from "../../src/lib/errors.ts";
+import { planPipeline } from "../../src/pipeline/plan.ts";
 import { runPipeline } from "../../src/pipeline/run.ts";
-import { CORPUS, smallPipeline, smallTraining, temporaryFolder } from "./small.ts";
+import { CORPUS, FILES, smallPipeline, smallTraining, temporaryFolder } from "./small.ts";
 
 type Overrides = Parameters<typeof smallPipeline>[1];
 
@@ -157,10 +158,76 @@ describe("bad input", () => {
     expect(result.resample!.notes.join()).toMatch(/“math”: capped at 0.5 epochs/);
   });
 
-  it("weights for a domain that there is not", async () => {
-    const error = await failure({ resample: { weights: { csource: 0.5, factbok: 0.3, math: 0.2 } } });
+  it("a budget above what all epoch caps allow, before models are trained for it", async () => {
+    const output = join(temporaryFolder(), "out");
+    const counted = await runPipeline(smallPipeline(output), { until: "count" });
+    const all = counted.count!.domains.reduce((sum, { tokens }) => sum + 2 * tokens["tokenizer-4096"]!, 0);
+    // Held-out documents are no part of what can be selected, so all that there is is too much already.
+    const resample = { budgetTokens: all, maxEpochs: 2 };
+    const error = await failure({ resample }, output);
+    expect(error).toMatchObject({ code: "budget-exceeds-caps", kind: "bad-configuration", exitStatus: 78 });
+    expect(readdirSync(output).sort()).toEqual([".doremi", "count", "discover"]);
+    expect(readdirSync(join(output, ".doremi", "work"))).toEqual([]);
+    await expect(planPipeline(smallPipeline(output, { resample }))).rejects.toMatchObject({ code: error.code });
+    // The models can be had without a set to resample.
+    await runPipeline(smallPipeline(output, { resample }), { until: "tokenize" });
+
+    const largest = Number(/largest possible budget is (\d+)/.exec(error.message)![1]);
+    expect(largest).toBeLessThan(all);
+    const fits = { budgetTokens: largest, maxEpochs: 2 };
+    expect((await runPipeline(smallPipeline(output, { resample: fits }))).resample!.budgetTokens).toBe(largest);
+    expect(await failure({ resample: { ...fits, budgetTokens: largest + 1 } }, output)).toMatchObject({
+      code: "budget-exceeds-caps",
+    });
+  });
+
+  it.each<[string, Overrides, string]>([
+    ["epoch caps", { resample: { maxEpochs: { csource: 2, factbok: 2 } } }, "resample.maxEpochs"],
+    ["weights to resample by", { resample: { weights: { csource: 1, factbok: 1, math: 1 } } }, "resample.weights"],
+    [
+      "weights of the reference",
+      { train: { ...smallTraining(), reference: { weights: { csource: 1, factbok: 1, math: 1 } } } },
+      "train.reference.weights",
+    ],
+  ])("%s for a domain that there is not, before anything is counted", async (_what, overrides, setting) => {
+    const byPath = { output: join(temporaryFolder(), "out"), data: {} };
+    const listed = { ...files("folders/{domain}/part-*"), domains: ["csource", "factbook", "math"] };
+    for (const change of [byPath, { output: join(temporaryFolder(), "out"), data: { data: listed } }]) {
+      const all = { ...overrides, ...change.data };
+      const error = await failure(all, change.output);
+      expect(error).toMatchObject({ code: "unknown-domain", kind: "bad-configuration", exitStatus: 78 });
+      expect(error.message).toContain(setting);
+      expect(error.message).toContain("“factbok”");
+      expect(error.message).toContain("did you mean “factbook”?");
+      expect(existsSync(join(change.output, "count"))).toBe(false);
+      await expect(planPipeline(smallPipeline(change.output, all))).rejects.toMatchObject({ message: error.message });
+    }
+  });
+
+  it("epoch caps for a domain that no row is of, before anything is trained", async () => {
+    const output = join(temporaryFolder(), "out");
+    const data = { ...files("mixed/part-*"), domainColumn: "meta.pile_set_name" };
+    const error = await failure({ data, resample: { maxEpochs: { nowhere: 1 } } }, output);
     expect(error).toMatchObject({ code: "unknown-domain", exitStatus: 78 });
-    expect(error.message).toContain("did you mean “factbook”?");
+    expect(readdirSync(output).sort()).toEqual([".doremi", "count", "discover"]);
+  });
+
+  it("a reference from outside that is none, before anything is counted", async () => {
+    const folder = temporaryFolder();
+    cpSync(join(FILES, "trainer/gpt2"), folder, { recursive: true });
+    const output = join(temporaryFolder(), "out");
+    const error = await failure({ train: { ...smallTraining(), reference: { model: folder } } }, output);
+    expect(error).toMatchObject({ code: "model-folder", exitStatus: 65, file: join(folder, "config.json") });
+    expect(error.message).toMatch(/vocab_size must be the tokenizer's 4096 .* found 61/);
+    expect(existsSync(output)).toBe(false);
+  });
+
+  it("a weights file that is no JSON, before anything is read", async () => {
+    const path = join(temporaryFolder(), "weights.json");
+    writeFileSync(path, "{");
+    const output = join(temporaryFolder(), "out");
+    expect(await failure({ resample: { weights: path } }, output)).toMatchObject({ code: "bad-json", file: path });
+    expect(existsSync(output)).toBe(false);
   });
 
   it("an output folder of another pipeline, which stays as it is", async () => {

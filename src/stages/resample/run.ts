@@ -2,7 +2,7 @@
 import { join, relative, sep } from "node:path";
 import { GENERATOR } from "../../lib/version.ts";
 import type { CountSource, ManifestFile } from "../../manifest/contract.ts";
-import { indexDocuments } from "../../manifest/document-index.ts";
+import { type DocumentIndex, indexDocuments } from "../../manifest/document-index.ts";
 import { planResample } from "../../manifest/plan.ts";
 import { selectDocuments } from "../../manifest/select.ts";
 import { MANIFEST_NAME, SELECTION_NAME, writeResampledSet } from "../../manifest/write.ts";
@@ -20,14 +20,7 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
     const report = reporter(context, "resample");
     const names = input.count.domains.map((domain) => domain.name);
     const { tokenizer } = input;
-    const shards = input.count.shards.filter((shard) => shard.split === "train");
-    const index = await indexDocuments({
-      counts: countsOf(shards, names, tokenizer.name, context.folderOf("count")),
-      domains: names,
-      heldOut: input.heldOut,
-      seed: input.seed,
-      signal: context.signal,
-    });
+    const index = await indexCounts({ ...input, tokenizer: tokenizer.name }, context.folderOf("count"), context.signal);
     const plan = planResample({
       names,
       weights: input.weights,
@@ -83,6 +76,18 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
     };
   },
 };
+
+/** The training documents of the corpus, from what was counted. @param folder of the count stage */
+export async function indexCounts(
+  { count, tokenizer, heldOut, seed }: Pick<ResampleInput, "count" | "heldOut" | "seed"> & { tokenizer: string },
+  folder: string,
+  signal?: AbortSignal,
+): Promise<DocumentIndex> {
+  const domains = count.domains.map((domain) => domain.name);
+  const shards = count.shards.filter((shard) => shard.split === "train");
+  const counts = countsOf(shards, domains, tokenizer, folder);
+  return indexDocuments({ counts, domains, heldOut, seed, ...(signal && { signal }) });
+}
 
 /** The shards' row counts in order, with domains as indices into `names`. */
 function countsOf(

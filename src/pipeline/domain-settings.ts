@@ -1,0 +1,109 @@
+/**
+ * Settings that name domains or depend on their sizes: weights, epoch caps, and the budget within the caps. Each rule
+ * is here once; stage inputs are made by it, and `checkDomainNames` and `checkBudget` refuse by it as soon as what it
+ * needs is known, so that a misspelt name costs no counting and a budget too large no training.
+ */
+import { DoremiError } from "../lib/errors.ts";
+import { didYouMean } from "../lib/nearest.ts";
+import type { HeldOutRule } from "../manifest/contract.ts";
+import { capTokens, refuseBudgetAboveCaps } from "../manifest/plan.ts";
+import { naturalWeights, uniformWeights } from "../mixture/baselines.ts";
+import { matchWeights } from "../mixture/weights.ts";
+import type { CountOutput } from "../stages/count/contract.ts";
+import { indexCounts } from "../stages/resample/run.ts";
+import type { PipelineFile } from "./schema.ts";
+
+/** Weights as the pipeline says them; a table, from the file itself or another, still has to be matched with the domains. */
+export type WeightsSource =
+  | { readonly kind: "natural" | "uniform" | "learned" }
+  | { readonly kind: "table"; readonly table: Readonly<Record<string, unknown>>; readonly from: string };
+
+type MaxEpochs = PipelineFile["resample"]["maxEpochs"];
+
+/** Domains that a table of caps does not name. */
+const DEFAULT_EPOCHS = 4;
+
+/** @param tokenizer the one that natural weights are counted in */
+export function resolveWeights(
+  source: WeightsSource,
+  counted: Pick<CountOutput, "domains">,
+  tokenizer: string,
+  learned?: Readonly<Record<string, number>>,
+): { weights: number[]; from: string; notes: string[] } {
+  const names = counted.domains.map((domain) => domain.name);
+  const tokens = counted.domains.map((domain) => domain.tokens[tokenizer] ?? 0);
+  switch (source.kind) {
+    case "natural":
+      return { weights: naturalWeights(tokens), from: "natural", notes: [] };
+    case "uniform":
+      return { weights: uniformWeights(tokens), from: "uniform", notes: [] };
+    case "learned": {
+      if (!learned)
+        throw new DoremiError("internal", "no-weights", "weights are to be learned, and no proxy was trained");
+      return { weights: names.map((name) => learned[name]!), from: "doremi", notes: [] };
+    }
+    case "table": {
+      const { weights, notes } = matchWeights(source.table, names, source.from);
+      return { weights, from: "given", notes };
+    }
+  }
+}
+
+/** In the order of the domains. @throws DoremiError unknown-domain */
+export function epochCaps(maxEpochs: MaxEpochs, domains: readonly string[]): number[] {
+  if (typeof maxEpochs === "number") return domains.map(() => maxEpochs);
+  const unknown = Object.keys(maxEpochs).find((name) => !domains.includes(name));
+  if (unknown !== undefined) {
+    throw new DoremiError(
+      "bad-configuration",
+      "unknown-domain",
+      `resample.maxEpochs: names the domain “${unknown}”, which the corpus does not have` +
+        (didYouMean(unknown, domains) || `; it has ${domains.join(", ")}`),
+    );
+  }
+  return domains.map((name) => (Object.hasOwn(maxEpochs, name) ? maxEpochs[name]! : DEFAULT_EPOCHS));
+}
+
+export interface NamedSettings {
+  readonly weights: readonly WeightsSource[];
+  readonly maxEpochs: MaxEpochs;
+}
+
+/** @throws DoremiError unknown-domain, missing-domain, bad-weights */
+export function checkDomainNames({ weights, maxEpochs }: NamedSettings, domains: readonly string[]): void {
+  for (const source of weights) if (source.kind === "table") matchWeights(source.table, domains, source.from);
+  epochCaps(maxEpochs, domains);
+}
+
+export interface BudgetSettings {
+  readonly budgetTokens: number;
+  readonly maxEpochs: MaxEpochs;
+  /** name of the tokenizer that the budget is counted in */
+  readonly tokenizer: string;
+  readonly heldOut: HeldOutRule;
+  readonly seed: number;
+}
+
+/**
+ * Refuses a budget that no weights can fit into the caps, before any are learned.
+ *
+ * @param countsFolder of the count stage
+ * @throws DoremiError budget-exceeds-caps
+ */
+export async function checkBudget(settings: BudgetSettings, counted: CountOutput, countsFolder: string): Promise<void> {
+  const { budgetTokens, tokenizer, heldOut, seed } = settings;
+  const names = counted.domains.map((domain) => domain.name);
+  const maxEpochs = epochCaps(settings.maxEpochs, names);
+  const counts = counted.domains.map((domain) => domain.tokens[tokenizer]!);
+  let availableTokens: readonly number[] = counts;
+  if (heldOut.kind === "fraction") {
+    // Which documents are held out is in the counts of every row. Those are read only where it can matter: a corpus of
+    // which single held-out documents are half of all tokens is small, and resample itself refuses it.
+    const most = counts.reduce((sum, tokens, i) => sum + capTokens(maxEpochs[i]!, tokens), 0);
+    if (budgetTokens <= most / 2) return;
+    const index = await indexCounts({ count: counted, tokenizer, heldOut, seed }, countsFolder);
+    availableTokens = index.domains.map((domain) => domain.tokens);
+  }
+  const weights = names.map(() => 1 / names.length); // learned weights leave no domain out
+  refuseBudgetAboveCaps({ names, weights, availableTokens, maxEpochs }, budgetTokens);
+}

@@ -1,14 +1,15 @@
 /**
  * One run at a time in an output folder, also where processes of several containers or machines share it.
  *
- *     <folder>/lock.<n>    the highest n counts: held by a run, released, or left by a run that is gone
+ *     <folder>/lock.<n>    a claim: of the run that holds the folder, or left by one that is gone
  *
- * A run takes a lock.<n> that is free by creating lock.<n+1>, which the system lets only one do. Numbers never start
- * again, so whoever looked too long ago meets a higher one and has lost; and no file that may be another's live lock is
- * ever moved, written or deleted. (Moving a stale lock away would not do: by then it may be the next run's.)
+ * A run that finds no claim but dead ones makes the next higher, which the system lets only one do; looks again, and
+ * holds the folder if all other claims are still the dead ones that it knew; and then clears those away. So nobody who
+ * looked too long ago gets in, and a claim of the living is never in danger. (Moving a stale lock away to make room
+ * would not do: by then it may be the next run's.)
  */
 import { randomUUID } from "node:crypto";
-import { ftruncateSync, writeSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { type FileHandle, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
@@ -43,9 +44,14 @@ interface Holder {
   readonly token: string;
 }
 
-const RELEASED = canonicalJson({ released: true });
+/** A lock file as it was read. */
+interface Claim {
+  readonly number: number;
+  readonly text: string;
+  readonly modifiedMs: number;
+}
 
-/** Every attempt that fails means that another run got further, so this many in a row is a busy folder. */
+/** Every attempt that fails means that another run was faster, so this many in a row is a busy folder. */
 const ATTEMPTS = 20;
 
 /**
@@ -54,75 +60,88 @@ const ATTEMPTS = 20;
  */
 export async function lockFolder(folder: string, timing: LockTiming = LOCK_TIMING): Promise<FolderLock> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const last = await highestLock(folder);
-    if (last > 0) {
-      const found = await examine(folder, last, timing);
-      if (found === "gone") continue; // a later one replaced it
-      if (found !== "free") throw found;
+    const dead = await readClaims(folder);
+    for (const claim of dead) {
+      const refusal = await refusalBy(claim, folder, timing);
+      if (refusal) throw refusal;
     }
-    const path = lockPath(folder, last + 1);
+    const path = claimPath(folder, 1 + Math.max(0, ...dead.map((claim) => claim.number)));
     const handle = await open(path, "wx").catch((error: NodeJS.ErrnoException) => {
       if (error.code === "EEXIST") return undefined;
       throw error;
     });
     if (!handle) continue;
-    if ((await highestLock(folder)) > last + 1) {
-      await handle.close();
-      await rm(path, { force: true });
-      continue;
-    }
     try {
-      return await hold(folder, last + 1, handle, timing);
+      const others = (await readClaims(folder)).filter((claim) => claimPath(folder, claim.number) !== path);
+      if (others.every((other) => dead.some((known) => isSame(known, other)))) {
+        for (const { number } of others) await rm(claimPath(folder, number), { force: true });
+        return await hold(folder, path, handle, timing);
+      }
     } catch (error) {
-      await handle.close();
-      await rm(path, { force: true });
+      await withdraw(path, handle);
       throw error;
     }
+    await withdraw(path, handle);
+    await wait(Math.random() * 20); // two that are in each other's way do not meet again
   }
   throw locked(folder, "several others are starting", "start it again");
 }
 
-function lockPath(folder: string, number: number): string {
+function claimPath(folder: string, number: number): string {
   return join(folder, `lock.${number}`);
 }
 
-async function lockNumbers(folder: string): Promise<number[]> {
-  return (await readdir(folder)).flatMap((name) => /^lock\.(\d+)$/.exec(name)?.[1] ?? []).map(Number);
+async function withdraw(path: string, handle: FileHandle): Promise<void> {
+  await handle.close();
+  await rm(path, { force: true });
 }
 
-/** 0 when there is none. */
-async function highestLock(folder: string): Promise<number> {
-  return Math.max(0, ...(await lockNumbers(folder)));
+async function readClaims(folder: string): Promise<Claim[]> {
+  const numbers = (await readdir(folder)).flatMap((name) => /^lock\.(\d+)$/.exec(name)?.[1] ?? []);
+  const claims = await Promise.all(numbers.map((number) => readClaim(folder, Number(number))));
+  return claims.filter((claim) => claim !== undefined);
 }
 
-async function hold(folder: string, number: number, handle: FileHandle, timing: LockTiming): Promise<FolderLock> {
-  const content = canonicalJson(await ownHolder());
-  // Always through the open file: by its name, another run's lock could be written.
-  const write = async (text: string) => {
-    await handle.write(text, 0, "utf8");
-    await handle.datasync(); // the file system's clock sets the time, not ours
-  };
-  await write(content);
-  for (const earlier of await lockNumbers(folder)) {
-    if (earlier < number) await rm(lockPath(folder, earlier), { force: true }).catch(() => {}); // only in nobody's way
+/** Undefined when it is gone. */
+async function readClaim(folder: string, number: number): Promise<Claim | undefined> {
+  const handle = await open(claimPath(folder, number), "r").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
+  if (!handle) return undefined;
+  try {
+    const text = await handle.readFile("utf8");
+    return { number, text, modifiedMs: (await handle.stat()).mtimeMs };
+  } finally {
+    await handle.close();
   }
+}
 
+/** Not even a sign of life in between. */
+function isSame(a: Claim, b: Claim): boolean {
+  return a.number === b.number && a.text === b.text && a.modifiedMs === b.modifiedMs;
+}
+
+async function hold(folder: string, path: string, handle: FileHandle, timing: LockTiming): Promise<FolderLock> {
+  const content = canonicalJson(await ownHolder());
+  const signOfLife = async () => {
+    await handle.write(content, 0, "utf8"); // through the open file: the name may be another's by now
+    await handle.datasync(); // the clock of the file system sets its time, not ours
+  };
+  await signOfLife();
   const lost = new AbortController();
   const beat = async () => {
-    await write(content);
-    const last = await highestLock(folder);
-    const current = last === 0 ? content : await readFile(lockPath(folder, last), "utf8");
-    if (current !== content) lost.abort(takenOver(folder, timing));
+    await signOfLife();
+    if (!(await isOwn(path, content))) lost.abort(takenOver(folder, timing));
   };
   let beating: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
-    // A sign of life that fails (a full disk, a server away for a while) is given again with the next one.
+    // One that fails (a full disk, a server away for a while) is made up for by the next.
     beating = beating.then(beat).catch(() => {});
   }, timing.heartbeatMs).unref();
   const atExit = () => {
     try {
-      writeSync(handle.fd, RELEASED, 0);
-      ftruncateSync(handle.fd, RELEASED.length);
+      if (readFileSync(path, "utf8") === content) rmSync(path);
     } catch {
       // The next run will see that this process is gone.
     }
@@ -134,59 +153,44 @@ async function hold(folder: string, number: number, handle: FileHandle, timing: 
       clearInterval(timer);
       process.off("exit", atExit);
       await beating;
-      try {
-        await write(RELEASED);
-        await handle.truncate(RELEASED.length);
-      } finally {
-        await handle.close();
-      }
+      await handle.close();
+      if (await isOwn(path, content)) await rm(path, { force: true });
     },
   };
 }
 
-/** Whether a lock can be taken over; the error to throw when it cannot. */
-async function examine(folder: string, number: number, timing: LockTiming): Promise<"free" | "gone" | DoremiError> {
-  const path = lockPath(folder, number);
-  let read = await readLock(path);
-  // A run that is just taking or releasing it has not written all of it yet.
-  for (let again = 0; read && read.holder === undefined && again < 5; again++) {
+async function isOwn(path: string, content: string): Promise<boolean> {
+  const found = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
+  return found === content;
+}
+
+/** The error that a claim of the living is refused with; undefined for a dead one, or when it is gone. */
+async function refusalBy(found: Claim, folder: string, timing: LockTiming): Promise<DoremiError | undefined> {
+  let claim: Claim | undefined = found;
+  // A run that is just making its claim has not written it yet.
+  for (let again = 0; claim && parseHolder(claim.text) === undefined && again < 5; again++) {
     await wait(20);
-    read = await readLock(path);
+    claim = await readClaim(folder, found.number);
   }
-  if (!read) return "gone";
-  const { holder, modifiedMs } = read;
-  if (holder === "released") return "free";
+  if (!claim) return undefined;
+  const holder = parseHolder(claim.text);
   const here = holder !== undefined && holder.system === (await systemName());
   const started = here ? await startOf(holder.pid) : null;
   const known = here && started !== null && holder.started !== null;
   if (known && started === holder.started) {
     return locked(folder, `process ${holder.pid} does`, "wait for it, or stop it");
   }
-  if (known || (here && !processExists(holder.pid))) return "free";
-  const silentMs = (await clockOf(folder)) - modifiedMs;
-  if (silentMs > timing.staleMs) return "free";
+  if (known || (here && !processExists(holder.pid))) return undefined;
+  const silentMs = (await clockOf(folder)) - claim.modifiedMs;
+  if (silentMs > timing.staleMs) return undefined;
   return locked(
     folder,
     `${holder ? `process ${holder.pid} on ${holder.host}` : "another"} does, with a sign of life ${seconds(silentMs)} ago`,
     `wait for it; if it is gone, this folder is free ${seconds(timing.staleMs)} after its last sign of life`,
   );
-}
-
-async function readLock(
-  path: string,
-): Promise<{ holder: Holder | "released" | undefined; modifiedMs: number } | undefined> {
-  const handle = await open(path, "r").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
-    throw error;
-  });
-  if (!handle) return undefined;
-  try {
-    const text = await handle.readFile("utf8");
-    const { mtimeMs } = await handle.stat();
-    return { holder: text === RELEASED ? "released" : parseHolder(text), modifiedMs: mtimeMs };
-  } finally {
-    await handle.close();
-  }
 }
 
 /** Undefined for what is not whole. */
@@ -231,8 +235,8 @@ function takenOver(folder: string, { staleMs }: LockTiming): DoremiError {
   return new DoremiError(
     "interrupted",
     "lock-lost",
-    `${folder}: another run took this output folder over, because this one gave no sign of life for ${seconds(staleMs)} ` +
-      "(was it suspended?); let the other finish, then run the same command again",
+    `${folder}: this run's lock on its output folder is gone; another run took it over after ${seconds(staleMs)} without a ` +
+      "sign of life (was this one suspended?), or somebody deleted it; let the other finish, then run the same command again",
     { file: folder },
   );
 }

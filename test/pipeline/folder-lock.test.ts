@@ -65,9 +65,8 @@ describe("the lock of a folder", () => {
       message: expect.stringContaining(`process ${process.pid}`),
     });
     await lock.release();
-    const next = await lockFolder(folder);
-    await next.release();
-    expect(await locks()).toEqual(["lock.2"]);
+    expect(await locks()).toEqual([]);
+    await (await lockFolder(folder)).release();
   });
 
   it("is one of several that ask for it together", async () => {
@@ -81,16 +80,30 @@ describe("the lock of a folder", () => {
   });
 
   it("is not taken by somebody who looked before others came and went", async () => {
+    await leave(1, ELSEWHERE, 2 * LOCK_TIMING.staleMs);
     let taken: FolderLock | undefined;
     beforeOpen = async (flags) => {
       if (flags !== "wx") return;
       beforeOpen = undefined;
-      await (await lockFolder(folder)).release(); // lock.1, which the next one cleans up
-      taken = await lockFolder(folder);
+      await (await lockFolder(folder)).release(); // lock.2, and clears the dead one away
+      taken = await lockFolder(folder); // lock.1
     };
     await expect(lockFolder(folder)).rejects.toMatchObject({ code: "locked" });
-    expect(await locks()).toEqual(["lock.2"]);
+    expect(beforeOpen).toBeUndefined();
+    expect(await locks()).toEqual(["lock.1"]);
     await taken!.release();
+  });
+
+  it("is not taken from somebody who wakes up in the middle of it", async () => {
+    await leave(1, ELSEWHERE, 2 * LOCK_TIMING.staleMs);
+    beforeOpen = async (flags) => {
+      if (flags !== "wx") return;
+      beforeOpen = undefined;
+      await leave(1, ELSEWHERE);
+    };
+    await expect(lockFolder(folder)).rejects.toMatchObject({ code: "locked" });
+    expect(beforeOpen).toBeUndefined();
+    expect(await locks()).toEqual(["lock.1"]);
   });
 
   it("is taken from a process that was killed, at once", async () => {
@@ -109,7 +122,7 @@ describe("the lock of a folder", () => {
     await tell(child, { take: folder });
     child.send({ exit: 3 } satisfies Order);
     await once(child, "exit");
-    expect(JSON.parse(await readFile(join(folder, "lock.1"), "utf8"))).toEqual({ released: true });
+    expect(await locks()).toEqual([]);
   });
 
   it.runIf(process.platform === "linux")(
@@ -132,8 +145,10 @@ describe("the lock of a folder", () => {
     });
     expect(await locks()).toEqual(["lock.4"]);
     await leave(4, ELSEWHERE, LOCK_TIMING.staleMs + 10_000);
-    await (await lockFolder(folder)).release();
+    const lock = await lockFolder(folder);
     expect(await locks()).toEqual(["lock.5"]);
+    await lock.release();
+    expect(await locks()).toEqual([]);
   });
 
   it("goes by the clock of the files, not by ours", async () => {
@@ -167,12 +182,13 @@ describe("the lock of a folder", () => {
 
   it("is known to be lost when another took it over, whose lock stays as it is", async () => {
     const lock = await lockFolder(folder, { heartbeatMs: 20, staleMs: 120_000 });
-    await leave(2, ELSEWHERE);
+    await rm(join(folder, "lock.1")); // as the other does, after it made lock.2; its own next one has our number
+    await leave(1, ELSEWHERE);
+    const theirs = await readFile(join(folder, "lock.1"), "utf8");
     await vi.waitFor(() => expect(lock.lost.aborted).toBe(true));
     expect(lock.lost.reason).toMatchObject({ code: "lock-lost", kind: "interrupted" });
-    const theirs = await readFile(join(folder, "lock.2"), "utf8");
     await lock.release();
-    expect(await readFile(join(folder, "lock.2"), "utf8")).toBe(theirs);
+    expect(await readFile(join(folder, "lock.1"), "utf8")).toBe(theirs);
     await expect(lockFolder(folder)).rejects.toMatchObject({ code: "locked" });
   });
 
@@ -181,9 +197,8 @@ describe("the lock of a folder", () => {
     await Promise.all(racers.map((racer) => tell(racer, { release: true }))); // they are up
     for (let round = 0; round < 60; round++) {
       const dead = round % 2 === 0;
-      const last = Math.max(0, ...(await locks()).map((name) => Number(name.split(".")[1])));
-      if (dead) await leave(last + 1, { system: await systemName(), pid: 2 ** 22 + 1, started: "1" });
-      else await leave(last + 1, ELSEWHERE, 2 * LOCK_TIMING.staleMs);
+      if (dead) await leave(1, { system: await systemName(), pid: 2 ** 22 + 1, started: "1" });
+      else await leave(3, ELSEWHERE, 2 * LOCK_TIMING.staleMs);
       const answers = await Promise.all(
         // The same moment for all, or some a little later, as the winner writes and cleans up.
         racers.map((racer, i) =>
@@ -192,6 +207,7 @@ describe("the lock of a folder", () => {
       );
       expect(answers.filter((answer) => "taken" in answer && answer.taken)).toHaveLength(1);
       for (const answer of answers) if ("code" in answer) expect(answer.code).toBe("locked");
+      expect(await locks()).toEqual([dead ? "lock.2" : "lock.4"]);
       await Promise.all(racers.map((racer) => tell(racer, { release: true })));
     }
   }, 60_000);

@@ -2,7 +2,7 @@
  * Domain weights as vectors and as files: `{ "domain": weight }` in JSON, as DoReMi's repository publishes them and as
  * this program writes them. Checks names and numbers and normalises; learns nothing.
  */
-import { DoremiError } from "../lib/errors.ts";
+import { DoremiError, type ErrorPlace } from "../lib/errors.ts";
 import { didYouMean } from "../lib/nearest.ts";
 
 export interface DomainWeights {
@@ -22,16 +22,22 @@ const ROUNDING_OF_PRINTED_WEIGHTS = 2e-3;
  * w / Σw, with a note when Σw was not 1.
  *
  * @param weights finite, ≥ 0, not all 0  @param names for messages, same length  @param who the file or setting at fault
+ * @param file for the error, where it is one
  * @throws DoremiError bad-weights
  */
-export function normaliseWeights(weights: readonly number[], names: readonly string[], who = "weights"): DomainWeights {
+export function normaliseWeights(
+  weights: readonly number[],
+  names: readonly string[],
+  who = "weights",
+  file?: string,
+): DomainWeights {
   for (const [index, weight] of weights.entries()) {
     if (!Number.isFinite(weight) || weight < 0) {
-      throw refuse(who, `weight of “${names[index] ?? index}”: must be a finite number ≥ 0, got ${weight}`);
+      throw refuse(who, `weight of “${names[index] ?? index}”: must be a finite number ≥ 0, got ${weight}`, file);
     }
   }
   const sum = weights.reduce((total, weight) => total + weight, 0);
-  if (!(sum > 0)) throw refuse(who, "all weights are zero; at least one domain must have a weight above 0");
+  if (!(sum > 0)) throw refuse(who, "all weights are zero; at least one domain must have a weight above 0", file);
   if (Math.abs(sum - 1) <= WEIGHT_SUM_TOLERANCE) return { weights: [...weights], notes: [] };
   const how =
     Math.abs(sum - 1) <= ROUNDING_OF_PRINTED_WEIGHTS
@@ -50,7 +56,7 @@ export function normaliseWeights(weights: readonly number[], names: readonly str
  * @throws DoremiError bad-json, bad-weights, unknown-domain, missing-domain
  */
 export function parseWeightsFile(json: string, domains: readonly string[], file: string): DomainWeights {
-  return matchWeights(parseWeightsTable(json, file), domains, file);
+  return matchWeights(parseWeightsTable(json, file), domains, file, file);
 }
 
 /** The file's table, where the domains are not known yet; its values are still to be checked. @throws bad-json, bad-weights */
@@ -71,6 +77,7 @@ export function matchWeights(
   table: Readonly<Record<string, unknown>>,
   domains: readonly string[],
   who = "weights",
+  file?: string,
 ): DomainWeights {
   const names = Object.keys(table);
   for (const name of names) {
@@ -84,7 +91,7 @@ export function matchWeights(
       "bad-configuration",
       "unknown-domain",
       `${who}: names the domain “${name}”, which the corpus does not have${hint || `; it has ${list(domains)}`}`,
-      { file: who },
+      placeOf(file),
     );
   }
   const weights = domains.map((domain) => {
@@ -95,19 +102,20 @@ export function matchWeights(
         "missing-domain",
         `${who}: must give a weight for every domain, found none for “${domain}”` +
           `${hint || `; add it, with 0 to leave the domain out (the file names ${list(names)})`}`,
-        { file: who },
+        placeOf(file),
       );
     }
     const weight = table[domain];
-    if (typeof weight !== "number") throw refuse(who, `weight of “${domain}”: must be a number, got ${show(weight)}`);
+    if (typeof weight !== "number")
+      throw refuse(who, `weight of “${domain}”: must be a number, got ${show(weight)}`, file);
     return weight;
   });
-  return normaliseWeights(weights, domains, who);
+  return normaliseWeights(weights, domains, who, file);
 }
 
 function asTable(value: unknown, file: string): Record<string, unknown> {
   if (value === null || typeof value !== "object" || Array.isArray(value)) {
-    throw refuse(file, `must be an object { "domain": weight }, got ${show(value)}`);
+    throw refuse(file, `must be an object { "domain": weight }, got ${show(value)}`, file);
   }
   return value as Record<string, unknown>;
 }
@@ -122,6 +130,10 @@ function show(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
 
-function refuse(who: string, message: string): DoremiError {
-  return new DoremiError("bad-configuration", "bad-weights", `${who}: ${message}`, { file: who });
+function refuse(who: string, message: string, file: string | undefined): DoremiError {
+  return new DoremiError("bad-configuration", "bad-weights", `${who}: ${message}`, placeOf(file));
+}
+
+function placeOf(file: string | undefined): ErrorPlace {
+  return file === undefined ? {} : { file };
 }

@@ -16,7 +16,13 @@ import type { PipelineFile } from "./schema.ts";
 /** Weights as the pipeline says them; a table, from the file itself or another, still has to be matched with the domains. */
 export type WeightsSource =
   | { readonly kind: "natural" | "uniform" | "learned" }
-  | { readonly kind: "table"; readonly table: Readonly<Record<string, unknown>>; readonly from: string };
+  | {
+      readonly kind: "table";
+      readonly table: Readonly<Record<string, unknown>>;
+      /** the setting, or the file that it names */
+      readonly from: string;
+      readonly file?: string;
+    };
 
 type MaxEpochs = PipelineFile["resample"]["maxEpochs"];
 
@@ -43,7 +49,7 @@ export function resolveWeights(
       return { weights: names.map((name) => learned[name]!), from: "doremi", notes: [] };
     }
     case "table": {
-      const { weights, notes } = matchWeights(source.table, names, source.from);
+      const { weights, notes } = matchWeights(source.table, names, source.from, source.file);
       return { weights, from: "given", notes };
     }
   }
@@ -71,7 +77,8 @@ export interface NamedSettings {
 
 /** @throws DoremiError unknown-domain, missing-domain, bad-weights */
 export function checkDomainNames({ weights, maxEpochs }: NamedSettings, domains: readonly string[]): void {
-  for (const source of weights) if (source.kind === "table") matchWeights(source.table, domains, source.from);
+  for (const source of weights)
+    if (source.kind === "table") matchWeights(source.table, domains, source.from, source.file);
   epochCaps(maxEpochs, domains);
 }
 

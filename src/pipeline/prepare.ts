@@ -110,7 +110,7 @@ async function readWeights(
   if (typeof weights !== "string") return { kind: "table", table: weights, from: setting };
   if (weights === "natural" || weights === "uniform" || weights === "learned") return { kind: weights };
   const path = fromBase(pipeline, weights);
-  return { kind: "table", table: parseWeightsTable(await readFile(path, "utf8"), path), from: path };
+  return { kind: "table", table: parseWeightsTable(await readFile(path, "utf8"), path), from: path, file: path };
 }
 
 async function prepareExternal(

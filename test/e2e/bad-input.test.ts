@@ -197,6 +197,7 @@ describe("bad input", () => {
       const error = await failure(all, change.output);
       expect(error).toMatchObject({ code: "unknown-domain", kind: "bad-configuration", exitStatus: 78 });
       expect(error.message).toContain(setting);
+      expect(error.file).toBeUndefined(); // a setting is no file
       expect(error.message).toContain("“factbok”");
       expect(error.message).toContain("did you mean “factbook”?");
       expect(existsSync(join(change.output, "count"))).toBe(false);

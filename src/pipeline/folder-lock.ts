@@ -55,15 +55,16 @@ interface Claim {
 const ATTEMPTS = 20;
 
 /**
- * @param folder exists
+ * @param folder exists; the locks go into it
+ * @param subject what they lock, for messages
  * @throws DoremiError bad-configuration, code locked, when another run holds it
  */
-export async function lockFolder(folder: string, timing: LockTiming = LOCK_TIMING): Promise<FolderLock> {
+export async function lockFolder(folder: string, subject = folder, timing = LOCK_TIMING): Promise<FolderLock> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const dead = await readClaims(folder);
     for (const claim of dead) {
-      const refusal = await refusalBy(claim, folder, timing);
-      if (refusal) throw refusal;
+      const holder = await holderOf(claim, folder, timing);
+      if (holder) throw locked(subject, holder);
     }
     const path = claimPath(folder, 1 + Math.max(0, ...dead.map((claim) => claim.number)));
     const handle = await open(path, "wx").catch((error: NodeJS.ErrnoException) => {
@@ -75,7 +76,7 @@ export async function lockFolder(folder: string, timing: LockTiming = LOCK_TIMIN
       const others = (await readClaims(folder)).filter((claim) => claimPath(folder, claim.number) !== path);
       if (others.every((other) => dead.some((known) => isSame(known, other)))) {
         for (const { number } of others) await rm(claimPath(folder, number), { force: true });
-        return await hold(folder, path, handle, timing);
+        return await hold(path, handle, subject, timing);
       }
     } catch (error) {
       await withdraw(path, handle);
@@ -84,7 +85,7 @@ export async function lockFolder(folder: string, timing: LockTiming = LOCK_TIMIN
     await withdraw(path, handle);
     await wait(Math.random() * 20); // two that are in each other's way do not meet again
   }
-  throw locked(folder, "several others are starting", "start it again");
+  throw locked(subject, "several others are starting; start this one again");
 }
 
 function claimPath(folder: string, number: number): string {
@@ -122,7 +123,7 @@ function isSame(a: Claim, b: Claim): boolean {
   return a.number === b.number && a.text === b.text && a.modifiedMs === b.modifiedMs;
 }
 
-async function hold(folder: string, path: string, handle: FileHandle, timing: LockTiming): Promise<FolderLock> {
+async function hold(path: string, handle: FileHandle, subject: string, timing: LockTiming): Promise<FolderLock> {
   const content = canonicalJson(await ownHolder());
   const signOfLife = async () => {
     await handle.write(content, 0, "utf8"); // through the open file: the name may be another's by now
@@ -132,7 +133,7 @@ async function hold(folder: string, path: string, handle: FileHandle, timing: Lo
   const lost = new AbortController();
   const beat = async () => {
     await signOfLife();
-    if (!(await isOwn(path, content))) lost.abort(takenOver(folder, timing));
+    if (!(await isOwn(path, content))) lost.abort(takenOver(subject, timing));
   };
   let beating: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
@@ -167,8 +168,8 @@ async function isOwn(path: string, content: string): Promise<boolean> {
   return found === content;
 }
 
-/** The error that a claim of the living is refused with; undefined for a dead one, or when it is gone. */
-async function refusalBy(found: Claim, folder: string, timing: LockTiming): Promise<DoremiError | undefined> {
+/** Whose living claim it is and what to do about it, in words; undefined for a dead one, or when it is gone. */
+async function holderOf(found: Claim, folder: string, { staleMs }: LockTiming): Promise<string | undefined> {
   let claim: Claim | undefined = found;
   // A run that is just making its claim has not written it yet.
   for (let again = 0; claim && parseHolder(claim.text) === undefined && again < 5; again++) {
@@ -181,15 +182,15 @@ async function refusalBy(found: Claim, folder: string, timing: LockTiming): Prom
   const started = here ? await startOf(holder.pid) : null;
   const known = here && started !== null && holder.started !== null;
   if (known && started === holder.started) {
-    return locked(folder, `process ${holder.pid} does`, "wait for it, or stop it");
+    return `process ${holder.pid} does now; wait for it, or stop it`;
   }
   if (known || (here && !processExists(holder.pid))) return undefined;
   const silentMs = (await clockOf(folder)) - claim.modifiedMs;
-  if (silentMs > timing.staleMs) return undefined;
-  return locked(
-    folder,
-    `${holder ? `process ${holder.pid} on ${holder.host}` : "another"} does, with a sign of life ${seconds(silentMs)} ago`,
-    `wait for it; if it is gone, this folder is free ${seconds(timing.staleMs)} after its last sign of life`,
+  if (silentMs > staleMs) return undefined;
+  const who = holder ? `process ${holder.pid} on ${holder.host}` : "another";
+  return (
+    `${who} does now, with a sign of life ${seconds(silentMs)} ago; wait for it; if it is gone, the folder is free ` +
+    `${seconds(staleMs)} after its last sign of life`
   );
 }
 
@@ -222,21 +223,21 @@ function seconds(ms: number): string {
   return `${Math.max(0, Math.round(ms / 1000))} s`;
 }
 
-function locked(folder: string, who: string, remedy: string): DoremiError {
+function locked(subject: string, holder: string): DoremiError {
   return new DoremiError(
     "bad-configuration",
     "locked",
-    `${folder}: one run at a time writes into an output folder, and ${who}; ${remedy}`,
-    { file: folder },
+    `${subject}: one run at a time writes into an output folder, and ${holder}`,
+    { file: subject },
   );
 }
 
-function takenOver(folder: string, { staleMs }: LockTiming): DoremiError {
+function takenOver(subject: string, { staleMs }: LockTiming): DoremiError {
   return new DoremiError(
     "interrupted",
     "lock-lost",
-    `${folder}: this run's lock on its output folder is gone; another run took it over after ${seconds(staleMs)} without a ` +
+    `${subject}: this run's lock on its output folder is gone; another run took it over after ${seconds(staleMs)} without a ` +
       "sign of life (was this one suspended?), or somebody deleted it; let the other finish, then run the same command again",
-    { file: folder },
+    { file: subject },
   );
 }

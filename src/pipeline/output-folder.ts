@@ -13,7 +13,7 @@ import { join, relative, sep } from "node:path";
 import { syncFolder, writeFileAtomic } from "../lib/atomic-write.ts";
 import { DoremiError } from "../lib/errors.ts";
 import { canonicalJson, sha256File } from "../lib/hash.ts";
-import { type FolderLock, type LockTiming, lockFolder } from "./folder-lock.ts";
+import { type FolderLock, lockFolder } from "./folder-lock.ts";
 
 const STATE = ".doremi";
 const DONE = "done.json";
@@ -40,11 +40,11 @@ export class OutputFolder {
    *
    * @throws DoremiError bad-configuration: other-pipeline, foreign-folder, not-a-folder, locked
    */
-  async open(pipelineName: string, timing?: LockTiming): Promise<FolderLock> {
+  async open(pipelineName: string): Promise<FolderLock> {
     await this.#refuseForeign(pipelineName); // before anything is written into somebody's folder
     const state = join(this.path, STATE);
     await mkdir(state, { recursive: true });
-    const lock = await lockFolder(state, timing);
+    const lock = await lockFolder(state, this.path);
     try {
       // Again, because another pipeline may have taken the folder in between; from here on nobody can.
       if (!(await this.#refuseForeign(pipelineName))) {

@@ -141,7 +141,7 @@ describe("the lock of a folder", () => {
     await leave(4, ELSEWHERE, LOCK_TIMING.staleMs - 10_000);
     await expect(lockFolder(folder)).rejects.toMatchObject({
       code: "locked",
-      message: expect.stringMatching(/process 1 on elsewhere does, with a sign of life 1\d\d s ago; .*120 s after/),
+      message: expect.stringMatching(/process 1 on elsewhere does now, with a sign of life 1\d\d s ago; .*120 s after/),
     });
     expect(await locks()).toEqual(["lock.4"]);
     await leave(4, ELSEWHERE, LOCK_TIMING.staleMs + 10_000);
@@ -169,8 +169,7 @@ describe("the lock of a folder", () => {
   });
 
   it("gives signs of life that others see", async () => {
-    const timing = { heartbeatMs: 20, staleMs: 120_000 };
-    const lock = await lockFolder(folder, timing);
+    const lock = await lockFolder(folder, folder, { heartbeatMs: 20, staleMs: 120_000 });
     const path = join(folder, "lock.1");
     const content = await readFile(path, "utf8");
     await utimes(path, 1, 1);
@@ -181,7 +180,7 @@ describe("the lock of a folder", () => {
   });
 
   it("is known to be lost when another took it over, whose lock stays as it is", async () => {
-    const lock = await lockFolder(folder, { heartbeatMs: 20, staleMs: 120_000 });
+    const lock = await lockFolder(folder, folder, { heartbeatMs: 20, staleMs: 120_000 });
     await rm(join(folder, "lock.1")); // as the other does, after it made lock.2; its own next one has our number
     await leave(1, ELSEWHERE);
     const theirs = await readFile(join(folder, "lock.1"), "utf8");

@@ -156,6 +156,13 @@ describe("the output folder", () => {
     expect(await readdir(folder)).toEqual(["thesis.tex"]);
   });
 
+  it("is one run's at a time, and says so by its own name", async () => {
+    const lock = await new OutputFolder(folder).open("a");
+    await expect(open("a")).rejects.toMatchObject({ code: "locked", file: folder, exitStatus: 78 });
+    await lock.release();
+    await open("a");
+  });
+
   it("becomes that of one pipeline, when two that differ start in it together", async () => {
     for (let round = 0; round < 20; round++) {
       await rm(folder, { recursive: true });

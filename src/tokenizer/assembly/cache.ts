@@ -9,19 +9,19 @@ import { equal, hash } from "./vocabulary";
 const SHORT_PIECE: u32 = 15;
 const LONGEST_CACHED: u32 = 400;
 
-const HOT_BITS: u32 = 13; // 128 KiB: a part of the second-level cache
+const HOT_BITS: u32 = 15; // 512 KiB; most hits are in a part of it that the first two levels keep
 const BUCKET_BITS: u32 = 18; // 16 MiB of 64-byte buckets
-const LONG_BITS: u32 = 14;
+const LONG_BITS: u32 = 16; // 1 MiB
 const ARENA_BYTES: u32 = 4 << 20;
 const QUEUE: u32 = 256;
 
-/** A key is the piece's bytes, zero-filled, with its length in the last byte; the count lies in that byte's high half. */
-const KEY_BITS: u64 = 0x0fffffffffffffff;
+/** A key is the piece's bytes, zero-filled, with its length in the last byte's low half; the count lies in the high. */
+const KEY_BITS: v128 = i8x16(-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 15);
 
 let MASKS: usize = 0; // v128[16]: the first n bytes
 let HOT: usize = 0;
 let BUCKETS: usize = 0;
-let WAITING: usize = 0; // 32 bytes each: key, hash, piece, a word of its bucket
+let WAITING: usize = 0; // 32 bytes each: key, address of the piece, of its bucket, hash
 let LONG: usize = 0; // 16 bytes each: hash, place in the arena, length, count
 let ARENA: usize = 0;
 let arenaUsed: u32 = 0;
@@ -54,19 +54,13 @@ export function countPieces(pieces: u32): u32 {
         p = next;
         continue;
       }
-      const key = v128.and(v128.load(p), v128.load(MASKS + (n << 4)));
-      const low = <u64>i64x2.extract_lane(key, 0);
-      const high = <u64>i64x2.extract_lane(key, 1) | ((<u64>n) << 56);
-      const x = hashKey(low, high);
-      const entry = hotEntry(x);
-      const stored = load<u64>(entry, 8);
-      const differs = (load<u64>(entry) ^ low) | ((stored ^ high) & KEY_BITS);
-      store<u64>(waiting, low);
-      store<u64>(waiting, high, 8);
-      store<u64>(waiting, x, 16);
-      store<u32>(waiting, <u32>p, 24);
-      sum += select<u32>(0, <u32>(stored >> 60), differs != 0);
-      waiting += select<usize>(32, 0, differs != 0);
+      const key = i8x16.replace_lane(v128.and(v128.load(p), v128.load(MASKS + (n << 4))), 15, <i8>n);
+      const entry = hotEntry(hashKey(key));
+      const differs = v128.any_true(v128.and(v128.xor(v128.load(entry), key), KEY_BITS));
+      v128.store(waiting, key);
+      store<u32>(waiting, <u32>p, 16);
+      sum += select<u32>(0, <u32>load<u8>(entry, 15) >> 4, differs);
+      waiting += select<usize>(32, 0, differs);
       p = next;
     }
     sum += countWaiting(waiting);
@@ -76,8 +70,10 @@ export function countPieces(pieces: u32): u32 {
 
 // @ts-ignore: decorator
 @inline
-function hashKey(low: u64, high: u64): u64 {
-  return low * 0x9e3779b97f4a7c15 + high * 0xd6e8feb86659fd93;
+function hashKey(key: v128): u64 {
+  return (
+    <u64>i64x2.extract_lane(key, 0) * 0x9e3779b97f4a7c15 + <u64>i64x2.extract_lane(key, 1) * 0xd6e8feb86659fd93
+  );
 }
 
 /** By the upper bits, the best mixed ones. */
@@ -95,33 +91,33 @@ function bucket(x: u64): usize {
 
 /** Tokens of all pieces that wait, up to `end`. */
 function countWaiting(end: usize): u32 {
-  for (let place = WAITING; place < end; place += 32) store<u32>(place, load<u32>(bucket(load<u64>(place, 16))), 28);
+  for (let place = WAITING; place < end; place += 32) {
+    const x = hashKey(v128.load(place));
+    const entries = bucket(x);
+    store<u64>(place, x, 24);
+    store<u32>(place, <u32>entries | (load<u32>(entries) & 1), 20); // touched, and never wrong
+  }
   let sum: u32 = 0;
   for (let place = WAITING; place < end; place += 32) {
-    sum += countCold(load<u64>(place), load<u64>(place, 8), load<u64>(place, 16), load<u32>(place, 24));
+    sum += countCold(v128.load(place), load<u64>(place, 24), load<u32>(place, 20) & ~1, load<u32>(place, 16));
   }
   return sum;
 }
 
-function countCold(low: u64, high: u64, x: u64, p: usize): u32 {
-  const entries = bucket(x);
-  let count: u32 = 0;
-  for (let i: usize = 0; i < 64; i += 16) {
-    const stored = load<u64>(entries + i, 8);
-    if (load<u64>(entries + i) == low && ((stored ^ high) & KEY_BITS) == 0) {
-      count = <u32>(stored >> 60);
-      break;
-    }
-  }
-  if (count == 0) {
-    count = tokenize(p, <u32>(high >> 56));
-    memory.copy(entries + 16, entries, 48); // the oldest of the bucket goes
-    store<u64>(entries, low);
-    store<u64>(entries, high | ((<u64>count) << 60), 8);
-  }
+function countCold(key: v128, x: u64, entries: usize, p: usize): u32 {
   const hot = hotEntry(x);
-  store<u64>(hot, low);
-  store<u64>(hot, high | ((<u64>count) << 60), 8);
+  for (let entry = entries; entry < entries + 64; entry += 16) {
+    const stored = v128.load(entry);
+    if (v128.any_true(v128.and(v128.xor(stored, key), KEY_BITS))) continue;
+    v128.store(hot, stored);
+    return <u32>load<u8>(entry, 15) >> 4;
+  }
+  const n: u32 = i8x16.extract_lane_u(key, 15);
+  const count = tokenize(p, n);
+  const counted = i8x16.replace_lane(key, 15, <i8>(n | (count << 4)));
+  memory.copy(entries + 16, entries, 48); // the oldest of the bucket goes
+  v128.store(entries, counted);
+  v128.store(hot, counted);
   return count;
 }
 

@@ -3,19 +3,21 @@ import { NONE, SCRATCH, alloc, ensure } from "./memory";
 import { setTokens } from "./tokens";
 import { byteId, bytePairRank, find, mergeResult, pairRank, setWholePiece, tokenLength, wholePiece } from "./vocabulary";
 
-/** Longest piece for which scanning all ranks for each merge is faster than a heap. */
-const SHORT: u32 = 100;
+/** Longest piece for which looking through all ranks for each merge is faster than a heap. */
+const SHORT: u32 = 60;
+/** The id of what is not there: no pair has it. */
+const NO_TOKEN: u32 = 0x1fffff;
 
-let SHORT_IDS: usize = 0; // u32[SHORT]
-let SHORT_RANKS: usize = 0; // u32[SHORT + a vector]: rank of the pair that the token at this byte is the left one of
-let NEXT: usize = 0; // u8[SHORT]: first byte of the next token, the piece's length behind the last one
-let BEFORE: usize = 0; // u8[SHORT]: first byte of the token before, of no meaning for the first
+let SHORT_IDS: usize = 0; // u32[64]
+let KEYS: usize = 0; // u32[64]
+let LANES: usize = 0; // v128[4]: each lane alone
 
 export function initMerge(): void {
-  SHORT_IDS = alloc(SHORT * 4);
-  SHORT_RANKS = alloc((SHORT + 4) * 4);
-  NEXT = alloc(SHORT);
-  BEFORE = alloc(SHORT + 1);
+  SHORT_IDS = alloc(64 * 4);
+  store<u32>(SHORT_IDS, NO_TOKEN, 63 * 4);
+  KEYS = alloc(64 * 4);
+  LANES = alloc(4 * 16);
+  for (let lane: u32 = 0; lane < 4; lane++) store<u32>(LANES + lane * 20, NONE);
 }
 
 /** Tokens of the piece of n ≥ 1 bytes at p; their ids are at TOKENS until the next call. */
@@ -37,59 +39,76 @@ export function mergePiece(p: usize, n: u32): u32 {
   return count;
 }
 
+
+/** Puts a value into a lane with a store of the whole vector, so that the next load of it need not wait. */
+// @ts-ignore: decorator
+@inline
+function setKey(lane: u32, key: u32): void {
+  const q = KEYS + (<usize>(lane >> 2) << 4);
+  v128.store(q, v128.bitselect(i32x4.splat(key), v128.load(q), v128.load(LANES + (<usize>(lane & 3) << 4))));
+}
+
+// @ts-ignore: decorator
+@inline
+function keyOf(rank: u32, at: u32): u32 {
+  return (rank << 6) | at | select<u32>(NONE, 0, rank == NONE);
+}
+
 /**
- * Up to SHORT bytes: each token stands at its first byte, linked to the next and the previous one; the ranks of all
- * pairs are looked through with vectors for the lowest.
+ * Up to SHORT bytes. A token stands at its first byte; a pair's key is its rank above the place of its left token, so
+ * the lowest key is the leftmost pair of lowest rank. While the two new pairs of a merge are looked up, the lowest of
+ * all others is found.
  */
 function mergeShort(p: usize, n: u32): u32 {
+  const keysEnd = KEYS + (<usize>((n + 3) >> 2) << 4);
+  for (let q = KEYS; q < keysEnd; q += 16) v128.store(q, i32x4.splat(-1));
   const last = n - 1;
   for (let i: u32 = 0; i < last; i++) {
-    store<u32>(SHORT_RANKS + (i << 2), bytePairRank(p + i));
     store<u32>(SHORT_IDS + (i << 2), byteId(load<u8>(p + i)));
-    store<u8>(NEXT + i, <u8>(i + 1));
-    store<u8>(BEFORE + i + 1, <u8>i);
+    store<u32>(KEYS + (i << 2), keyOf(bytePairRank(p + i), i));
   }
   store<u32>(SHORT_IDS + (last << 2), byteId(load<u8>(p + last)));
-  store<u8>(NEXT + last, <u8>n);
-  v128.store(SHORT_RANKS + (last << 2), i32x4.splat(-1)); // no pair, and none behind up to a whole vector
-  const end = SHORT_RANKS + (n << 2);
-  while (true) {
-    let lowest = v128.load(SHORT_RANKS);
-    for (let q = SHORT_RANKS + 16; q < end; q += 16) lowest = i32x4.min_u(lowest, v128.load(q));
-    lowest = i32x4.min_u(lowest, v128.shuffle<u32>(lowest, lowest, 2, 3, 0, 1));
-    lowest = i32x4.min_u(lowest, v128.shuffle<u32>(lowest, lowest, 1, 0, 3, 2));
-    const rank = <u32>i32x4.extract_lane(lowest, 0);
-    if (rank == NONE) break;
-    let q = SHORT_RANKS;
-    let found = i32x4.bitmask(i32x4.eq(v128.load(q), lowest));
-    while (found == 0) {
-      q += 16;
-      found = i32x4.bitmask(i32x4.eq(v128.load(q), lowest));
-    }
-    const at = (<u32>(q - SHORT_RANKS) >> 2) + <u32>ctz(found);
-    const right: u32 = load<u8>(NEXT + at);
-    const behind: u32 = load<u8>(NEXT + right);
-    const id = mergeResult(rank);
+  store<u32>(SHORT_IDS + (n << 2), NO_TOKEN);
+  let alive: u64 = ((<u64>1) << n) - 1;
+  let key = lowestKey(keysEnd);
+  while (key != NONE) {
+    const at = key & 63;
+    const above = alive & (<u64>(-2) << at);
+    const right = <u32>ctz(above);
+    const behind = <u32>ctz((above & (above - 1)) | ((<u64>1) << n));
+    const before = (63 - <u32>clz(alive & (((<u64>1) << at) - 1))) & 63; // 63 where nothing is
+    alive ^= (<u64>1) << right;
+    const id = mergeResult(key >> 6);
+    const following = pairRank(id, load<u32>(SHORT_IDS + (behind << 2)));
+    const preceding = pairRank(load<u32>(SHORT_IDS + (before << 2)), id);
     store<u32>(SHORT_IDS + (at << 2), id);
-    store<u32>(SHORT_RANKS + (right << 2), NONE);
-    store<u8>(NEXT + at, <u8>behind);
-    let following: u32 = NONE;
-    if (behind < n) {
-      store<u8>(BEFORE + behind, <u8>at);
-      following = pairRank(id, load<u32>(SHORT_IDS + (behind << 2)));
-    }
-    store<u32>(SHORT_RANKS + (at << 2), following);
-    if (at) {
-      const before: u32 = load<u8>(BEFORE + at);
-      store<u32>(SHORT_RANKS + (before << 2), pairRank(load<u32>(SHORT_IDS + (before << 2)), id));
-    }
+    setKey(at, NONE);
+    setKey(right, NONE);
+    setKey(before, NONE);
+    const others = lowestKey(keysEnd);
+    const followingKey = keyOf(following, at);
+    const precedingKey = keyOf(preceding, before);
+    setKey(at, followingKey);
+    setKey(before, precedingKey);
+    key = min(others, min(followingKey, precedingKey));
   }
   let count: u32 = 0;
-  for (let i: u32 = 0; i < n; i = load<u8>(NEXT + i)) {
-    store<u32>(SHORT_IDS + (count << 2), load<u32>(SHORT_IDS + (i << 2))); // count ≤ i
+  while (alive) {
+    store<u32>(SHORT_IDS + (count << 2), load<u32>(SHORT_IDS + (<u32>ctz(alive) << 2)));
+    alive &= alive - 1;
     count++;
   }
   return count;
+}
+
+// @ts-ignore: decorator
+@inline
+function lowestKey(end: usize): u32 {
+  let lowest = v128.load(KEYS);
+  for (let q = KEYS + 16; q < end; q += 16) lowest = i32x4.min_u(lowest, v128.load(q));
+  lowest = i32x4.min_u(lowest, v128.shuffle<u32>(lowest, lowest, 2, 3, 0, 1));
+  lowest = i32x4.min_u(lowest, v128.shuffle<u32>(lowest, lowest, 1, 0, 3, 2));
+  return <u32>i32x4.extract_lane(lowest, 0);
 }
 
 // Long pieces: a binary heap of rank << 32 | position, with entries that are checked when they come up rather than

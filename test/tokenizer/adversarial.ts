@@ -174,13 +174,12 @@ export function everyScalar(context: (scalar: string) => string): Buffer[] {
   return documents;
 }
 
-const COUNTS_PER_CHECKSUM = 256;
-
-/** One number for 256 counts, which changes with each of them and with their order. */
-export function countChecksums(counts: Uint32Array): number[] {
-  return times(Math.ceil(counts.length / COUNTS_PER_CHECKSUM), (i) =>
-    counts
-      .subarray(i * COUNTS_PER_CHECKSUM, (i + 1) * COUNTS_PER_CHECKSUM)
-      .reduce((sum, count) => (Math.imul(sum, 31) + count) >>> 0, 0),
-  );
+/** One number for the counts and ids of documents, which changes with each of them and with their order. */
+export function checksum(documents: Iterable<Uint32Array>): number {
+  let sum = 0;
+  for (const ids of documents) {
+    sum = (Math.imul(sum, 31) + ids.length) >>> 0;
+    for (const id of ids) sum = (Math.imul(sum, 31) + id) >>> 0;
+  }
+  return sum;
 }

@@ -1,13 +1,7 @@
 import { createHash } from "node:crypto";
-import { access } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { unicodeClasses, unicodePages } from "../../src/tokenizer/unicode-classes.ts";
 import { UNICODE_CLASSES_SHA256 } from "../../src/tokenizer/unicode-table.ts";
-
-it("the counter is built: if this fails, run `node scripts/build-wasm.mjs`", async () => {
-  await access(fileURLToPath(new URL("../../src/tokenizer/counter.wasm", import.meta.url)));
-});
 
 it("the class table is the one that was dumped", () => {
   const classes = unicodeClasses();

@@ -24,7 +24,7 @@ export function modelFaults(
     .map((setting) => ({ setting, rule: "be an integer ≥ 1", found: sizes[setting] }));
   if (faults.length > 0 || width % heads === 0) return faults;
   const remedy = `use ${closestDivisor(width, heads)} heads`;
-  return [{ setting: "heads", rule: `divide the width ${width}`, found: heads, remedy }];
+  return [{ setting: "heads", rule: `divide width ${width}`, found: heads, remedy }];
 }
 
 function closestDivisor(width: number, heads: number): number {

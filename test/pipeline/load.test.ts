@@ -76,14 +76,14 @@ describe("a pipeline file", () => {
       `${HEAD}data:\n  files: a\ntrain:\n  model:\n    width: 30\n    heads: 4\n`,
       "bad-setting",
       10,
-      /“train.model.heads” must divide the width 30, found 4; use [35] heads/,
+      /“train.model.heads” must divide width 30, found 4; use [35] heads/,
     ],
     [
       "a width that the heads' default does not divide, with the line of its table",
       `${HEAD}data:\n  files: a\ntrain:\n  model:\n    width: 30\n`,
       "bad-setting",
       8,
-      /“train.model.heads” must divide the width 30, found 4; use [35] heads/,
+      /“train.model.heads” must divide width 30, found 4; use [35] heads/,
     ],
     [
       "exponential decay to nothing",

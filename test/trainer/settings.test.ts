@@ -10,8 +10,8 @@ describe("settings of the model", () => {
   it.each<[Partial<ModelConfig>, string, string]>([
     [{ layers: 0 }, "layers", "model: layers must be an integer ≥ 1, found 0"],
     [{ vocabularySize: 1.5 }, "vocabularySize", "model: vocabularySize must be an integer ≥ 1, found 1.5"],
-    [{ width: 30, heads: 7 }, "heads", "model: heads must divide the width 30, found 7; use 6 heads"],
-    [{ width: 7, heads: 100 }, "heads", "model: heads must divide the width 7, found 100; use 7 heads"],
+    [{ width: 30, heads: 7 }, "heads", "model: heads must divide width 30, found 7; use 6 heads"],
+    [{ width: 7, heads: 100 }, "heads", "model: heads must divide width 7, found 100; use 7 heads"],
   ])("%j is refused", (change, setting, message) => {
     const faults = modelFaults({ ...TINY, ...change });
     expect(faults.map((fault) => fault.setting)).toEqual([setting]);

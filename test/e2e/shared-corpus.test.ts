@@ -1,9 +1,16 @@
-/** A real corpus of eight domains, 90 MB of text, in the layouts of many writers: exact counts and a verified manifest. */
+/**
+ * A real corpus of eight domains, 90 MB of text, in the layouts of many writers: exact counts under six published
+ * vocabularies in one pass, by domain, by shard and by document, and a verified manifest.
+ */
 import { existsSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
+import { compressors } from "hyparquet-compressors";
 import { describe, expect, it } from "vitest";
-import { definePipeline, runPipeline, verify } from "../../src/index.ts";
+import { definePipeline, readCorpus, runPipeline, verify } from "../../src/index.ts";
+import { readCountsFile } from "../../src/stages/count/counts-file.ts";
+import { writeVocabularies } from "../tokenizer/vocabularies.ts";
 import { temporaryFolder } from "./small.ts";
 
 const shared = process.env.DOREMI_SHARED ?? resolve(fileURLToPath(new URL("../../../shared", import.meta.url)));
@@ -17,27 +24,61 @@ interface GoldenTotals {
   tokens: Record<string, number>;
 }
 
+/** The vocabularies by the names of golden.json: what the pipeline is given, and what its results call them. */
+const vocabularies = (folder: string): Record<string, string> => ({
+  r50k_base: "r50k",
+  cl100k_base: "cl100k",
+  o200k_base: "o200k",
+  llama: join(folder, "llama2.json"),
+  mistral: join(folder, "mistral.json"),
+  llama3: join(folder, "llama3.json"),
+});
+const resultName = (tokenizer: string) => basename(tokenizer, ".json");
+const byResultName = (tokens: Record<string, number>) =>
+  Object.fromEntries(Object.entries(vocabularies("")).map(([golden, given]) => [resultName(given), tokens[golden]]));
 const expectedTotals = ({ documents, bytes, tokens }: GoldenTotals) => ({
   documents,
   bytes,
-  tokens: { r50k: tokens.r50k_base, cl100k: tokens.cl100k_base, o200k: tokens.o200k_base },
+  tokens: byResultName(tokens),
 });
 
+/** Counts of every document by its id. */
+async function goldenDocuments(): Promise<Map<string, Record<string, number>>> {
+  const rows = await parquetReadObjects({
+    file: await asyncBufferFromFile(join(corpus, "golden_docs.parquet")),
+    compressors,
+  });
+  return new Map(rows.map(({ id, ...tokens }) => [id as string, tokens as Record<string, number>]));
+}
+
+async function idsOf(shard: string): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const { text } of readCorpus(shard, { textColumn: "id" })) {
+    for (let row = 0; row < text.rows; row++) {
+      ids.push(Buffer.from(text.bytes.subarray(text.offsets[row], text.offsets[row + 1])).toString());
+    }
+  }
+  return ids;
+}
+
 describe.skipIf(!there)(`the whole corpus${there ? "" : ` (left out: ${corpus} is not there)`}`, () => {
-  it("by folder: every domain and shard as counted by tiktoken, held-out files apart, and a manifest that verifies", async () => {
-    const output = join(temporaryFolder(), "out");
+  it("by folder: every domain, shard and document as the references count it, held-out files apart, and a manifest that verifies", async () => {
+    const folder = temporaryFolder();
+    const output = join(folder, "out");
+    await writeVocabularies(folder);
+    const [first, ...further] = Object.values(vocabularies(folder));
     const pipeline = definePipeline({
       version: 1,
       name: "whole",
       output,
-      tokenizer: "r50k",
+      tokenizer: first!,
       data: {
         // books/valid.parquet and its like must not be taken for a shard of training text
         files: join(corpus, "{domain}/*.{parquet,arrow,arrows,feather,jsonl.gz,jsonl.zst}"),
         domains: ["books", "csource", "python", "law_de", "techdocs", "factbook", "poetry_zh", "math"],
         heldOut: { files: join(corpus, "{domain}/valid.parquet") },
       },
-      count: { tokenizers: ["cl100k", "o200k", join(corpus, "tokenizer-4096.json")] },
+      count: { tokenizers: [...further, join(corpus, "tokenizer-4096.json")] },
       resample: { weights: "uniform", budgetTokens: 4_000_000, maxEpochs: 10 },
     });
     const { count, paths } = await runPipeline(pipeline);
@@ -54,23 +95,34 @@ describe.skipIf(!there)(`the whole corpus${there ? "" : ` (left out: ${corpus} i
       );
       expect(domain.heldOut.tokens["tokenizer-4096"]).toBe(small.shards[domain.name]["valid.parquet"].tokens);
     }
+    const documents = await goldenDocuments();
     for (const shard of count!.shards) {
       const [domain, name] = shard.path.split("/");
-      const { "tokenizer-4096": _, ...tokens } = shard.totals[domain!]!.tokens;
+      const { "tokenizer-4096": smallTokens, ...tokens } = shard.totals[domain!]!.tokens;
+      expect(smallTokens).toBe(small.shards[domain!][name!].tokens);
       expect({ ...shard.totals[domain!], tokens }).toEqual(expectedTotals(golden.domains[domain!].shards[name!]));
+      const ids = await idsOf(join(corpus, shard.path));
+      for (const [golden, given] of Object.entries(vocabularies(folder))) {
+        const file = join(dirname(paths.counts!), shard.counts.path);
+        const { tokens } = await readCountsFile(file, resultName(given), shard.counts.sha256);
+        expect([...tokens], `${shard.path} under ${given}`).toEqual(ids.map((id) => documents.get(id)![golden]));
+      }
     }
     expect(await verify(paths.manifest!)).toEqual({ ok: true, problems: [], omitted: 0 });
   }, 300_000);
 
   it("as one data set whose domain is a nested column, over every row group of five formats", async () => {
-    const output = join(temporaryFolder(), "out");
+    const folder = temporaryFolder();
+    const output = join(folder, "out");
+    await writeVocabularies(folder);
+    const [first, ...further] = Object.values(vocabularies(folder));
     const pipeline = definePipeline({
       version: 1,
       name: "mixed",
       output,
-      tokenizer: "r50k",
+      tokenizer: first!,
       data: { files: join(corpus, "mixed/*"), domainColumn: "meta.pile_set_name", heldOut: { fraction: 0.05 } },
-      count: { tokenizers: ["cl100k", "o200k"] },
+      count: { tokenizers: further },
       resample: { weights: "natural", budgetTokens: 1_000_000 },
     });
     const { count, paths } = await runPipeline(pipeline);

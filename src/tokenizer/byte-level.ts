@@ -2,11 +2,11 @@
  * GPT-2's byte alphabet: in a byte-level tokenizer.json each byte is written as one printable character. Turns such a
  * model into a flat vocabulary with its list of merges.
  */
-import { DoremiError } from "../lib/errors.ts";
+import { mergeIds } from "./merge-list.ts";
+import type { TokenTable } from "./token-table.ts";
 import type { BpeModel } from "./tokenizer-json.ts";
-import { mergePair } from "./tokenizer-json.ts";
 import type { Vocabulary } from "./vocabulary.ts";
-import { flatten } from "./vocabulary.ts";
+import { byId } from "./vocabulary.ts";
 
 /** Character of each byte: printable Latin-1 stands for itself, the others for U+0100 onwards in order. */
 export const BYTE_CHARACTERS: readonly string[] = (() => {
@@ -27,51 +27,37 @@ const BYTE_OF_CODE = (() => {
   return bytes;
 })();
 
+/** Decodes the token bytes[start..end] to `out` at `to`: how many bytes, or −1 if a character is not of the alphabet. */
+function decodeToken(bytes: Uint8Array, start: number, end: number, out: Uint8Array, to: number): number {
+  let size = 0;
+  for (let at = start; at < end; ) {
+    const lead = bytes[at]!;
+    const code = lead < 0x80 ? lead : lead < 0xe0 ? ((lead & 31) << 6) | (bytes[at + 1]! & 63) : BYTE_OF_CODE.length;
+    const byte = BYTE_OF_CODE[code] ?? -1;
+    if (byte < 0) return -1;
+    out[to + size++] = byte;
+    at += lead < 0x80 ? 1 : 2;
+  }
+  return size;
+}
+
 /** The token's bytes; undefined for a token that has a character outside the alphabet, so text never becomes it. */
 export function tokenBytes(token: string): Uint8Array | undefined {
-  const bytes = new Uint8Array(token.length);
-  for (let i = 0; i < token.length; i++) {
-    const byte = BYTE_OF_CODE[token.charCodeAt(i)] ?? -1;
-    if (byte < 0) return undefined;
-    bytes[i] = byte;
-  }
-  return bytes;
+  const written = Buffer.from(token, "utf8");
+  const out = new Uint8Array(written.length);
+  const size = decodeToken(written, 0, written.length, out, 0);
+  return size < 0 ? undefined : out.subarray(0, size);
 }
 
 /** Whether no byte can be unknown to the model. */
-export function hasAllBytes(model: BpeModel): boolean {
-  return BYTE_CHARACTERS.every((character) => Object.hasOwn(model.vocab, character));
+export function hasAllBytes(vocab: TokenTable): boolean {
+  return BYTE_CHARACTERS.every((character) => vocab.idOf(character) !== undefined);
 }
 
 /** @throws DoremiError bad-tokenizer where a merge has no token */
-export function byteLevelVocabulary(model: BpeModel, path: string): Vocabulary {
-  const tokens: (Uint8Array | undefined)[] = [];
-  for (const [token, id] of Object.entries(model.vocab)) {
-    while (tokens.length <= id) tokens.push(undefined);
-    tokens[id] = tokenBytes(token);
-  }
-  const idOf = (token: string): number | undefined => {
-    const id: unknown = model.vocab[token]; // an inherited member is no token
-    return typeof id === "number" ? id : undefined;
-  };
-  const merges = new Uint32Array(model.merges.length * 3);
-  let kept = 0;
-  for (let i = 0; i < model.merges.length; i++) {
-    const [left, right] = mergePair(model.merges[i]!);
-    const triple = [idOf(left), idOf(right), idOf(left + right)];
-    const missing = triple.indexOf(undefined);
-    if (missing >= 0) {
-      throw new DoremiError(
-        "bad-data",
-        "bad-tokenizer",
-        `${path}: every merge needs its parts and its result in model.vocab; merges[${i}] lacks ` +
-          `${JSON.stringify([left, right, left + right][missing])}; save the tokenizer again`,
-        { file: path },
-      );
-    }
-    // a merge of characters outside the alphabet never applies; leaving it out keeps the others' order
-    if (triple.some((id) => tokens[id!] === undefined)) continue;
-    merges.set(triple as number[], 3 * kept++);
-  }
-  return { ...flatten(tokens), merges: merges.subarray(0, 3 * kept), wholePieces: model.ignore_merges === true };
+export function byteLevelVocabulary({ vocab, merges, ignore_merges }: BpeModel, path: string): Vocabulary {
+  const { bytes, ends } = byId(vocab, decodeToken);
+  const reachable = (id: number) => ends[id + 1]! > ends[id]!;
+  // a merge of characters outside the alphabet never applies
+  return { bytes, ends, merges: mergeIds(vocab, merges, reachable, path), wholePieces: ignore_merges === true };
 }

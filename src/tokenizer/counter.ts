@@ -5,9 +5,18 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { DoremiError } from "../lib/errors.ts";
-import type { SplitPattern } from "./patterns.ts";
+import type { CharacterVocabulary } from "./characters.ts";
+import type { SplitPlan } from "./plan.ts";
 import { PAGE_NUMBERS, unicodePages } from "./unicode-classes.ts";
 import type { Vocabulary } from "./vocabulary.ts";
+
+/** A model's tables, as the host makes them. */
+export type ModelTables =
+  | { readonly kind: "byte-level"; readonly vocabulary: Vocabulary }
+  | { readonly kind: "characters"; readonly vocabulary: CharacterVocabulary };
+
+/** Whether each document gets a space before it, which empty ones never do. */
+export type Prefix = "none" | "always" | "unless-there";
 
 interface CounterExports {
   readonly memory: WebAssembly.Memory;
@@ -18,7 +27,10 @@ interface CounterExports {
   mergesFromRanks(): void;
   allocMerges(count: number): number;
   mergesFromList(list: number, count: number): void;
-  start(family: number, maxDigits: number): void;
+  allocByteTokens(): number;
+  indexCharacters(unknownId: number, flags: number): void;
+  indexAdjacent(list: number, count: number): void;
+  start(model: number, family: number, maxDigits: number): void;
   reserve(bytes: bigint, documents: bigint, ids: bigint): void;
   input(): number;
   offsets(): number;
@@ -53,23 +65,23 @@ async function compile(): Promise<WebAssembly.Module> {
 
 export class Counter {
   readonly #module: WebAssembly.Module;
-  readonly #vocabulary: Vocabulary;
-  readonly #pattern: SplitPattern;
+  readonly #model: ModelTables;
+  readonly #split: SplitPlan;
   #wasm: CounterExports;
   #tableBytes: number;
 
-  private constructor(module: WebAssembly.Module, vocabulary: Vocabulary, pattern: SplitPattern) {
+  private constructor(module: WebAssembly.Module, model: ModelTables, split: SplitPlan) {
     this.#module = module;
-    this.#vocabulary = vocabulary;
-    this.#pattern = pattern;
-    this.#wasm = instantiate(module, vocabulary, pattern);
+    this.#model = model;
+    this.#split = split;
+    this.#wasm = instantiate(module, model, split);
     this.#tableBytes = this.#wasm.memory.buffer.byteLength;
   }
 
-  static async create(vocabulary: Vocabulary, pattern: SplitPattern): Promise<Counter> {
+  static async create(model: ModelTables, split: SplitPlan): Promise<Counter> {
     compiled ??= compile();
     try {
-      return new Counter(await compiled, vocabulary, pattern);
+      return new Counter(await compiled, model, split);
     } catch (error) {
       compiled = undefined;
       throw error;
@@ -82,26 +94,32 @@ export class Counter {
   }
 
   /** Tokens of each document bytes[offsets[i]..offsets[i + 1]], all valid UTF-8. */
-  count(bytes: Uint8Array, offsets: Uint32Array, counts: Uint32Array): void {
+  count(bytes: Uint8Array, offsets: Uint32Array, counts: Uint32Array, prefix: Prefix): void {
     const documents = offsets.length - 1;
     let first = 0;
     while (first < documents) {
       let last = first + 1;
       while (last < documents && offsets[last + 1]! - offsets[first]! <= CHUNK_BYTES) last++;
-      this.#countChunk(bytes, offsets.subarray(first, last + 1), counts.subarray(first, last));
+      this.#countChunk(bytes, offsets.subarray(first, last + 1), counts.subarray(first, last), prefix);
       first = last;
     }
   }
 
-  #countChunk(bytes: Uint8Array, offsets: Uint32Array, counts: Uint32Array): void {
+  #countChunk(bytes: Uint8Array, offsets: Uint32Array, counts: Uint32Array, prefix: Prefix): void {
     const start = offsets[0]!;
     const size = offsets[offsets.length - 1]! - start;
+    const reserved = size + (prefix === "none" ? 0 : counts.length);
     this.#run(size, () => {
       const wasm = this.#wasm;
-      wasm.reserve(BigInt(size), BigInt(counts.length), 0n);
-      new Uint8Array(wasm.memory.buffer, wasm.input() >>> 0, size).set(bytes.subarray(start, start + size));
+      wasm.reserve(BigInt(reserved), BigInt(counts.length), 0n);
+      const input = new Uint8Array(wasm.memory.buffer, wasm.input() >>> 0, reserved);
       const bounds = new Uint32Array(wasm.memory.buffer, wasm.offsets() >>> 0, offsets.length);
-      for (let i = 0; i < offsets.length; i++) bounds[i] = offsets[i]! - start;
+      if (prefix === "none") {
+        input.set(bytes.subarray(start, start + size));
+        for (let i = 0; i < offsets.length; i++) bounds[i] = offsets[i]! - start;
+      } else {
+        writePrefixed(bytes, offsets, prefix, input, bounds);
+      }
       wasm.countDocuments(counts.length);
       counts.set(new Uint32Array(wasm.memory.buffer, wasm.counts() >>> 0, counts.length));
     });
@@ -138,12 +156,39 @@ export class Counter {
   }
 
   #replace(): void {
-    this.#wasm = instantiate(this.#module, this.#vocabulary, this.#pattern);
+    this.#wasm = instantiate(this.#module, this.#model, this.#split);
     this.#tableBytes = this.memoryBytes;
   }
 }
 
-function instantiate(module: WebAssembly.Module, vocabulary: Vocabulary, pattern: SplitPattern): CounterExports {
+const SPACE = 0x20;
+
+/** Writes the documents, each with the space before it, and where each begins. */
+function writePrefixed(
+  bytes: Uint8Array,
+  offsets: Uint32Array,
+  prefix: Prefix,
+  input: Uint8Array,
+  bounds: Uint32Array,
+): void {
+  let size = 0;
+  for (let i = 0; i + 1 < offsets.length; i++) {
+    const start = offsets[i]!;
+    const end = offsets[i + 1]!;
+    if (end > start && (prefix === "always" || bytes[start] !== SPACE)) input[size++] = SPACE;
+    input.set(bytes.subarray(start, end), size);
+    size += end - start;
+    bounds[i + 1] = size;
+  }
+  bounds[0] = 0;
+}
+
+/** Numbers of the models in assembly/model.ts. */
+const MODEL = { "byte-level": 0, characters: 1 } as const;
+/** Number of the family without a pattern in assembly/split.ts. */
+const CUTS = 4;
+
+function instantiate(module: WebAssembly.Module, model: ModelTables, split: SplitPlan): CounterExports {
   const wasm = new WebAssembly.Instance(module).exports as unknown as CounterExports;
   const write = (data: Uint8Array | Uint32Array, address: number) =>
     new Uint8Array(wasm.memory.buffer).set(
@@ -152,16 +197,31 @@ function instantiate(module: WebAssembly.Module, vocabulary: Vocabulary, pattern
     );
   const pages = unicodePages();
   write(pages, wasm.allocClasses((pages.length - PAGE_NUMBERS) >> 8));
+  const { vocabulary } = model;
   write(vocabulary.bytes, wasm.allocVocabulary(vocabulary.bytes.length, vocabulary.ends.length - 1));
   write(vocabulary.ends, wasm.allocTokenEnds());
   wasm.indexTokens(vocabulary.wholePieces ? 1 : 0);
+  if (model.kind === "characters") {
+    write(model.vocabulary.byteTokens, wasm.allocByteTokens());
+    wasm.indexCharacters(model.vocabulary.unknownId, characterFlags(model.vocabulary, split));
+  }
   if (vocabulary.merges === null) {
     wasm.mergesFromRanks();
   } else {
-    const list = wasm.allocMerges(vocabulary.merges.length / 3);
+    const count = vocabulary.merges.length / 3;
+    const list = wasm.allocMerges(count);
     write(vocabulary.merges, list);
-    wasm.mergesFromList(list, vocabulary.merges.length / 3);
+    wasm.mergesFromList(list, count);
+    if (model.kind === "characters") wasm.indexAdjacent(list, count);
   }
-  wasm.start(pattern.family, pattern.maxDigits);
+  if (split.kind === "pattern") wasm.start(MODEL[model.kind], split.family, split.maxDigits);
+  else wasm.start(MODEL[model.kind], CUTS, 0);
   return wasm;
+}
+
+/** As assembly/characters.ts numbers them. */
+function characterFlags(vocabulary: CharacterVocabulary, split: SplitPlan): number {
+  const words = split.kind === "whole" && split.words;
+  const { fuseUnknown, byteFallback, fallbackMerges } = vocabulary;
+  return (words ? 1 : 0) | (fuseUnknown ? 2 : 0) | (byteFallback ? 4 : 0) | (fallbackMerges ? 8 : 0);
 }

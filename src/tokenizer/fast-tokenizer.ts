@@ -1,52 +1,65 @@
-/** The counter behind the Tokenizer contract: repairs UTF-8, normalizes, and cuts out added tokens where there are any. */
+/**
+ * The counter behind the Tokenizer contract: repairs UTF-8, cuts out added tokens, normalizes. Nearly all text needs
+ * nothing of this and goes to the counter as it is; the rest goes there in one call too, as the texts that it becomes.
+ */
 import { AddedTokenFinder } from "./added-tokens.ts";
 import type { Counter } from "./counter.ts";
-import { isNormalized } from "./honour.ts";
+import type { CounterPlan } from "./plan.ts";
+import { countedAsIs, normalizedText, preTokenizedText } from "./text-steps.ts";
 import type { Tokenizer, TokenizerDescriptor } from "./tokenizer.ts";
-import type { AddedToken } from "./tokenizer-json.ts";
 import { allValid, toValidUtf8 } from "./utf8.ts";
-
-export interface FastSettings {
-  /** text is brought to NFC first */
-  readonly nfc: boolean;
-  /** added tokens that are not special: found in the text before the pattern splits it */
-  readonly added: readonly AddedToken[];
-}
 
 export class FastTokenizer implements Tokenizer {
   readonly descriptor: TokenizerDescriptor;
   readonly #counter: Counter;
-  readonly #nfc: boolean;
+  readonly #plan: CounterPlan;
+  /** tokens that are looked for in the text as it is */
   readonly #added: AddedTokenFinder | undefined;
-  /** added tokens are looked for in the text as it is, so normalizing comes after cutting them out */
-  readonly #addedFirst: boolean;
+  /** tokens that are looked for in the normalized text */
+  readonly #normalizedAdded: AddedTokenFinder | undefined;
 
-  constructor(descriptor: TokenizerDescriptor, counter: Counter, { nfc, added }: FastSettings) {
+  constructor(descriptor: TokenizerDescriptor, counter: Counter, plan: CounterPlan) {
     this.descriptor = descriptor;
     this.#counter = counter;
-    this.#nfc = nfc;
-    this.#addedFirst = nfc && added.some((token) => !isNormalized(token));
-    const contents = added.map(({ id, content }) => ({
-      id,
-      content: this.#addedFirst || !nfc ? content : content.normalize("NFC"),
-    }));
-    this.#added = added.length > 0 ? new AddedTokenFinder(contents) : undefined;
+    this.#plan = plan;
+    const finder = (normalized: boolean, spaceIsMark: boolean) => {
+      const tokens = plan.added.filter((token) => token.normalized === normalized);
+      if (tokens.every(({ asText }) => asText)) return undefined;
+      const contents = tokens.map(({ content }) => Buffer.from(content, "utf8"));
+      return new AddedTokenFinder(
+        tokens,
+        normalized ? contents.map((content) => normalizedText(plan, content)) : contents,
+        spaceIsMark,
+      );
+    };
+    this.#added = finder(false, false);
+    this.#normalizedAdded = finder(true, plan.spaces === "marked-by-normalizer");
   }
 
   count(bytes: Uint8Array, offsets: Uint32Array, counts: Uint32Array): void {
-    const start = offsets[0]!;
-    const end = offsets[offsets.length - 1]!;
-    const plain = !this.#nfc || isAscii(bytes, start, end);
-    if (plain && !this.#added?.occursIn(bytes.subarray(start, end)) && allValid(bytes, offsets)) {
-      this.#counter.count(bytes, offsets, counts);
+    const { prefix } = this.#plan;
+    if (this.#isPlain(bytes, offsets)) {
+      this.#counter.count(
+        bytes,
+        offsets,
+        counts,
+        prefix === null ? "none" : prefix.unlessThere ? "unless-there" : "always",
+      );
       return;
     }
+    const texts: Uint8Array[] = [];
+    const textEnds = [0]; // texts of document i are textEnds[i]..textEnds[i + 1]
     for (let i = 0; i < counts.length; i++) {
-      let tokens = 0;
+      counts[i] = 0;
       for (const part of this.#parts(bytes.subarray(offsets[i]!, offsets[i + 1]!))) {
-        tokens += typeof part === "number" ? 1 : this.#countText(part);
+        if (typeof part === "number") counts[i]!++;
+        else texts.push(part);
       }
-      counts[i] = tokens;
+      textEnds.push(texts.length);
+    }
+    const textCounts = this.#countTexts(texts);
+    for (let i = 0; i < counts.length; i++) {
+      for (let k = textEnds[i]!; k < textEnds[i + 1]!; k++) counts[i]! += textCounts[k]!;
     }
   }
 
@@ -64,29 +77,47 @@ export class FastTokenizer implements Tokenizer {
     return ids;
   }
 
-  #countText(text: Uint8Array): number {
-    const count = new Uint32Array(1);
-    this.#counter.count(text, Uint32Array.of(0, text.length), count);
-    return count[0]!;
+  /** Whether the documents are for the counter as they are. */
+  #isPlain(bytes: Uint8Array, offsets: Uint32Array): boolean {
+    const start = offsets[0]!;
+    const end = offsets[offsets.length - 1]!;
+    if (!countedAsIs(this.#plan, bytes, start, end)) return false;
+    // a normalized token may hold the prefix that the text is still without
+    if (this.#normalizedAdded !== undefined && this.#plan.prefix?.by === "normalizer") return false;
+    const text = bytes.subarray(start, end);
+    if (this.#added?.occursIn(text) || this.#normalizedAdded?.occursIn(text)) return false;
+    return allValid(bytes, offsets);
   }
 
-  /** One document as valid, normalized text and, between, ids of added tokens. */
+  #countTexts(texts: readonly Uint8Array[]): Uint32Array {
+    const offsets = new Uint32Array(texts.length + 1);
+    for (let i = 0; i < texts.length; i++) offsets[i + 1] = offsets[i]! + texts[i]!.length;
+    const bytes = new Uint8Array(offsets[texts.length]!);
+    for (let i = 0; i < texts.length; i++) bytes.set(texts[i]!, offsets[i]!);
+    const counts = new Uint32Array(texts.length);
+    this.#counter.count(bytes, offsets, counts, "none");
+    return counts;
+  }
+
+  /** One document as the texts that the counter gets and, between, ids of added tokens. */
   #parts(document: Uint8Array): (Uint8Array | number)[] {
-    let text = toValidUtf8(document);
-    if (this.#nfc && !this.#addedFirst) text = toNfc(text);
-    const parts = this.#added?.split(text) ?? [text];
-    return this.#nfc && this.#addedFirst ? parts.map((part) => (typeof part === "number" ? part : toNfc(part))) : parts;
+    const parts: (Uint8Array | number)[] = [];
+    const valid = toValidUtf8(document);
+    for (const part of this.#added?.split(valid) ?? whole(valid)) {
+      if (typeof part === "number") {
+        parts.push(part);
+        continue;
+      }
+      const normalized = normalizedText(this.#plan, part.text);
+      for (const inner of this.#normalizedAdded?.split(normalized) ?? whole(normalized)) {
+        if (typeof inner === "number") parts.push(inner);
+        else parts.push(preTokenizedText(this.#plan, inner.text, part.start === 0 && inner.start === 0));
+      }
+    }
+    return parts;
   }
 }
 
-function isAscii(bytes: Uint8Array, start: number, end: number): boolean {
-  for (let i = start; i < end; i++) if (bytes[i]! >= 0x80) return false;
-  return true;
-}
-
-function toNfc(text: Uint8Array): Uint8Array {
-  if (isAscii(text, 0, text.length)) return text;
-  const string = Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString("utf8");
-  const normalized = string.normalize("NFC");
-  return normalized === string ? text : Buffer.from(normalized, "utf8");
+function whole(text: Uint8Array): { text: Uint8Array; start: number }[] {
+  return text.length === 0 ? [] : [{ text, start: 0 }];
 }

@@ -1,10 +1,10 @@
 /** A tokenizer.json as a descriptor: its sizes, its end-of-text token, and a fingerprint of what decides its counts. */
 import { basename } from "node:path";
 import { sha256Json } from "../lib/hash.ts";
-import type { Honour } from "./honour.ts";
 import { honour } from "./honour.ts";
+import type { TokenizerPlan } from "./plan.ts";
 import { COUNTER_VERSION } from "./tiktoken.ts";
-import type { TokenizerDescriptor } from "./tokenizer.ts";
+import type { SpecialTokens, TokenizerDescriptor } from "./tokenizer.ts";
 import type { TokenizerJson } from "./tokenizer-json.ts";
 import { readTokenizerJson } from "./tokenizer-json.ts";
 import { UNICODE_CLASSES_SHA256 } from "./unicode-table.ts";
@@ -23,33 +23,34 @@ const END_OF_TEXT = [
 
 export interface HuggingFaceTokenizer {
   readonly json: TokenizerJson;
-  readonly honour: Honour;
+  readonly plan: TokenizerPlan;
   readonly descriptor: TokenizerDescriptor;
 }
 
 /** @throws DoremiError missing-file, bad-tokenizer, unsupported-tokenizer */
-export async function readHuggingFace(path: string): Promise<HuggingFaceTokenizer> {
+export async function readHuggingFace(path: string, specialTokens: SpecialTokens): Promise<HuggingFaceTokenizer> {
   const json = await readTokenizerJson(path);
-  const honoured = honour(json);
-  const ids = new Map(Object.entries(json.model.vocab));
-  for (const token of json.addedTokens) ids.set(token.content, token.id);
-  let vocabularySize = 0;
-  for (const id of ids.values()) vocabularySize = Math.max(vocabularySize, id + 1);
-  const endOfText = END_OF_TEXT.map((name) => ids.get(name)).find((id) => id !== undefined) ?? null;
+  const plan = honour(json, specialTokens);
+  const { vocab } = json.model;
+  const added = new Map(json.addedTokens.map(({ content, id }) => [content, id]));
+  let vocabularySize = vocab.idEnd;
+  for (const id of added.values()) vocabularySize = Math.max(vocabularySize, id + 1);
+  const endOfText = END_OF_TEXT.map((name) => added.get(name) ?? vocab.idOf(name)).find((id) => id !== undefined);
   const engine =
-    honoured.path === "fast"
+    plan.path === "fast"
       ? { counter: COUNTER_VERSION, unicode: UNICODE_CLASSES_SHA256 }
       : { library: LIBRARY, unicode: process.versions.unicode };
   return {
     json,
-    honour: honoured,
+    plan,
     descriptor: {
       name: basename(path).replace(/\.json$/, ""),
       source: { kind: "huggingface", path },
-      fingerprint: sha256Json({ content: json.contentSha256, engine }),
+      fingerprint: sha256Json({ content: json.contentSha256, engine, specialTokens }),
       vocabularySize,
-      endOfText,
-      path: honoured.path,
+      endOfText: endOfText ?? null,
+      path: plan.path,
+      specialTokens,
     },
   };
 }

@@ -2,9 +2,10 @@
  * @huggingface/tokenizers behind the Tokenizer contract, for what the counter does not do. Slower by far: a string per
  * document. honour.ts has made sure that the library does exactly what the file says.
  */
+import { readFile } from "node:fs/promises";
 import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { DoremiError } from "../lib/errors.ts";
-import type { Honour } from "./honour.ts";
+import type { LibraryPlan } from "./plan.ts";
 import type { Tokenizer, TokenizerDescriptor } from "./tokenizer.ts";
 import type { TokenizerJson } from "./tokenizer-json.ts";
 import { toValidUtf8 } from "./utf8.ts";
@@ -16,20 +17,30 @@ export class LibraryTokenizer implements Tokenizer {
   readonly descriptor: TokenizerDescriptor;
   readonly #library: Library;
 
-  constructor(descriptor: TokenizerDescriptor, json: TokenizerJson, honour: Extract<Honour, { path: "library" }>) {
+  private constructor(descriptor: TokenizerDescriptor, library: Library) {
     this.descriptor = descriptor;
-    this.#library = new Library(
+    this.#library = library;
+  }
+
+  static async open(
+    descriptor: TokenizerDescriptor,
+    json: TokenizerJson,
+    plan: LibraryPlan,
+  ): Promise<LibraryTokenizer> {
+    const { model } = JSON.parse(await readFile(json.path, "utf8"));
+    const library = new Library(
       {
-        // special tokens are left out, so their text is ordinary text
-        added_tokens: honour.added,
+        // special tokens that are text are left out
+        added_tokens: plan.added,
         normalizer: json.normalizer,
-        pre_tokenizer: honour.preTokenizer,
-        model: { ...json.model, type: "BPE" },
+        pre_tokenizer: plan.preTokenizer,
+        model: { ...model, type: json.model.type },
         post_processor: null,
         decoder: null,
       },
       {},
     );
+    return new LibraryTokenizer(descriptor, library);
   }
 
   count(bytes: Uint8Array, offsets: Uint32Array, counts: Uint32Array): void {

@@ -1,28 +1,44 @@
 /** Opens a resolved tokenizer: reads its vocabulary again, makes sure it is the one that was resolved, builds tables. */
 import { DoremiError } from "../lib/errors.ts";
 import { byteLevelVocabulary } from "./byte-level.ts";
+import { characterVocabulary } from "./characters.ts";
+import type { ModelTables } from "./counter.ts";
 import { Counter } from "./counter.ts";
 import { FastTokenizer } from "./fast-tokenizer.ts";
 import { readHuggingFace } from "./huggingface.ts";
 import { LibraryTokenizer } from "./library-tokenizer.ts";
-import { TIKTOKEN_PATTERNS } from "./patterns.ts";
+import type { CounterPlan } from "./plan.ts";
 import { readTiktoken } from "./tiktoken.ts";
 import type { Tokenizer, TokenizerDescriptor } from "./tokenizer.ts";
+import type { TokenizerJson } from "./tokenizer-json.ts";
 
 /** @throws DoremiError tokenizer-changed where the vocabulary is not the one that `resolveTokenizer` saw */
 export async function openTokenizer(descriptor: TokenizerDescriptor): Promise<Tokenizer> {
-  const { source } = descriptor;
+  const { source, specialTokens } = descriptor;
   if (source.kind === "tiktoken") {
-    const { vocabulary, fingerprint } = await readTiktoken(source.encoding);
+    const { vocabulary, plan, fingerprint } = await readTiktoken(source.encoding, specialTokens);
     checkFingerprint(descriptor, fingerprint);
-    const counter = await Counter.create(vocabulary, TIKTOKEN_PATTERNS[source.encoding]);
-    return new FastTokenizer(descriptor, counter, { nfc: false, added: [] });
+    return fast(descriptor, plan, { kind: "byte-level", vocabulary });
   }
-  const { json, honour, descriptor: now } = await readHuggingFace(source.path);
+  const { json, plan, descriptor: now } = await readHuggingFace(source.path, specialTokens);
   checkFingerprint(descriptor, now.fingerprint);
-  if (honour.path === "library") return new LibraryTokenizer(descriptor, json, honour);
-  const counter = await Counter.create(byteLevelVocabulary(json.model, json.path), honour.pattern);
-  return new FastTokenizer(descriptor, counter, honour);
+  if (plan.path === "library") return LibraryTokenizer.open(descriptor, json, plan);
+  return fast(descriptor, plan, modelTables(plan, json));
+}
+
+async function fast(descriptor: TokenizerDescriptor, plan: CounterPlan, model: ModelTables): Promise<Tokenizer> {
+  return new FastTokenizer(descriptor, await Counter.create(model, plan.split), plan);
+}
+
+function modelTables(plan: CounterPlan, { model, path }: TokenizerJson): ModelTables {
+  switch (plan.model.kind) {
+    case "byte-level":
+      return { kind: "byte-level", vocabulary: byteLevelVocabulary(model, path) };
+    case "characters":
+      return { kind: "characters", vocabulary: characterVocabulary(model, plan.spaces, path) };
+    default:
+      return plan.model satisfies never;
+  }
 }
 
 const opened = new Map<string, Promise<Tokenizer>>();

@@ -3,12 +3,9 @@
  * the same have two entries; a text that is not here is never guessed at.
  */
 
-export interface SplitPattern {
-  /** number of the family in assembly/split.ts */
-  readonly family: 0 | 1 | 2 | 3;
-  /** most digits in a piece; r50k has no limit */
-  readonly maxDigits: number;
-}
+import type { SplitPlan } from "./plan.ts";
+
+export type SplitPattern = Omit<Extract<SplitPlan, { kind: "pattern" }>, "kind">;
 
 const R50K: SplitPattern = { family: 0, maxDigits: 0 };
 /** Differs from LLAMA3 in white space at the end of the text, which is one piece. */

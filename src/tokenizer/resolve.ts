@@ -8,21 +8,26 @@ import { DoremiError } from "../lib/errors.ts";
 import { didYouMean } from "../lib/nearest.ts";
 import { readHuggingFace } from "./huggingface.ts";
 import { resolveTiktoken, TIKTOKEN_NAMES, tiktokenName } from "./tiktoken.ts";
-import type { TokenizerDescriptor } from "./tokenizer.ts";
+import type { SpecialTokens, TokenizerDescriptor } from "./tokenizer.ts";
 
 /**
  * @param nameOrPath `r50k`, `gpt2`, `cl100k_base`, …, or the path of a tokenizer.json (or of the folder that holds it)
  * @param baseFolder what a relative path is relative to
+ * @param specialTokens what text of special tokens is
  * @throws DoremiError unknown-tokenizer, missing-file, bad-tokenizer, unsupported-tokenizer, missing-vocabulary
  */
-export async function resolveTokenizer(nameOrPath: string, baseFolder: string): Promise<TokenizerDescriptor> {
+export async function resolveTokenizer(
+  nameOrPath: string,
+  baseFolder: string,
+  specialTokens: SpecialTokens = "text",
+): Promise<TokenizerDescriptor> {
   const encoding = tiktokenName(nameOrPath);
-  if (encoding !== undefined) return resolveTiktoken(nameOrPath, encoding);
+  if (encoding !== undefined) return resolveTiktoken(nameOrPath, encoding, specialTokens);
   const path = resolve(baseFolder, nameOrPath);
   const found = await stat(path).catch(() => undefined);
   if (found === undefined && !/[/\\]|\.json$/.test(nameOrPath)) throw unknownName(nameOrPath);
   const file = found?.isDirectory() ? join(path, "tokenizer.json") : path;
-  return (await readHuggingFace(file)).descriptor;
+  return (await readHuggingFace(file, specialTokens)).descriptor;
 }
 
 function unknownName(name: string): DoremiError {

@@ -4,19 +4,36 @@ import { createRequire } from "node:module";
 import { DoremiError } from "../lib/errors.ts";
 import { sha256, sha256Json } from "../lib/hash.ts";
 import { TIKTOKEN_PATTERNS } from "./patterns.ts";
-import type { TokenizerDescriptor } from "./tokenizer.ts";
+import type { AddedTokenPlan, CounterPlan } from "./plan.ts";
+import type { SpecialTokens, TokenizerDescriptor } from "./tokenizer.ts";
 import { UNICODE_CLASSES_SHA256 } from "./unicode-table.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 import { parseTiktoken } from "./vocabulary.ts";
 
 export type TiktokenName = "r50k" | "p50k" | "cl100k" | "o200k";
 
-/** Ids beyond the ranks are special tokens; sizes are tiktoken's own n_vocab. */
-const ENCODINGS: Record<TiktokenName, { readonly endOfText: number; readonly vocabularySize: number }> = {
-  r50k: { endOfText: 50256, vocabularySize: 50257 },
-  p50k: { endOfText: 50256, vocabularySize: 50281 },
-  cl100k: { endOfText: 100257, vocabularySize: 100277 },
-  o200k: { endOfText: 199999, vocabularySize: 200019 },
+interface Encoding {
+  /** tiktoken's own n_vocab */
+  readonly vocabularySize: number;
+  /** ids beyond the ranks */
+  readonly special: Readonly<Record<string, number>>;
+}
+
+const END_OF_TEXT = "<|endoftext|>";
+const ENCODINGS: Record<TiktokenName, Encoding> = {
+  r50k: { vocabularySize: 50257, special: { [END_OF_TEXT]: 50256 } },
+  p50k: { vocabularySize: 50281, special: { [END_OF_TEXT]: 50256 } },
+  cl100k: {
+    vocabularySize: 100277,
+    special: {
+      [END_OF_TEXT]: 100257,
+      "<|fim_prefix|>": 100258,
+      "<|fim_middle|>": 100259,
+      "<|fim_suffix|>": 100260,
+      "<|endofprompt|>": 100276,
+    },
+  },
+  o200k: { vocabularySize: 200019, special: { [END_OF_TEXT]: 199999, "<|endofprompt|>": 200018 } },
 };
 
 const ALIASES: Readonly<Record<string, TiktokenName>> = {
@@ -53,28 +70,63 @@ async function readRanks(encoding: TiktokenName): Promise<{ path: string; file: 
   return { path, file: await readFile(path) };
 }
 
-function fingerprint(encoding: TiktokenName, file: Uint8Array): string {
+function fingerprint(encoding: TiktokenName, file: Uint8Array, specialTokens: SpecialTokens): string {
   return sha256Json({
     counter: COUNTER_VERSION,
     pattern: TIKTOKEN_PATTERNS[encoding],
     ranks: sha256(file),
+    specialTokens,
     unicode: UNICODE_CLASSES_SHA256,
   });
 }
 
 /** @param name the name given, which may be an alias */
-export async function resolveTiktoken(name: string, encoding: TiktokenName): Promise<TokenizerDescriptor> {
+export async function resolveTiktoken(
+  name: string,
+  encoding: TiktokenName,
+  specialTokens: SpecialTokens,
+): Promise<TokenizerDescriptor> {
   const { file } = await readRanks(encoding);
+  const { vocabularySize, special } = ENCODINGS[encoding];
   return {
     name,
     source: { kind: "tiktoken", encoding },
-    fingerprint: fingerprint(encoding, file),
-    ...ENCODINGS[encoding],
+    fingerprint: fingerprint(encoding, file, specialTokens),
+    vocabularySize,
+    endOfText: special[END_OF_TEXT]!,
     path: "fast",
+    specialTokens,
   };
 }
 
-export async function readTiktoken(encoding: TiktokenName): Promise<{ vocabulary: Vocabulary; fingerprint: string }> {
+export interface TiktokenTokenizer {
+  readonly vocabulary: Vocabulary;
+  readonly plan: CounterPlan;
+  readonly fingerprint: string;
+}
+
+export async function readTiktoken(encoding: TiktokenName, specialTokens: SpecialTokens): Promise<TiktokenTokenizer> {
   const { path, file } = await readRanks(encoding);
-  return { vocabulary: parseTiktoken(file, path), fingerprint: fingerprint(encoding, file) };
+  const plan: CounterPlan = {
+    path: "fast",
+    added: specialTokens === "parse" ? specialPlans(encoding) : [],
+    normalizer: [],
+    spaces: "kept",
+    prefix: null,
+    split: { kind: "pattern", ...TIKTOKEN_PATTERNS[encoding] },
+    model: { kind: "byte-level" },
+  };
+  return { vocabulary: parseTiktoken(file, path), plan, fingerprint: fingerprint(encoding, file, specialTokens) };
+}
+
+function specialPlans(encoding: TiktokenName): AddedTokenPlan[] {
+  return Object.entries(ENCODINGS[encoding].special).map(([content, id]) => ({
+    id,
+    content,
+    normalized: false,
+    singleWord: false,
+    lstrip: false,
+    rstrip: false,
+    asText: false,
+  }));
 }

@@ -2,10 +2,15 @@
  * Hugging Face's tokenizer.json: reads it and checks the parts that every tokenizer here must have. Whether and how it
  * can be honoured is decided in honour.ts.
  */
+import { isUtf8 } from "node:buffer";
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { DoremiError, withPlace } from "../lib/errors.ts";
-import { sha256 } from "../lib/hash.ts";
+import type { FlatVocab } from "./flat-json.ts";
+import { FlatJsonError, readFlatJson } from "./flat-json.ts";
+import type { Strings } from "./token-table.ts";
+import { TokenTable } from "./token-table.ts";
 
 const addedToken = z.object({
   id: z.int().nonnegative(),
@@ -29,73 +34,103 @@ const tokenizerJson = z.looseObject({
   model: z.looseObject({ type: z.string().optional() }),
 });
 
-const bpe = z.looseObject({
-  type: z.literal("BPE").optional(),
+const bpe = z.object({
   dropout: z.number().nullish(),
   unk_token: z.string().nullish(),
   continuing_subword_prefix: z.string().nullish(),
   end_of_word_suffix: z.string().nullish(),
+  fuse_unk: z.boolean().nullish(),
   byte_fallback: z.boolean().nullish(),
   ignore_merges: z.boolean().nullish(),
-  // hundreds of thousands of entries: checked by hand below, a schema would take seconds
-  vocab: z.custom<Record<string, number>>(isVocab, "must map each token to an id"),
-  merges: z.custom<(string | [string, string])[]>(isMerges, 'must be pairs of tokens, as "a b" or ["a", "b"]'),
 });
-export type BpeModel = z.infer<typeof bpe>;
 
-function isVocab(value: unknown): boolean {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  return Object.values(value).every(
-    (id: unknown) => Number.isInteger(id) && (id as number) >= 0 && (id as number) < 2 ** 31,
-  );
+export interface BpeModel extends z.infer<typeof bpe> {
+  readonly type: "BPE";
+  readonly vocab: TokenTable;
+  /** left and right part of each merge, by priority */
+  readonly merges: Strings;
 }
 
-function isMerges(value: unknown): boolean {
-  if (!Array.isArray(value)) return false;
-  return value.every((merge: unknown) => {
-    if (typeof merge === "string") return merge.indexOf(" ") > 0;
-    return Array.isArray(merge) && merge.length === 2 && typeof merge[0] === "string" && typeof merge[1] === "string";
-  });
-}
+export type Model = BpeModel;
 
 export interface TokenizerJson {
   readonly path: string;
   readonly addedTokens: readonly AddedToken[];
   readonly normalizer: Part | null;
   readonly preTokenizer: Part | null;
-  readonly model: BpeModel;
+  readonly model: Model;
   /** sha256 of the parts that can change a count; truncation, padding, post-processor and decoder are not among them */
   readonly contentSha256: string;
 }
 
 /** @throws DoremiError missing-file, bad-tokenizer, unsupported-tokenizer */
 export async function readTokenizerJson(path: string): Promise<TokenizerJson> {
-  let text: string;
+  let file: Uint8Array;
   try {
-    text = await readFile(path, "utf8");
+    file = await readFile(path);
   } catch (error) {
     throw withPlace(error, { file: path });
   }
-  let json: unknown;
+  if (!isUtf8(file)) throw bad(path, "it is not UTF-8");
+  let flat: ReturnType<typeof readFlatJson>;
   try {
-    json = JSON.parse(text);
+    flat = readFlatJson(file);
   } catch (cause) {
-    throw bad(path, `it is not JSON (${cause instanceof Error ? cause.message : cause})`, cause);
+    if (cause instanceof FlatJsonError || cause instanceof SyntaxError) {
+      throw bad(path, `it is not as such a file is (${cause.message})`, cause);
+    }
+    throw cause;
   }
-  const outer = tokenizerJson.safeParse(json);
+  const outer = tokenizerJson.safeParse(flat.rest);
   if (!outer.success) throw bad(path, firstIssue(outer.error), outer.error);
   const { added_tokens, normalizer, pre_tokenizer, model } = outer.data;
-  if (model.type !== undefined && model.type !== "BPE") throw unsupported(path, `its model is ${model.type}`);
-  const inner = bpe.safeParse(model);
-  if (!inner.success) throw bad(path, `model.${firstIssue(inner.error)}`, inner.error);
+  const small = JSON.stringify([added_tokens ?? [], normalizer ?? null, pre_tokenizer ?? null, model]);
+  const hash = createHash("sha256").update(small);
+  if (flat.vocab !== undefined) hashStrings(hash, flat.vocab.strings).update(bytesOf(flat.vocab.numbers));
+  if (flat.merges !== undefined) hashStrings(hash, flat.merges);
   return {
     path,
     addedTokens: added_tokens ?? [],
     normalizer: normalizer ?? null,
     preTokenizer: pre_tokenizer ?? null,
-    model: inner.data,
-    contentSha256: sha256(JSON.stringify([added_tokens ?? [], normalizer ?? null, pre_tokenizer ?? null, model])),
+    model: readModel(path, model, flat.vocab, flat.merges),
+    contentSha256: hash.digest("hex"),
   };
+}
+
+function hashStrings(hash: ReturnType<typeof createHash>, { bytes, ends }: Strings): typeof hash {
+  return hash.update(bytesOf(ends)).update(bytes);
+}
+
+function bytesOf(array: Uint32Array | Float64Array): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
+
+function readModel(
+  path: string,
+  model: { type?: string | undefined; [member: string]: unknown },
+  vocab: FlatVocab | undefined,
+  merges: Strings | undefined,
+): Model {
+  switch (model.type) {
+    case undefined:
+    case "BPE": {
+      const settings = bpe.safeParse(model);
+      if (!settings.success) throw bad(path, `model.${firstIssue(settings.error)}`, settings.error);
+      if (merges === undefined) throw bad(path, "model.merges is no list of merges");
+      return { ...settings.data, type: "BPE", vocab: tokenTable(path, vocab), merges };
+    }
+    default:
+      throw unsupported(path, `its model is ${model.type}`);
+  }
+}
+
+/** @throws DoremiError bad-tokenizer where model.vocab is no object of ids */
+function tokenTable(path: string, vocab: FlatVocab | undefined): TokenTable {
+  if (vocab?.kind !== "ids") throw bad(path, "model.vocab does not map each token to an id");
+  const wrong = vocab.numbers.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= 2 ** 31);
+  if (wrong >= 0) throw bad(path, `model.vocab has the id ${vocab.numbers[wrong]}`);
+  return new TokenTable(vocab.strings, Uint32Array.from(vocab.numbers));
 }
 
 function firstIssue(error: z.ZodError): string {
@@ -103,7 +138,7 @@ function firstIssue(error: z.ZodError): string {
   return issue === undefined ? "it has another form" : `${issue.path.join(".") || "top level"}: ${issue.message}`;
 }
 
-function bad(path: string, found: string, cause: unknown): DoremiError {
+export function bad(path: string, found: string, cause?: unknown): DoremiError {
   return new DoremiError(
     "bad-data",
     "bad-tokenizer",
@@ -120,10 +155,4 @@ export function unsupported(path: string, found: string): DoremiError {
       "use a byte-level BPE tokenizer (GPT-2, Llama 3, Qwen) or a BPE with byte fallback (Llama 2, Mistral)",
     { file: path },
   );
-}
-
-export function mergePair(merge: string | readonly [string, string]): readonly [string, string] {
-  if (typeof merge !== "string") return merge;
-  const space = merge.indexOf(" ");
-  return [merge.slice(0, space), merge.slice(space + 1)];
 }

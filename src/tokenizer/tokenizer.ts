@@ -3,6 +3,9 @@
  * vocabulary (main thread, once); opening builds its tables (each worker, once).
  */
 
+/** What text of special tokens (`<|endoftext|>`) is: ordinary text, or the tokens. */
+export type SpecialTokens = "text" | "parse";
+
 /** A resolved tokenizer, as plain data: crosses threads and goes into plan files. */
 export interface TokenizerDescriptor {
   /** the name in results: the name given (`r50k`), or the base name of the file without `.json` */
@@ -18,10 +21,11 @@ export interface TokenizerDescriptor {
   readonly endOfText: number | null;
   /** "fast": our own counter; "library": @huggingface/tokenizers, exact and slower */
   readonly path: "fast" | "library";
+  readonly specialTokens: SpecialTokens;
 }
 
 /**
- * Text that looks like a special token is ordinary text. Invalid UTF-8 is counted as if each maximal invalid
+ * Text that looks like a special token is ordinary text, unless `specialTokens` is "parse". Invalid UTF-8 is counted as if each maximal invalid
  * subsequence were U+FFFD (as WHATWG decoding does). No BOS or EOS is added.
  */
 export interface Tokenizer {

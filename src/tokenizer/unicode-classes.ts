@@ -9,7 +9,12 @@ export const PAGE_NUMBERS = SCALARS >> 8;
 
 /** Class byte of every code point. */
 export function unicodeClasses(): Uint8Array {
-  const runs = Buffer.from(UNICODE_RUNS, "base64");
+  return decodeRuns(UNICODE_RUNS);
+}
+
+/** A generated table's byte for every code point. */
+export function decodeRuns(base64: string): Uint8Array {
+  const runs = Buffer.from(base64, "base64");
   const classes = new Uint8Array(SCALARS);
   let at = 0;
   let codePoint = 0;

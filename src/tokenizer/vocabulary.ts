@@ -1,5 +1,6 @@
 /** A byte-level vocabulary as flat tables, ready for the counter's memory, and how to read tiktoken's files into it. */
 import { DoremiError } from "../lib/errors.ts";
+import type { TokenTable } from "./token-table.ts";
 
 export interface Vocabulary {
   /** all tokens' bytes, in order of id */
@@ -12,20 +13,23 @@ export interface Vocabulary {
   readonly wholePieces: boolean;
 }
 
-/** Flat tables from the bytes of each id; undefined for an id that text never produces. */
-export function flatten(tokens: readonly (Uint8Array | undefined)[]): Pick<Vocabulary, "bytes" | "ends"> {
-  const ends = new Uint32Array(tokens.length + 1);
+/** Writes what text a token stands for to `out` at `to`: how many bytes, −1 for a token that text never becomes. */
+export type TokenDecoder = (bytes: Uint8Array, start: number, end: number, out: Uint8Array, to: number) => number;
+
+/** The tokens' bytes in order of id; empty for an id that text never becomes, or that no token has. */
+export function byId(vocab: TokenTable, decode: TokenDecoder): Pick<Vocabulary, "bytes" | "ends"> {
+  const { strings, ids, idEnd } = vocab;
+  const placeOf = new Int32Array(idEnd).fill(-1);
+  for (let i = 0; i < ids.length; i++) placeOf[ids[i]!] = i;
+  const bytes = new Uint8Array(strings.bytes.length);
+  const ends = new Uint32Array(idEnd + 1);
   let size = 0;
-  for (let id = 0; id < tokens.length; id++) {
-    size += tokens[id]?.length ?? 0;
+  for (let id = 0; id < idEnd; id++) {
+    const i = placeOf[id]!;
+    if (i >= 0) size += Math.max(decode(strings.bytes, strings.ends[i]!, strings.ends[i + 1]!, bytes, size), 0);
     ends[id + 1] = size;
   }
-  const bytes = new Uint8Array(size);
-  for (let id = 0; id < tokens.length; id++) {
-    const token = tokens[id];
-    if (token !== undefined) bytes.set(token, ends[id]!);
-  }
-  return { bytes, ends };
+  return { bytes: bytes.subarray(0, size), ends };
 }
 
 const BASE64 = (() => {

@@ -18,7 +18,7 @@ describe.each(["r50k", "cl100k", "o200k"] as const)("%s", (name) => {
   let decode: (ids: Uint32Array) => Uint8Array;
   beforeAll(async () => {
     tokenizer = await openTokenizer(await resolveTokenizer(name, "."));
-    const { vocabulary } = await readTiktoken(name);
+    const { vocabulary } = await readTiktoken(name, "text");
     decode = (ids) =>
       Buffer.concat([...ids].map((id) => vocabulary.bytes.subarray(vocabulary.ends[id]!, vocabulary.ends[id + 1]!)));
   });
@@ -102,7 +102,7 @@ describe("documents of any size", () => {
 
   it("agrees with itself on a long run cut at its own token boundaries", async () => {
     const tokenizer = await openTokenizer(await resolveTokenizer("r50k", "."));
-    const { vocabulary } = await readTiktoken("r50k");
+    const { vocabulary } = await readTiktoken("r50k", "text");
     const text = Buffer.alloc(200_000, "abcabcaabbccaxqz");
     const ids = tokenizer.encode(text);
     let at = 0;
@@ -111,14 +111,17 @@ describe("documents of any size", () => {
   });
 
   it("counts 50 MB without a space, and lets the memory go afterwards", async () => {
-    const { vocabulary } = await readTiktoken("r50k");
-    const counter = await Counter.create(vocabulary, TIKTOKEN_PATTERNS.r50k);
+    const { vocabulary } = await readTiktoken("r50k", "text");
+    const counter = await Counter.create(
+      { kind: "byte-level", vocabulary },
+      { kind: "pattern", ...TIKTOKEN_PATTERNS.r50k },
+    );
     const size = 50_000_000;
     const text = Buffer.alloc(size, "zqxj");
     const counts = new Uint32Array(1);
-    counter.count(text, Uint32Array.of(0, size), counts);
+    counter.count(text, Uint32Array.of(0, size), counts, "none");
     const quarter = new Uint32Array(1);
-    counter.count(text.subarray(0, size / 4), Uint32Array.of(0, size / 4), quarter);
+    counter.count(text.subarray(0, size / 4), Uint32Array.of(0, size / 4), quarter, "none");
     expect(Math.abs(counts[0]! - 4 * quarter[0]!)).toBeLessThan(8);
     expect(counter.memoryBytes).toBeLessThan(160e6); // 30 MB of tables, and at most 100 MB kept for the next call
   });

@@ -8,14 +8,15 @@ import { setPattern } from "./split";
 import { TOKENS } from "./tokens";
 
 export { allocClasses } from "./classes";
+export { allocByteTokens, indexAdjacent, indexCharacters } from "./characters";
 export { reserve } from "./memory";
 export { allocMerges, allocTokenEnds, allocVocabulary, indexTokens, mergesFromList, mergesFromRanks } from "./vocabulary";
 
 /** Once, after the vocabulary. */
-export function start(family: i32, maxDigits: u32): void {
+export function start(model: i32, family: i32, maxDigits: u32): void {
   setPattern(family, maxDigits);
   initPieces();
-  initModel();
+  initModel(model);
   initCache();
 }
 

@@ -1,7 +1,7 @@
 // Byte-pair merges of one piece, exact by construction: always the pair of lowest rank, the leftmost of equals.
 import { NONE, SCRATCH, alloc, ensure } from "./memory";
 import { setTokens } from "./tokens";
-import { byteId, bytePairRank, find, mergeResult, pairRank, setWholePiece, tokenLength, wholePiece } from "./vocabulary";
+import { byteId, bytePairRank, find, mergeResult, pairRank, setWholePiece, wholePiece } from "./vocabulary";
 
 /** Longest piece for which looking through all ranks for each merge is faster than a heap. */
 const SHORT: u32 = 60;
@@ -39,6 +39,30 @@ export function mergePiece(p: usize, n: u32): u32 {
   return count;
 }
 
+/** Where to put the ids of up to n symbols that `mergeSymbols` is to merge. */
+export function symbols(n: u32): usize {
+  return n <= SHORT ? SHORT_IDS : heapSymbols(n);
+}
+
+/** Where to put the ids of up to n symbols that `mergeHeap` is to merge. */
+export function heapSymbols(n: u32): usize {
+  ensure(<u64>SCRATCH + ((<u64>n) << 2));
+  return SCRATCH;
+}
+
+/** Merges the count symbols of any kind at ids, what `symbols` gave: how many tokens, whose ids are at TOKENS. */
+export function mergeSymbols(ids: usize, count: u32): u32 {
+  if (count > SHORT) return mergeHeap(count);
+  setTokens(SHORT_IDS);
+  if (ids != SHORT_IDS) memory.copy(SHORT_IDS, ids, (<usize>count) << 2);
+  if (count < 2) return count;
+  clearKeys(count);
+  for (let i: u32 = 0; i + 1 < count; i++) {
+    const id = SHORT_IDS + (i << 2);
+    store<u32>(KEYS + (i << 2), keyOf(pairRank(load<u32>(id), load<u32>(id, 4)), i));
+  }
+  return mergeKeys(count);
+}
 
 /** Puts a value into a lane with a store of the whole vector, so that the next load of it need not wait. */
 // @ts-ignore: decorator
@@ -54,23 +78,39 @@ function keyOf(rank: u32, at: u32): u32 {
   return (rank << 6) | at | select<u32>(NONE, 0, rank == NONE);
 }
 
-/**
- * Up to SHORT bytes. A token stands at its first byte; a pair's key is its rank above the place of its left token, so
- * the lowest key is the leftmost pair of lowest rank. While the two new pairs of a merge are looked up, the lowest of
- * all others is found.
- */
+// @ts-ignore: decorator
+@inline
+function keysEnd(n: u32): usize {
+  return KEYS + (<usize>((n + 3) >> 2) << 4);
+}
+
+// @ts-ignore: decorator
+@inline
+function clearKeys(n: u32): void {
+  for (let q = KEYS; q < keysEnd(n); q += 16) v128.store(q, i32x4.splat(-1));
+}
+
 function mergeShort(p: usize, n: u32): u32 {
-  const keysEnd = KEYS + (<usize>((n + 3) >> 2) << 4);
-  for (let q = KEYS; q < keysEnd; q += 16) v128.store(q, i32x4.splat(-1));
+  clearKeys(n);
   const last = n - 1;
   for (let i: u32 = 0; i < last; i++) {
     store<u32>(SHORT_IDS + (i << 2), byteId(load<u8>(p + i)));
     store<u32>(KEYS + (i << 2), keyOf(bytePairRank(p + i), i));
   }
   store<u32>(SHORT_IDS + (last << 2), byteId(load<u8>(p + last)));
+  return mergeKeys(n);
+}
+
+/**
+ * Up to SHORT symbols, whose ids and keys are set. A token stands at its first symbol; a pair's key is its rank above
+ * the place of its left token, so the lowest key is the leftmost pair of lowest rank. While the two new pairs of a merge
+ * are looked up, the lowest of all others is found.
+ */
+function mergeKeys(n: u32): u32 {
+  const end = keysEnd(n);
   store<u32>(SHORT_IDS + (n << 2), NO_TOKEN);
   let alive: u64 = ((<u64>1) << n) - 1;
-  let key = lowestKey(keysEnd);
+  let key = lowestKey(end);
   while (key != NONE) {
     const at = key & 63;
     const above = alive & (<u64>(-2) << at);
@@ -85,7 +125,7 @@ function mergeShort(p: usize, n: u32): u32 {
     setKey(at, NONE);
     setKey(right, NONE);
     setKey(before, NONE);
-    const others = lowestKey(keysEnd);
+    const others = lowestKey(end);
     const followingKey = keyOf(following, at);
     const precedingKey = keyOf(preceding, before);
     setKey(at, followingKey);
@@ -112,10 +152,10 @@ function lowestKey(end: usize): u32 {
 }
 
 // Long pieces: a binary heap of rank << 32 | position, with entries that are checked when they come up rather than
-// removed when they go stale. Per byte of the piece 4 bytes of ids, a bit, and up to two heap entries.
-// The id of a token stands at its first byte; the last byte of a longer token holds the position of its first.
+// removed when they go stale. Per symbol 4 bytes of ids, a bit, and up to two heap entries. The id of a token stands at
+// its first symbol.
 let LONG_IDS: usize = 0;
-let STARTS: usize = 0; // bit per byte: a token starts here
+let STARTS: usize = 0; // bit per symbol: a token starts here; all ones behind the last
 let HEAP: usize = 0;
 let heapSize: u32 = 0;
 let heapEnd: u64 = 0;
@@ -124,6 +164,28 @@ let heapEnd: u64 = 0;
 @inline
 function startsAt(i: u32): bool {
   return ((<u32>load<u8>(STARTS + (i >> 3)) >> (i & 7)) & 1) != 0;
+}
+
+/** The first start behind i; at or behind the last symbol where there is none. */
+function startAfter(i: u32): u32 {
+  let at = i + 1;
+  let bits = load<u64>(STARTS + ((<usize>(at >> 6)) << 3)) >> <u64>(at & 63);
+  while (bits == 0) {
+    at = (at | 63) + 1;
+    bits = load<u64>(STARTS + ((<usize>(at >> 6)) << 3));
+  }
+  return at + <u32>ctz(bits);
+}
+
+/** The last start before i > 0; symbol 0 is always one. */
+function startBefore(i: u32): u32 {
+  let at = i - 1;
+  let bits = load<u64>(STARTS + ((<usize>(at >> 6)) << 3)) << <u64>(63 - (at & 63));
+  while (bits == 0) {
+    at = (at & ~63) - 1;
+    bits = load<u64>(STARTS + ((<usize>(at >> 6)) << 3));
+  }
+  return at - <u32>clz(bits);
 }
 
 // @ts-ignore: decorator
@@ -190,17 +252,22 @@ function pop(): u64 {
 }
 
 function mergeLong(p: usize, n: u32): u32 {
+  const ids = heapSymbols(n);
+  for (let i: u32 = 0; i < n; i++) store<u32>(ids + ((<usize>i) << 2), byteId(load<u8>(p + i)));
+  return mergeHeap(n);
+}
+
+/** Merges the n symbols whose ids are where `heapSymbols` said: how many tokens, whose ids are at TOKENS. */
+export function mergeHeap(n: u32): u32 {
   LONG_IDS = SCRATCH;
-  STARTS = LONG_IDS + ((<usize>n) << 2);
-  HEAP = (STARTS + (n >> 3) + 16) & ~15;
-  ensure(<u64>SCRATCH + ((<u64>n) << 2) + <u64>(n >> 3) + 64);
+  STARTS = (LONG_IDS + ((<usize>n) << 2) + 15) & ~15;
+  HEAP = STARTS + (((n >> 6) + 2) << 3);
+  ensure(<u64>HEAP);
   heapEnd = (<u64>memory.size()) << 16;
   heapSize = 0;
-  memory.fill(STARTS, 0xff, (n >> 3) + 1);
-  for (let i: u32 = 0; i < n; i++) {
-    store<u32>(LONG_IDS + ((<usize>i) << 2), byteId(load<u8>(p + i)));
-    if (i + 1 == n) break;
-    const rank = bytePairRank(p + i);
+  memory.fill(STARTS, 0xff, HEAP - STARTS);
+  for (let i: u32 = 0; i + 1 < n; i++) {
+    const rank = pairRank(idAt(i), idAt(i + 1));
     if (rank != NONE) append(((<u64>rank) << 32) | <u64>i);
   }
   for (let i: i32 = <i32>(heapSize >> 1) - 1; i >= 0; i--) sink(i, heapAt(i));
@@ -210,18 +277,17 @@ function mergeLong(p: usize, n: u32): u32 {
     const key = pop();
     const left = <u32>key;
     if (!startsAt(left)) continue;
-    const leftId = idAt(left);
-    const right = left + tokenLength(leftId);
+    const right = startAfter(left);
     if (right >= n) continue;
-    const rightId = idAt(right);
     const rank = <u32>(key >> 32);
-    if (pairRank(leftId, rightId) != rank) continue;
+    // as in the reference implementation, what counts is that the pair still makes the same token
+    const now = pairRank(idAt(left), idAt(right));
+    if (now == NONE || mergeResult(now) != mergeResult(rank)) continue;
 
     const id = mergeResult(rank);
-    const next = right + tokenLength(rightId);
+    const next = startAfter(right);
     const bits = STARTS + (right >> 3);
     store<u8>(bits, load<u8>(bits) & ~(<u8>1 << <u8>(right & 7)));
-    store<u32>(LONG_IDS + ((<usize>(next - 1)) << 2), left);
     store<u32>(LONG_IDS + ((<usize>left) << 2), id);
     count--;
     if (next < n) {
@@ -229,7 +295,7 @@ function mergeLong(p: usize, n: u32): u32 {
       if (following != NONE) push(((<u64>following) << 32) | <u64>left);
     }
     if (left) {
-      const before = startsAt(left - 1) ? left - 1 : idAt(left - 1);
+      const before = startBefore(left);
       const preceding = pairRank(idAt(before), id);
       if (preceding != NONE) push(((<u64>preceding) << 32) | <u64>before);
     }
@@ -237,9 +303,8 @@ function mergeLong(p: usize, n: u32): u32 {
 
   let from: u32 = 0;
   for (let k: u32 = 0; k < count; k++) {
-    const id = idAt(from);
-    store<u32>(LONG_IDS + ((<usize>k) << 2), id); // k ≤ from: never overwrites an id that is still to be read
-    from += tokenLength(id);
+    store<u32>(LONG_IDS + ((<usize>k) << 2), idAt(from)); // k ≤ from: never overwrites an id that is still to be read
+    from = startAfter(from);
   }
   setTokens(LONG_IDS);
   return count;

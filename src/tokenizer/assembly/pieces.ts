@@ -17,8 +17,9 @@ import {
   whites,
   wides,
 } from "./masks";
+import { findCuts } from "./characters";
 import { alloc } from "./memory";
-import { CL100K, FAMILY, MAX_DIGITS, O200K, R50K, contraction, pieceEnd } from "./split";
+import { CL100K, CUTS, FAMILY, MAX_DIGITS, O200K, R50K, contraction, pieceEnd } from "./split";
 
 const WORDS: u32 = WINDOW / 64;
 
@@ -53,6 +54,7 @@ export function initPieces(): void {
  * @returns how many
  */
 export function findPieces(p: usize, end: usize): u32 {
+  if (FAMILY == CUTS) return findCuts(p, end);
   if (FAMILY > O200K) return collectByRule(p, end);
   const left = end - p;
   const isEnd = left <= <usize>WINDOW;

@@ -8,6 +8,8 @@ export const CL100K: i32 = 1;
 /** cl100k as first published, which Llama 3 and (with single digits) Qwen 2 use: differs in white space at the end. */
 export const LLAMA3: i32 = 2;
 export const O200K: i32 = 3;
+/** No pattern: the model takes the text whole, and characters.ts cuts it where that changes nothing. */
+export const CUTS: i32 = 4;
 
 export let FAMILY: i32 = 0;
 /** Most digits in a piece; r50k has no limit. */

@@ -185,6 +185,18 @@ export function tokenLength(id: u32): u32 {
   return load<u32>(p, 4) - load<u32>(p);
 }
 
+/** Where the token's bytes are. */
+// @ts-ignore: decorator
+@inline
+export function tokenAddress(id: u32): usize {
+  return TOKEN_BYTES + load<u32>(TOKEN_ENDS + ((<usize>id) << 2));
+}
+
+/** All ids are below. */
+export function tokenCount(): u32 {
+  return tokens;
+}
+
 // @ts-ignore: decorator
 @inline
 export function wholePiece(id: u32): u32 {

@@ -1,0 +1,168 @@
+/**
+ * Normalizers of a tokenizer.json: what the file says as a plan of steps, and the steps applied to UTF-8 bytes. Text
+ * that a plan leaves as it is, nearly all there is, is only looked at.
+ */
+import { BYTE_CHARACTERS } from "../byte-level.ts";
+import type { Part } from "../tokenizer-json.ts";
+import { type CharacterMapName, changesAscii, mapCharacters } from "./character-map.ts";
+import { type NormalForm, toNormalForm } from "./normal-forms.ts";
+import { applyCharsmap, type Charsmap, readCharsmap } from "./precompiled.ts";
+import { type ReplacePattern, replaceAll, replacePattern, whiteSpaceWidth } from "./replace.ts";
+
+export type NormalizerStep =
+  | { readonly kind: "normal-form"; readonly form: NormalForm }
+  | { readonly kind: "map"; readonly map: CharacterMapName }
+  | { readonly kind: "strip"; readonly left: boolean; readonly right: boolean }
+  | { readonly kind: "replace"; readonly pattern: ReplacePattern; readonly content: Uint8Array }
+  | { readonly kind: "prepend"; readonly content: Uint8Array }
+  | { readonly kind: "charsmap"; readonly charsmap: Charsmap }
+  | { readonly kind: "byte-level" };
+
+/** Steps in order; none: text stays as it is. */
+export type NormalizerPlan = readonly NormalizerStep[];
+
+/** The steps that do exactly what the part says; undefined where there are none. */
+export function normalizerSteps(part: Part): NormalizerPlan | undefined {
+  switch (part.type) {
+    case "NFC":
+    case "NFD":
+    case "NFKC":
+    case "NFKD":
+      return [{ kind: "normal-form", form: part.type }];
+    case "Lowercase":
+      return [{ kind: "map", map: "lowercase" }];
+    case "StripAccents":
+      return [{ kind: "map", map: "without-combining-marks" }];
+    case "Nmt":
+      return [{ kind: "map", map: "nmt" }];
+    case "BertNormalizer":
+      return bertSteps(part);
+    case "Strip": {
+      const { strip_left: left, strip_right: right } = part;
+      return typeof left === "boolean" && typeof right === "boolean" ? [{ kind: "strip", left, right }] : undefined;
+    }
+    case "Replace": {
+      const pattern = replacePattern(part.pattern);
+      if (pattern === undefined || typeof part.content !== "string") return undefined;
+      return [{ kind: "replace", pattern, content: Buffer.from(part.content, "utf8") }];
+    }
+    case "Prepend":
+      return typeof part.prepend === "string"
+        ? [{ kind: "prepend", content: Buffer.from(part.prepend, "utf8") }]
+        : undefined;
+    case "Precompiled": {
+      const charsmap =
+        typeof part.precompiled_charsmap === "string" ? readCharsmap(part.precompiled_charsmap) : undefined;
+      return charsmap && [{ kind: "charsmap", charsmap }];
+    }
+    case "ByteLevel":
+      return [{ kind: "byte-level" }];
+    case "Sequence": {
+      if (!Array.isArray(part.normalizers)) return undefined;
+      const steps = part.normalizers.map((inner: Part) => normalizerSteps(inner));
+      return steps.every((step) => step !== undefined) ? steps.flat() : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
+function bertSteps(part: Part): NormalizerPlan | undefined {
+  const { clean_text: clean, handle_chinese_chars: ideographs, strip_accents: accents, lowercase } = part;
+  if (typeof clean !== "boolean" || typeof ideographs !== "boolean" || typeof lowercase !== "boolean") return undefined;
+  if (accents !== undefined && accents !== null && typeof accents !== "boolean") return undefined;
+  const steps: NormalizerStep[] = [];
+  if (clean) steps.push({ kind: "map", map: "bert-clean" });
+  if (ideographs) steps.push({ kind: "map", map: "bert-ideographs" });
+  if (accents ?? lowercase) {
+    steps.push({ kind: "normal-form", form: "NFD" }, { kind: "map", map: "without-nonspacing-marks" });
+  }
+  if (lowercase) steps.push({ kind: "map", map: "lowercase" });
+  return steps;
+}
+
+/** Bytes that at least one step has something to do for or may have: 1. Steps that look at the whole text: all are. */
+const touched = new WeakMap<NormalizerPlan, Uint8Array>();
+
+function touchedBytes(plan: NormalizerPlan): Uint8Array {
+  let bytes = touched.get(plan);
+  if (bytes === undefined) {
+    bytes = new Uint8Array(256).fill(1, 0x80);
+    for (const step of plan) for (let byte = 0; byte < 0x80; byte++) if (touchesAscii(step, byte)) bytes[byte] = 1;
+    touched.set(plan, bytes);
+  }
+  return bytes;
+}
+
+function touchesAscii(step: NormalizerStep, byte: number): boolean {
+  switch (step.kind) {
+    case "normal-form":
+      return false;
+    case "map":
+      return changesAscii(step.map, byte);
+    case "strip":
+    case "replace":
+    case "prepend":
+    case "byte-level":
+      return true;
+    case "charsmap":
+      return step.charsmap.ascii[byte]! >= 0;
+  }
+}
+
+/** Whether the plan can't change bytes[start..end]; where it says no it still may not. */
+export function leavesAlone(plan: NormalizerPlan, bytes: Uint8Array, start: number, end: number): boolean {
+  if (plan.length === 0) return true;
+  const touches = touchedBytes(plan);
+  for (let i = start; i < end; i++) if (touches[bytes[i]!] !== 0) return false;
+  return true;
+}
+
+/** Valid UTF-8 in and out; the text itself where nothing changes. */
+export function normalize(plan: NormalizerPlan, text: Uint8Array): Uint8Array {
+  return leavesAlone(plan, text, 0, text.length) ? text : plan.reduce(apply, text);
+}
+
+function apply(text: Uint8Array, step: NormalizerStep): Uint8Array {
+  switch (step.kind) {
+    case "normal-form":
+      return isAscii(text) ? text : toNormalForm(step.form, text);
+    case "map":
+      return mapCharacters(step.map, text);
+    case "strip":
+      return strip(text, step.left, step.right);
+    case "replace":
+      return replaceAll(step.pattern, step.content, text);
+    case "prepend":
+      return text.length === 0 ? text : Buffer.concat([step.content, text]);
+    case "charsmap":
+      return applyCharsmap(step.charsmap, text);
+    case "byte-level":
+      return byteLevel(text);
+  }
+}
+
+function isAscii(text: Uint8Array): boolean {
+  for (const byte of text) if (byte >= 0x80) return false;
+  return true;
+}
+
+function strip(text: Uint8Array, left: boolean, right: boolean): Uint8Array {
+  let start = 0;
+  let end = text.length;
+  for (let width = 1; left && width > 0; start += width) width = whiteSpaceWidth(text, start);
+  while (right && end > start) {
+    let last = end - 1;
+    while (last > start && (text[last]! & 0xc0) === 0x80) last--;
+    if (whiteSpaceWidth(text, last) === 0) break;
+    end = last;
+  }
+  return text.subarray(start, end);
+}
+
+/** Each byte as the character that stands for it in byte-level vocabularies. */
+function byteLevel(text: Uint8Array): Uint8Array {
+  let characters = "";
+  for (const byte of text) characters += BYTE_CHARACTERS[byte];
+  return Buffer.from(characters, "utf8");
+}

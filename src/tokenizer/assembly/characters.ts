@@ -71,7 +71,10 @@ function known(c: u32): u32 {
 // @ts-ignore: decorator
 @inline
 function pairBit(c: u32, d: u32): u32 {
-  return <u32>((((<u64>c << 21) | <u64>d) * 0x9e3779b97f4a7c15) >> (64 - ADJACENT_BITS));
+  // characters come in ranges, and one multiplication keeps their pattern: many pairs would share bits
+  let x = ((<u64>c << 32) | <u64>d) * 0x9e3779b97f4a7c15;
+  x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93;
+  return <u32>(x >> (64 - ADJACENT_BITS));
 }
 
 /** After `indexTokens`. @param unknownId what a character becomes that has no token, or NONE: nothing */

@@ -77,6 +77,8 @@ export interface Manifest {
     readonly source: string;
     readonly fingerprint: string;
     readonly vocabularySize: number;
+    /** what text of special tokens was counted as; without it, text */
+    readonly specialTokens?: "text" | "parse" | undefined;
   };
   readonly columns: { readonly text: string; readonly domain: string | null };
   /** the module that every batch goes through between reading and counting, when there is one */

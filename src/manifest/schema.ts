@@ -50,7 +50,13 @@ export const manifestSchema = z.object({
   name: z.string(),
   seed: count,
   rng: z.string(),
-  tokenizer: z.object({ name: z.string(), source: z.string(), fingerprint: z.string(), vocabularySize: count }),
+  tokenizer: z.object({
+    name: z.string(),
+    source: z.string(),
+    fingerprint: z.string(),
+    vocabularySize: count,
+    specialTokens: z.enum(["text", "parse"]).optional(),
+  }),
   columns: z.object({ text: z.string(), domain: z.string().nullable() }),
   transform: z
     .object({ module: z.string(), sha256, columns: z.array(z.string()), options: z.record(z.string(), z.unknown()) })

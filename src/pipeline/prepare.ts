@@ -39,10 +39,10 @@ export interface Prepared {
 
 export async function prepare(pipeline: Pipeline): Promise<Prepared> {
   const { config, base } = pipeline;
-  const tokenizer = await resolveTokenizer(config.tokenizer, base);
-  const modelTokenizer =
-    config.train.tokenizer === undefined ? tokenizer : await resolveTokenizer(config.train.tokenizer, base);
-  const further = await Promise.all(config.count.tokenizers.map((name) => resolveTokenizer(name, base)));
+  const resolve = (name: string) => resolveTokenizer(name, base, config.specialTokens);
+  const tokenizer = await resolve(config.tokenizer);
+  const modelTokenizer = config.train.tokenizer === undefined ? tokenizer : await resolve(config.train.tokenizer);
+  const further = await Promise.all(config.count.tokenizers.map(resolve));
   const prepared: Prepared = {
     pipeline,
     tokenizer,

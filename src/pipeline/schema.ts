@@ -171,6 +171,12 @@ export const pipelineSchema = z.strictObject({
     .string()
     .min(1)
     .describe("What weights, shares and the budget are counted in: r50k, p50k, cl100k, o200k, or a tokenizer.json."),
+  specialTokens: z
+    .enum(["text", "parse"])
+    .default("text")
+    .describe(
+      "Text of special tokens, such as <|endoftext|>, in documents: ordinary text, or the tokens that it names.",
+    ),
   workers: positiveInteger.optional().describe("Worker threads. Default: all cores."),
   memory: z
     .string()

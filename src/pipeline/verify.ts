@@ -69,6 +69,7 @@ async function manifestTokenizer(
   const tokenizer = await resolveTokenizer(
     options.tokenizer ?? manifest.tokenizer.source,
     options.tokenizer ? process.cwd() : base,
+    manifest.tokenizer.specialTokens ?? "text",
   );
   if (tokenizer.fingerprint === manifest.tokenizer.fingerprint) return tokenizer;
   throw new DoremiError(

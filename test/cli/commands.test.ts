@@ -25,7 +25,8 @@ const RESULT: RunResult = {
       fingerprint: "",
       vocabularySize: 1,
       endOfText: 0,
-      path: "fast" as const,
+      path: "fast",
+      specialTokens: "text" as const,
     })),
     domains: [
       { name: "宋词", documents: 1000, bytes: 40_000, tokens: { r50k: 30_000, small: 10_000 }, heldOut },

@@ -6,15 +6,17 @@ import { rmSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { DoremiError } from "../../lib/errors.ts";
 import type { Pipeline } from "../../pipeline/load.ts";
+import type { SpecialTokens } from "../../tokenizer/tokenizer.ts";
 import { addExample, addRunningOptions, openPipeline, type RunningOptions } from "../options.ts";
 import { Session, type SetStatus } from "../session.ts";
 
 interface CountOptions extends RunningOptions {
   readonly data?: readonly string[];
   readonly tokenizer?: readonly string[];
+  readonly specialTokens?: SpecialTokens;
   readonly textColumn?: string;
   readonly domainColumn?: string;
 }
@@ -28,6 +30,12 @@ export function countCommand(setStatus: SetStatus): Command {
     .argument("[pipeline.yaml]", "the pipeline file")
     .option("--data <pattern...>", "files or globs; {domain} stands for the part of the path that names the domain")
     .option("--tokenizer <name|file...>", "r50k, p50k, cl100k, o200k or a tokenizer.json; may be several")
+    .addOption(
+      new Option("--special-tokens <text|parse>", "what text of special tokens is (default: text)").choices([
+        "text",
+        "parse",
+      ]),
+    )
     .option("--text-column <path>", "column of the text (default: text); dots go into structs", nonEmpty)
     .option("--domain-column <path>", "column that names each document's domain", nonEmpty);
   addRunningOptions(command);
@@ -51,7 +59,8 @@ export function countCommand(setStatus: SetStatus): Command {
   });
 }
 
-function checkUsage(path: string | undefined, { data, tokenizer, textColumn, domainColumn }: CountOptions): void {
+function checkUsage(path: string | undefined, options: CountOptions): void {
+  const { data, tokenizer, specialTokens, textColumn, domainColumn } = options;
   const usage = (message: string) => new DoremiError("usage", "count-arguments", message);
   if (path === undefined) {
     if (data === undefined) throw usage("needs a pipeline file, or --data with --tokenizer; see doremi count --help");
@@ -61,6 +70,7 @@ function checkUsage(path: string | undefined, { data, tokenizer, textColumn, dom
   const given = {
     "--data": data,
     "--tokenizer": tokenizer,
+    "--special-tokens": specialTokens,
     "--text-column": textColumn,
     "--domain-column": domainColumn,
   };
@@ -74,7 +84,7 @@ function checkUsage(path: string | undefined, { data, tokenizer, textColumn, dom
 
 /** A pipeline that only counts; patterns and files are relative to the current folder. */
 export async function pipelineOfData(options: CountOptions, output: string): Promise<Pipeline> {
-  const { data = [], tokenizer = [], textColumn, domainColumn, workers } = options;
+  const { data = [], tokenizer = [], specialTokens, textColumn, domainColumn, workers } = options;
   const [first, ...others] = tokenizer;
   const named = data.filter((pattern) => pattern.includes("{domain}"));
   if (domainColumn === undefined && named.length > 0 && named.length < data.length) {
@@ -93,6 +103,7 @@ export async function pipelineOfData(options: CountOptions, output: string): Pro
       output,
       tokenizer: first!,
       count: { tokenizers: others },
+      ...(specialTokens !== undefined && { specialTokens }),
       ...(workers !== undefined && { workers }),
       data: {
         ...(domainColumn === undefined && named.length === 0

@@ -12,6 +12,7 @@ export const tokenizerDescriptor = z.strictObject({
   vocabularySize: z.int(),
   endOfText: z.int().nullable(),
   path: z.enum(["fast", "library"]),
+  specialTokens: z.enum(["text", "parse"]),
 });
 
 export const transformReference = z.strictObject({
@@ -77,6 +78,7 @@ export const countOutput = z.strictObject({
       vocabularySize: z.int(),
       endOfText: z.int().nullable(),
       path: z.enum(["fast", "library"]),
+      specialTokens: z.enum(["text", "parse"]),
     }),
   ),
   domains: z.array(totals.extend({ name: z.string(), heldOut: totals })),

@@ -79,13 +79,7 @@ export const count: Stage<CountInput, CountOutput> = {
     const { domains, notes } = domainTotals(counted, input, skipped);
     for (const note of notes) report.note(note);
     const output: CountOutput = {
-      tokenizers: input.tokenizers.map(({ name, fingerprint, vocabularySize, endOfText, path }) => ({
-        name,
-        fingerprint,
-        vocabularySize,
-        endOfText,
-        path,
-      })),
+      tokenizers: input.tokenizers.map(({ source: _, ...described }) => described),
       domains,
       shards: counted,
       skipped,

@@ -35,13 +35,13 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
       plan.domains.map((domain) => domain.targetTokens),
       input.seed,
     );
-    const { name, fingerprint, vocabularySize } = tokenizer;
+    const { name, fingerprint, vocabularySize, specialTokens } = tokenizer;
     const manifest = await writeResampledSet(context.folder, {
       header: {
         generator: GENERATOR,
         name: input.pipeline,
         seed: input.seed,
-        tokenizer: { name, source: sourceOf(input), fingerprint, vocabularySize },
+        tokenizer: { name, source: sourceOf(input), fingerprint, vocabularySize, specialTokens },
         columns: input.columns,
         transform: input.transform && {
           ...input.transform,

@@ -48,7 +48,7 @@ export function* lowercasePairs(): Generator<readonly [number, number]> {
   }
 }
 
-/** A regular expression for the characters that have the bit, one at a time, with the flags u and g. */
+/** A regular expression for runs of characters that have the bit, with the flags u and g. */
 export function characterPattern(bit: number): RegExp {
   const all = characterClasses();
   const ranges: string[] = [];
@@ -59,5 +59,5 @@ export function characterPattern(bit: number): RegExp {
     ranges.push(`\\u{${first.toString(16)}}-\\u{${last.toString(16)}}`);
     first = last;
   }
-  return new RegExp(`[${ranges.join("")}]`, "gu");
+  return new RegExp(`[${ranges.join("")}]+`, "gu");
 }

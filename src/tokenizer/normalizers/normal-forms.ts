@@ -15,10 +15,10 @@ export function toNormalForm(form: NormalForm, text: Uint8Array): Uint8Array {
   inert ??= characterPattern(INERT);
   const parts: string[] = [];
   let at = 0;
-  for (const { 0: character, index } of string.matchAll(inert)) {
+  for (const { 0: characters, index } of string.matchAll(inert)) {
     if (index > at) parts.push(string.slice(at, index).normalize(form));
-    parts.push(character);
-    at = index + character.length;
+    parts.push(characters);
+    at = index + characters.length;
   }
   parts.push(string.slice(at).normalize(form));
   const normalized = parts.length === 1 ? parts[0]! : parts.join("");

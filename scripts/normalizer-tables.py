@@ -1,0 +1,143 @@
+"""Writes src/tokenizer/normalizers/tables.ts: what Hugging Face tokenizers' normalizers and pre-tokenizers know of every
+scalar value, asked of them, and the grapheme classes of the crate that they use.
+The tables are frozen: run this only to follow another release on purpose, and expect counts to change.
+
+usage: pip install tokenizers==0.23.3 && python scripts/normalizer-tables.py TABLES.rs
+TABLES.rs is src/tables.rs of unicode-segmentation 1.13 (Unicode 17), from its repository.
+"""
+import base64, hashlib, pathlib, re, sys, unicodedata
+from tokenizers import normalizers, pre_tokenizers
+
+SCALARS = 0x110000
+SCALAR_VALUES = [c for c in range(SCALARS) if not 0xD800 <= c < 0xE000]
+
+
+def varint(n):
+    out = bytearray()
+    while n >= 128:
+        out.append(n & 127 | 128)
+        n >>= 7
+    return bytes(out) + bytes([n])
+
+
+def runs(classes):
+    out, start = bytearray(), 0
+    for i in range(1, SCALARS + 1):
+        if i == SCALARS or classes[i] != classes[start]:
+            out += bytes([classes[start]]) + varint(i - start)
+            start = i
+    return bytes(out)
+
+
+def strips(normalizer):
+    return lambda c: normalizer.normalize_str(c) == ""
+
+
+def splits(pre_tokenizer, pieces):
+    return lambda c: len(pre_tokenizer.pre_tokenize_str(f"x{c}x")) == pieces
+
+
+BERT = dict(handle_chinese_chars=False, lowercase=False)
+FORMS = {name: getattr(normalizers, name)() for name in ("NFC", "NFD", "NFKC", "NFKD")}
+
+
+def is_inert(c):
+    """A later Unicode may give the character a part in normal forms; the reference's gives it none."""
+    marks = ("\u0334", "\u0301")
+    inert = lambda n, s: FORMS[n].normalize_str(s) == s
+    alone = all(inert(name, c) for name in FORMS) and all(inert("NFD", s) for s in (c + marks[0], "\u0345" + c))
+    if not alone:
+        return False
+    later = unicodedata.category(c) == "Cn" or any(unicodedata.normalize(name, c) != c for name in FORMS)
+    return later or unicodedata.combining(c) != 0
+
+
+CHARACTER_BITS = (
+    (1, strips(normalizers.StripAccents())),
+    (2, strips(normalizers.BertNormalizer(clean_text=False, strip_accents=True, **BERT))),
+    (4, strips(normalizers.BertNormalizer(clean_text=True, strip_accents=False, **BERT))),
+    (8, splits(pre_tokenizers.Punctuation(), 3)),
+    (16, splits(pre_tokenizers.Digits(individual_digits=True), 3)),
+    (32, splits(pre_tokenizers.Whitespace(), 1)),
+    (64, splits(pre_tokenizers.WhitespaceSplit(), 2)),
+    (128, is_inert),
+)
+characters = bytearray(SCALARS)
+for bit, holds in CHARACTER_BITS:
+    for c in SCALAR_VALUES:
+        if holds(chr(c)):
+            characters[c] |= bit
+
+lower = bytearray()
+to_lower = normalizers.Lowercase().normalize_str
+changed = [(c, [ord(x) for x in to_lower(chr(c))]) for c in SCALAR_VALUES if to_lower(chr(c)) != chr(c)]
+assert [c for c, to in changed if len(to) != 1] == [0x130] and to_lower("\u0130") == "i\u0307"
+singles = [(c, to[0] - c) for c, to in changed if len(to) == 1]
+before = at = 0
+while at < len(singles):
+    first, delta = singles[at]
+    step = singles[at + 1][0] - first if at + 1 < len(singles) and singles[at + 1][1] == delta else 1
+    count = 1
+    while at + count < len(singles) and singles[at + count] == (first + step * count, delta):
+        count += 1
+    lower += varint(first - before) + varint(step) + varint(count) + varint(delta * 2 if delta >= 0 else -delta * 2 - 1)
+    before = first
+    at += count
+
+GRAPHEMES = "Any CR Control Extend Extended_Pictographic InCB_Consonant L LF LV LVT Prepend Regional_Indicator SpacingMark T V ZWJ".split()
+source = pathlib.Path(sys.argv[1]).read_text()
+code = lambda text: int(text[3:-1], 16) if text.startswith("\\u") else {"\\r": 13, "\\n": 10}.get(text, ord(text[-1]))
+character = r"'(\\u\{[0-9a-fA-F]+\}|\\.|[^'])'"
+graphemes = bytearray(SCALARS)
+section = source[source.index("pub mod grapheme"):source.index("pub mod word")]
+for first, last, name in re.findall(rf"\({character},\s*{character},\s*GC_(\w+)\)", section):
+    graphemes[code(first):code(last) + 1] = bytes([GRAPHEMES.index(name)]) * (code(last) + 1 - code(first))
+extends = source[source.index("const InCB_Extend_table"):source.index("pub fn InCB_Extend")]
+for first, last in re.findall(rf"\({character},\s*{character}\)", extends):
+    for c in range(code(first), code(last) + 1):
+        graphemes[c] |= 16
+linkers = source[source.index("pub fn is_incb_linker"):source.index("pub mod grapheme")]
+for text in re.findall(character, linkers):
+    graphemes[code(text)] |= 32
+
+
+def lines(data):
+    encoded = base64.b64encode(data).decode()
+    return "\n".join(f'  "{encoded[i:i + 114]}",' for i in range(0, len(encoded), 114))
+
+
+names = "\n".join(f"  {name}: {i}," for i, name in enumerate(GRAPHEMES))
+tables = [runs(characters), bytes(lower), runs(graphemes)]
+target = pathlib.Path(__file__).parent.parent / "src/tokenizer/normalizers/tables.ts"
+target.write_text(f"""/** Generated by scripts/normalizer-tables.py from tokenizers 0.23.3 and unicode-segmentation 1.13. Do not edit. */
+
+/** sha256 of the three tables, one after the other */
+export const NORMALIZER_TABLES_SHA256 = "{hashlib.sha256(b"".join(tables)).hexdigest()}";
+
+/**
+ * base64 of runs: class byte (combining mark 1, nonspacing mark 2, control or unassigned 4, punctuation 8, numeric 16,
+ * word character 32, white space 64, inert in normal forms though a later Unicode may not have it so 128), length as varint
+ */
+export const CHARACTER_RUNS = [
+{lines(tables[0])}
+].join("");
+
+/**
+ * base64 of runs of characters with a lower case of one character: first (distance from the run before), step and count,
+ * then the distance to the lower case, its sign in the last bit; all as varints
+ */
+export const LOWERCASE_RUNS = [
+{lines(tables[1])}
+].join("");
+
+/** Numbers of the grapheme cluster break classes. */
+export const GRAPHEME_BREAK = {{
+{names}
+}} as const;
+
+/** base64 of runs: grapheme cluster break class, with 16 for InCB=Extend and 32 for InCB=Linker; length as varint */
+export const GRAPHEME_RUNS = [
+{lines(tables[2])}
+].join("");
+""")
+print(len(singles), [len(t) for t in tables], len(set(graphemes)))

@@ -1,0 +1,91 @@
+/**
+ * Runs a program to its end and tells what it took: time from start to exit, the memory of it and its children, the
+ * processor time of its first thread. Memory and processor time are Linux's to tell, by looking every few milliseconds.
+ */
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+
+export interface Command {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface Exit {
+  readonly stdout: string;
+  readonly seconds: number;
+  /** of the program and its children together, at their highest; null where the system does not tell */
+  readonly peakBytes: number | null;
+  /** processor seconds of the first thread */
+  readonly mainThreadSeconds: number | null;
+}
+
+const LOOK_EVERY_MS = 20;
+const PAGE_BYTES = 4096;
+const TICKS_PER_SECOND = 100;
+
+/** @throws Error with what the program said last, unless it exits with 0 */
+export function runProgram({ program, args, env }: Command): Promise<Exit> {
+  return new Promise((resolve, reject) => {
+    const started = performance.now();
+    const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+    let stdout = "";
+    let stderr = "";
+    let peakBytes: number | null = null;
+    let mainThreadSeconds: number | null = null;
+    const look = setInterval(() => {
+      if (child.pid === undefined) return;
+      const bytes = Math.max(treeBytes(child.pid), ownPeakBytes(child.pid));
+      if (bytes > 0) peakBytes = Math.max(peakBytes ?? 0, bytes);
+      mainThreadSeconds = threadSeconds(child.pid) ?? mainThreadSeconds;
+    }, LOOK_EVERY_MS);
+    child.stdout.on("data", (data) => {
+      stdout += data;
+    });
+    child.stderr.on("data", (data) => {
+      stderr = (stderr + data).slice(-4000);
+    });
+    child.on("error", (error) => {
+      clearInterval(look);
+      reject(error);
+    });
+    child.on("close", (code) => {
+      clearInterval(look);
+      const seconds = (performance.now() - started) / 1000;
+      if (code === 0) resolve({ stdout, seconds, peakBytes, mainThreadSeconds });
+      else reject(new Error(`${program} ${args.join(" ")}: exit ${code}\n${stderr}`));
+    });
+  });
+}
+
+/** The last line of what a program printed, which is JSON. */
+export function lastLine(stdout: string): unknown {
+  return JSON.parse(stdout.trimEnd().split("\n").at(-1)!);
+}
+
+/** A file of /proc; undefined where there is none, or the process is gone. */
+function proc(path: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${path}`, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+function treeBytes(pid: number): number {
+  const resident = Number(proc(`${pid}/statm`)?.split(" ")[1] ?? 0) * PAGE_BYTES;
+  const children = proc(`${pid}/task/${pid}/children`)?.split(" ").filter(Boolean) ?? [];
+  return children.reduce((sum, child) => sum + treeBytes(Number(child)), resident);
+}
+
+function ownPeakBytes(pid: number): number {
+  return Number(/VmHWM:\s+(\d+)/.exec(proc(`${pid}/status`) ?? "")?.[1] ?? 0) * 1024;
+}
+
+function threadSeconds(pid: number): number | undefined {
+  // the fields behind the name, which may have blanks and brackets in it
+  const fields = proc(`${pid}/task/${pid}/stat`)
+    ?.replace(/^.*\) /s, "")
+    .split(" ");
+  return fields && (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}

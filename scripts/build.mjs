@@ -1,4 +1,4 @@
-// Builds dist/ from src/: the tokenizer's WebAssembly, the JavaScript and declarations, and the commands' executable
+// Builds dist/ from src/: the tokenizer's WebAssembly and vocabularies, the JavaScript and declarations, and the commands' executable
 // bit. Says nothing when all is well. dist/ is made anew, so that no output outlives its source.
 import { execFileSync } from "node:child_process";
 import { chmodSync, readFileSync, rmSync } from "node:fs";
@@ -11,6 +11,7 @@ rmSync(join(root, "dist"), { recursive: true, force: true });
 try {
   node("node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json", "--noEmitOnError");
   node("scripts/build-wasm.mjs");
+  node("--import", "tsx", "scripts/build-vocabularies.ts");
 } catch (error) {
   // The compiler has said what is wrong on the same terminal.
   process.exit(error.status ?? 1);

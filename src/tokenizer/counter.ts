@@ -7,6 +7,8 @@ import { fileURLToPath } from "node:url";
 import { DoremiError } from "../lib/errors.ts";
 import type { CharacterVocabulary } from "./characters.ts";
 import type { SplitPlan } from "./plan.ts";
+import type { MatcherTables } from "./regex-program.ts";
+import { matcherTables } from "./regex-program.ts";
 import { PAGE_NUMBERS, unicodePages } from "./unicode-classes.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
@@ -29,6 +31,12 @@ interface CounterExports {
   allocByteTokens(): number;
   indexCharacters(unknownId: number, flags: number): void;
   indexAdjacent(list: number, count: number): void;
+  allocSetPages(bytes: number): number;
+  allocSetBits(bytes: number): number;
+  allocPrograms(words: number): number;
+  allocLevels(count: number): number;
+  allocByteCharacters(): number;
+  hasGivenUp(): number;
   start(model: number, family: number, maxDigits: number): void;
   reserve(bytes: bigint, documents: bigint, ids: bigint): void;
   input(): number;
@@ -142,7 +150,16 @@ export class Counter {
       work();
     } catch (cause) {
       // a trap leaves the instance as it was in the middle of the call
+      const gaveUp = this.#wasm.hasGivenUp() !== 0;
       this.#replace();
+      if (gaveUp) {
+        throw new DoremiError(
+          "bad-data",
+          "document-too-slow",
+          `a document of ${size} bytes: the tokenizer's split pattern must not backtrack thousands of times for each byte, and does in it; filter it out`,
+          { cause },
+        );
+      }
       if (!(cause instanceof WebAssembly.RuntimeError || cause instanceof RangeError)) throw cause;
       throw new DoremiError(
         "bad-data",
@@ -184,8 +201,8 @@ function writePrefixed(
 
 /** Numbers of the models in assembly/model.ts. */
 const MODEL = { "byte-level": 0, characters: 1 } as const;
-/** Number of the family without a pattern in assembly/split.ts. */
-const CUTS = 4;
+/** Numbers of the families without a pattern in assembly/split.ts. */
+const FAMILY = { whole: 4, steps: 5 } as const;
 
 function instantiate(module: WebAssembly.Module, model: ModelTables, split: SplitPlan): CounterExports {
   const wasm = new WebAssembly.Instance(module).exports as unknown as CounterExports;
@@ -209,9 +226,22 @@ function instantiate(module: WebAssembly.Module, model: ModelTables, split: Spli
   write(vocabulary.merges, list);
   wasm.indexMerges(list, count);
   if (model.kind === "characters") wasm.indexAdjacent(list, count);
-  if (split.kind === "pattern") wasm.start(MODEL[model.kind], split.family, split.maxDigits);
-  else wasm.start(MODEL[model.kind], CUTS, 0);
+  if (split.kind === "steps") writeSteps(matcherTables(split.steps), wasm, write);
+  const family = split.kind === "pattern" ? split.family : FAMILY[split.kind];
+  wasm.start(MODEL[model.kind], family, split.kind === "pattern" ? split.maxDigits : 0);
   return wasm;
+}
+
+function writeSteps(
+  tables: MatcherTables,
+  wasm: CounterExports,
+  write: (data: Uint8Array | Uint32Array, address: number) => void,
+): void {
+  write(tables.setPages, wasm.allocSetPages(tables.setPages.length));
+  write(tables.setBits, wasm.allocSetBits(tables.setBits.length));
+  write(tables.programs, wasm.allocPrograms(tables.programs.length));
+  write(tables.levels, wasm.allocLevels(tables.levels.length / 4));
+  write(tables.byteCharacters, wasm.allocByteCharacters());
 }
 
 /** As assembly/characters.ts numbers them. */

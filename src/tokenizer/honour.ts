@@ -5,7 +5,7 @@
 import { addedTokenPlans } from "./added-token-plan.ts";
 import { hasAllBytes } from "./byte-level.ts";
 import { libraryPlan } from "./library-plan.ts";
-import { normalizing } from "./normalizing.ts";
+import { normalizing, normalizingWithMarks } from "./normalizing.ts";
 import type { CounterPlan, ModelPlan, TokenizerPlan } from "./plan.ts";
 import { preTokenizing } from "./pre-tokenizing.ts";
 import { normalizedText } from "./text-steps.ts";
@@ -48,17 +48,19 @@ function counterPlan(
   modelOf: (bytes: boolean) => ModelPlan | undefined,
 ): CounterPlan | undefined {
   const { path } = json;
-  const normalized = normalizing(json.normalizer);
-  if (normalized === undefined || json.model.vocab.idEnd >= COUNTER_TOKENS) return undefined;
-  const preTokenized = preTokenizing(json.preTokenizer, normalized);
-  if (preTokenized === undefined) return undefined;
-  const { split, spaces, prefix, bytes } = preTokenized;
-  const model = modelOf(bytes);
-  if (model === undefined || (bytes && spaces !== "kept")) return undefined;
-  const added = addedTokenPlans(json, special);
-  const plan: CounterPlan = { path: "fast", added, normalizer: normalized.normalizer, spaces, prefix, split, model };
-  checkNormalizedTokens(plan, path);
-  return plan;
+  if (json.model.vocab.idEnd >= COUNTER_TOKENS) throw unsupported(path, "it has ids of more than two million");
+  for (const normalized of [normalizingWithMarks(json.normalizer), normalizing(json.normalizer)]) {
+    const preTokenized = normalized && preTokenizing(json.preTokenizer, normalized);
+    if (normalized === undefined || preTokenized === undefined) continue;
+    const model = modelOf(preTokenized.bytes);
+    if (model === undefined) continue;
+    const { split, spaces, prefix } = preTokenized;
+    const added = addedTokenPlans(json, special);
+    const plan: CounterPlan = { path: "fast", added, normalizer: normalized.normalizer, spaces, prefix, split, model };
+    checkNormalizedTokens(plan, path);
+    return plan;
+  }
+  return undefined;
 }
 
 /** Which of two tokens is found whose normalized text is the same is by chance in the reference implementation. */

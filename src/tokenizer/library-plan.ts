@@ -3,12 +3,9 @@
  * results are the reference implementation's.
  */
 import { addedTokenPlans, isNormalized } from "./added-token-plan.ts";
-import { hasAllBytes } from "./byte-level.ts";
 import { hasByteFallback } from "./characters.ts";
 import { partsOf } from "./normalizing.ts";
-import { GPT2_REGEX } from "./patterns.ts";
 import type { LibraryPlan } from "./plan.ts";
-import { isolatedRegex } from "./pre-tokenizing.ts";
 import type { SpecialTokens } from "./tokenizer.ts";
 import type { AddedToken, BpeModel, Part, TokenizerJson } from "./tokenizer-json.ts";
 import { unsupported } from "./tokenizer-json.ts";
@@ -65,32 +62,19 @@ function checkNormalizer(normalizer: Part, path: string): void {
   throw unsupported(path, `its normalizer is ${normalizer.type}`);
 }
 
-/** The pre-tokenizer to give to the library, in terms that it honours exactly. */
+/** The pre-tokenizer to give to the library: what splits is the counter's, the library follows the running Unicode. */
 function preTokenizer({ preTokenizer, path }: TokenizerJson, model: BpeModel): Part | null {
-  const given = partsOf(preTokenizer, "pretokenizers");
-  const byteLevel = given.at(-1)?.type === "ByteLevel";
-  const honoured = given.flatMap((part, i): Part[] => {
-    if (part.type === "ByteLevel") {
-      if (i < given.length - 1) throw unsupported(path, "its pre-tokenizer has steps after ByteLevel");
-      if (part.add_prefix_space !== false)
-        throw unsupported(path, "its pre-tokenizer adds a prefix space before ByteLevel");
-      if (part.use_regex === false) return [part];
-      // the library's own regex takes JavaScript's white space for Unicode's; its Split does not
-      const split = { type: "Split", pattern: { Regex: GPT2_REGEX }, behavior: "Isolated", invert: false };
-      return [split, { ...part, use_regex: false }];
-    }
-    if (part.type === "Metaspace") {
-      if (given.length > 1 || part.split !== false || typeof part.prepend_scheme !== "string") {
-        throw unsupported(path, "its Metaspace pre-tokenizer splits");
-      }
-      return [part];
-    }
-    if (isolatedRegex(part) === undefined) throw unsupported(path, `its pre-tokenizer has a ${part.type} step`);
-    return [part];
-  });
-  if (byteLevel ? !hasAllBytes(model.vocab) : !hasByteFallback(model)) {
-    throw unsupported(path, "some text would become unknown tokens in it");
+  const parts = partsOf(preTokenizer, "pretokenizers");
+  for (const part of parts) {
+    if (part.type === "Metaspace" && part.split === false && typeof part.prepend_scheme === "string") continue;
+    throw unsupported(path, `its pre-tokenizer has a ${part.type} step ${settingsOf(part)}`);
   }
-  if (honoured.length <= 1) return honoured[0] ?? null;
-  return { type: "Sequence", pretokenizers: honoured };
+  if (parts.length > 1) throw unsupported(path, "its pre-tokenizer has several Metaspace steps");
+  if (!hasByteFallback(model)) throw unsupported(path, "some text would become unknown tokens in it");
+  return parts[0] ?? null;
+}
+
+function settingsOf({ type: _, ...settings }: Part): string {
+  const written = JSON.stringify(settings);
+  return written.length > 300 ? `${written.slice(0, 300)}…` : written;
 }

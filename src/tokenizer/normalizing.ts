@@ -18,8 +18,15 @@ export function partsOf(part: Part | null, members: "normalizers" | "pretokenize
   return Array.isArray(inner) ? inner.flatMap((one: Part) => partsOf(one, members)) : [];
 }
 
-/** undefined where a step has no exact equal, or stands where it would not be exact. */
+/** Every step as it is; undefined where one has no exact equal. */
 export function normalizing(normalizer: Part | null): Normalizing | undefined {
+  const steps = partsOf(normalizer, "normalizers").map(normalizerSteps);
+  if (!steps.every((made) => made !== undefined)) return undefined;
+  return { normalizer: steps.flat(), spaces: "kept", prefix: null };
+}
+
+/** As `normalizing`, with the steps that mark spaces left to the counter; undefined where that would not be the same. */
+export function normalizingWithMarks(normalizer: Part | null): Normalizing | undefined {
   const steps: NormalizerStep[] = [];
   let prefixed = false;
   let marked = false;
@@ -35,10 +42,10 @@ export function normalizing(normalizer: Part | null): Normalizing | undefined {
       steps.push(...made);
     }
   }
-  if (prefixed && !marked) return undefined;
+  if (!marked) return undefined;
   return {
     normalizer: steps,
-    spaces: marked ? "marked-by-normalizer" : "kept",
+    spaces: "marked-by-normalizer",
     prefix: prefixed ? { by: "normalizer", before: "text", unlessThere: false } : null,
   };
 }

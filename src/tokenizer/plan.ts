@@ -4,6 +4,7 @@
  * that is none of these is refused.
  */
 import type { NormalizerPlan } from "./normalizers/normalizer.ts";
+import type { Regex } from "./regex.ts";
 import type { AddedToken, Part } from "./tokenizer-json.ts";
 
 export type TokenizerPlan = CounterPlan | LibraryPlan;
@@ -66,7 +67,15 @@ export type SplitPlan =
       readonly maxDigits: number;
     }
   /** the model takes the text whole, or (`words`) cut before every space */
-  | { readonly kind: "whole"; readonly words: boolean };
+  | { readonly kind: "whole"; readonly words: boolean }
+  /** what the expressions match, and what is between, each within the pieces of the one before; without any the text */
+  | { readonly kind: "steps"; readonly steps: readonly SplitStep[] };
+
+export interface SplitStep {
+  readonly regex: Regex;
+  /** it sees each byte as a character of GPT-2's alphabet */
+  readonly onBytes: boolean;
+}
 
 export type ModelPlan =
   /** BPE of bytes */

@@ -2,7 +2,10 @@
 import type { Normalizing } from "./normalizing.ts";
 import { partsOf } from "./normalizing.ts";
 import { GPT2_REGEX, patternOfRegex } from "./patterns.ts";
-import type { PrefixPlan, SpacesPlan, SplitPlan } from "./plan.ts";
+import type { PrefixPlan, SpacesPlan, SplitPlan, SplitStep } from "./plan.ts";
+import type { Regex } from "./regex.ts";
+import { parseRegex, RegexError } from "./regex.ts";
+import { compileRegex } from "./regex-program.ts";
 import type { Part } from "./tokenizer-json.ts";
 
 export interface PreTokenizing {
@@ -20,20 +23,79 @@ export function preTokenizing(preTokenizer: Part | null, normalized: Normalizing
   if (spaces === "marked-by-normalizer" && parts.every(splitsAtSpaces)) {
     return { split: { kind: "whole", words: false }, spaces, prefix: normalized.prefix, bytes: false };
   }
-  const [first, second, ...more] = parts;
+  const [first, second] = parts;
   if (first === undefined) return { split: { kind: "whole", words: false }, spaces, prefix: null, bytes: false };
-  if (more.length > 0) return undefined;
   if (first.type === "Metaspace") return second === undefined ? metaspace(first, normalized) : undefined;
-  if (normalized.prefix !== null) return undefined;
+  if (normalized.prefix !== null || spaces !== "kept") return undefined;
+  return usual(parts) ?? stepwise(parts);
+}
+
+/** A ByteLevel, alone or behind a Split, with a pattern that the counter has by hand. */
+function usual([first, second, ...more]: readonly Part[]): PreTokenizing | undefined {
   const byteLevel = second ?? first;
-  if (byteLevel.type !== "ByteLevel") return undefined;
-  const regex = second === undefined ? (byteLevel.use_regex === false ? undefined : GPT2_REGEX) : isolatedRegex(first);
+  if (first === undefined || byteLevel?.type !== "ByteLevel" || more.length > 0) return undefined;
   if (second !== undefined && (second.use_regex !== false || second.add_prefix_space !== false)) return undefined;
+  const regex = second === undefined ? (byteLevel.use_regex === false ? undefined : GPT2_REGEX) : isolatedRegex(first);
   const pattern = regex === undefined ? undefined : patternOfRegex(regex);
   if (pattern === undefined) return undefined;
-  const prefix: PrefixPlan | null =
-    byteLevel.add_prefix_space === false ? null : { by: "pre-tokenizer", before: "text", unlessThere: true };
-  return { split: { kind: "pattern", ...pattern }, spaces, prefix, bytes: true };
+  return { split: { kind: "pattern", ...pattern }, spaces: "kept", prefix: bytePrefix(byteLevel), bytes: true };
+}
+
+function bytePrefix(byteLevel: Part): PrefixPlan | null {
+  return byteLevel.add_prefix_space === false ? null : { by: "pre-tokenizer", before: "text", unlessThere: true };
+}
+
+/** Any Splits, Digits, Punctuation and ByteLevel, one after the other. */
+function stepwise(parts: readonly Part[]): PreTokenizing | undefined {
+  const steps: SplitStep[] = [];
+  let prefix: PrefixPlan | null = null;
+  let bytes = false;
+  for (const [i, part] of parts.entries()) {
+    if (part.type === "ByteLevel") {
+      if (bytes || (i > 0 && part.add_prefix_space !== false)) return undefined;
+      prefix = bytePrefix(part);
+      if (part.use_regex !== false) steps.push({ regex: parseRegex(GPT2_REGEX), onBytes: false });
+      bytes = true;
+    } else {
+      const regex = stepRegex(part);
+      if (regex === undefined) return undefined;
+      steps.push({ regex, onBytes: bytes });
+    }
+  }
+  return { split: { kind: "steps", steps }, spaces: "kept", prefix, bytes };
+}
+
+/** What a part's pieces match; what is between is pieces too. */
+function stepRegex(part: Part): Regex | undefined {
+  switch (part.type) {
+    case "Split":
+      return splitRegex(part);
+    case "Digits":
+      return characters("numeric", part.individual_digits === true);
+    case "Punctuation":
+      if (part.behavior === "Isolated") return characters("punctuation", true);
+      return part.behavior === "Contiguous" ? characters("punctuation", false) : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function characters(name: string, individual: boolean): Regex {
+  const body: Regex = { kind: "set", set: { kind: "property", name } };
+  return individual ? body : { kind: "repeat", body, min: 1, max: Number.POSITIVE_INFINITY, mode: "greedy" };
+}
+
+function splitRegex(part: Part): Regex | undefined {
+  const regex = isolatedRegex(part);
+  if (regex === undefined) return undefined;
+  try {
+    const parsed = parseRegex(regex);
+    compileRegex(parsed, { numberOf: () => 0 });
+    return parsed;
+  } catch (error) {
+    if (error instanceof RegexError) return undefined;
+    throw error;
+  }
 }
 
 function metaspace(part: Part, normalized: Normalizing): PreTokenizing | undefined {
@@ -63,11 +125,12 @@ function splitsAtSpaces({ type, pattern }: Part): boolean {
   );
 }
 
-/** The regular expression of a Split whose matches are the pieces. */
-export function isolatedRegex(part: Part): string | undefined {
-  if (part.type !== "Split" || part.behavior !== "Isolated" || part.invert === true) return undefined;
-  const { pattern } = part;
-  return typeof pattern === "object" && pattern !== null && "Regex" in pattern && typeof pattern.Regex === "string"
-    ? pattern.Regex
-    : undefined;
+/** The regular expression of a Split whose matches are pieces. */
+function isolatedRegex({ type, behavior, pattern }: Part): string | undefined {
+  if (type !== "Split" || behavior !== "Isolated" || typeof pattern !== "object" || pattern === null) return undefined;
+  if ("Regex" in pattern && typeof pattern.Regex === "string") return pattern.Regex;
+  if ("String" in pattern && typeof pattern.String === "string" && pattern.String !== "") {
+    return pattern.String.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+  }
+  return undefined;
 }

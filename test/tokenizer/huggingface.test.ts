@@ -44,7 +44,7 @@ describe("as Hugging Face's tokenizers, text of special tokens as text", () => {
     qwen2: "fast",
     o200k: "fast",
     neox: "fast",
-    "numbers-first": "library",
+    "numbers-first": "fast",
     "gpt2-nfkc": "fast",
     "byte-fallback": "fast",
     metaspace: "fast",
@@ -157,7 +157,10 @@ describe("what can't be exact is refused", () => {
     ["dropout", () => change({}, { dropout: 0.1 })],
     ["a subword prefix", () => change({}, { continuing_subword_prefix: "##" })],
     ["a charsmap", () => change({ normalizer: { type: "Sequence", normalizers: [{ type: "Precompiled" }] } })],
-    ["digits by JavaScript's \\d", () => change({ pre_tokenizer: { type: "Digits", individual_digits: true } })],
+    [
+      "a split that the matcher does not know",
+      () => change({ pre_tokenizer: { type: "Split", pattern: { Regex: "(a)\\1" }, behavior: "Isolated" } }),
+    ],
     ["an added token with another id", () => change({ added_tokens: [{ id: 5000, content: "<x>", special: false }] })],
     [
       "added tokens that are the same when normalized",

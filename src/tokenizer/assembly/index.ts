@@ -9,8 +9,11 @@ import { TOKENS } from "./tokens";
 
 export { allocClasses } from "./classes";
 export { allocByteTokens, indexAdjacent, indexCharacters } from "./characters";
+export { allocByteCharacters, allocLevels, allocPrograms, allocSetBits, allocSetPages, hasGivenUp } from "./matcher";
 export { reserve } from "./memory";
+export { allocScores, indexUnigram } from "./unigram";
 export { allocMerges, allocTokenEnds, allocVocabulary, indexMerges, indexTokens } from "./vocabulary";
+export { allocBoundaries, indexWordPieces, indexWords } from "./words";
 
 /** Once, after the vocabulary. */
 export function start(model: i32, family: i32, maxDigits: u32): void {

@@ -18,8 +18,10 @@ import {
   wides,
 } from "./masks";
 import { findCuts } from "./characters";
+import { findMatches } from "./matcher";
 import { alloc } from "./memory";
-import { CL100K, CUTS, FAMILY, MAX_DIGITS, O200K, R50K, contraction, pieceEnd } from "./split";
+import { CL100K, CUTS, FAMILY, MAX_DIGITS, O200K, R50K, SPACES, STEPS, WORDS as BY_KIND, contraction, pieceEnd } from "./split";
+import { nextSpace, wordEnd } from "./words";
 
 const WORDS: u32 = WINDOW / 64;
 
@@ -55,6 +57,7 @@ export function initPieces(): void {
  */
 export function findPieces(p: usize, end: usize): u32 {
   if (FAMILY == CUTS) return findCuts(p, end);
+  if (FAMILY == STEPS) return findMatches(p, end);
   if (FAMILY > O200K) return collectByRule(p, end);
   const left = end - p;
   const isEnd = left <= <usize>WINDOW;
@@ -408,13 +411,20 @@ function collect(text: usize, limit: u32, isEnd: bool, end: usize): u32 {
 }
 
 /** Families without masks. */
+// @ts-ignore: decorator
+@inline
+function ruleEnd(p: usize, end: usize): usize {
+  if (FAMILY == BY_KIND) return wordEnd(p, end);
+  return FAMILY == SPACES ? nextSpace(p, end) : end;
+}
+
 function collectByRule(text: usize, end: usize): u32 {
   let p = text;
   let found: u32 = 0;
   while (p < end && found < WINDOW) {
     store<u32>(PIECES + ((<usize>found) << 2), <u32>p);
     found++;
-    p = pieceEnd(p, end);
+    p = ruleEnd(p, end);
   }
   store<u32>(PIECES + ((<usize>found) << 2), <u32>p);
   return found;

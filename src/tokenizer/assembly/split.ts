@@ -10,6 +10,14 @@ export const LLAMA3: i32 = 2;
 export const O200K: i32 = 3;
 /** No pattern: the model takes the text whole, and characters.ts cuts it where that changes nothing. */
 export const CUTS: i32 = 4;
+/** Regular expressions of any kind, one after the other: matcher.ts. */
+export const STEPS: i32 = 5;
+/** The text is one piece. */
+export const WHOLE: i32 = 6;
+/** A piece begins at every space. */
+export const SPACES: i32 = 7;
+/** By the kinds of characters: words.ts. */
+export const WORDS: i32 = 8;
 
 export let FAMILY: i32 = 0;
 /** Most digits in a piece; r50k has no limit. */

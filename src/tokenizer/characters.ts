@@ -8,7 +8,7 @@ import { MARK } from "./text-steps.ts";
 import type { TokenTable } from "./token-table.ts";
 import type { BpeModel } from "./tokenizer-json.ts";
 import { bad, unsupported } from "./tokenizer-json.ts";
-import type { Vocabulary } from "./vocabulary.ts";
+import type { TokenDecoder, Vocabulary } from "./vocabulary.ts";
 import { byId } from "./vocabulary.ts";
 
 export interface CharacterVocabulary extends Vocabulary {
@@ -36,7 +36,7 @@ export function characterVocabulary(model: BpeModel, spaces: SpacesPlan, path: s
   if (unknownId === undefined) throw bad(path, `model.unk_token ${JSON.stringify(unknownToken)} is not in model.vocab`);
   const byteFallback = model.byte_fallback === true;
   const byteTokens = byteFallback ? byteTokensOf(vocab) : new Uint32Array(256).fill(NO_ID);
-  const { bytes, ends } = byId(vocab, marked ? decodeMarked : decodeKept);
+  const { bytes, ends } = byId(vocab, tokenDecoder(spaces));
   const merges = mergeIds(vocab, model.merges, (id) => ends[id + 1]! > ends[id]!, path);
   return {
     bytes,
@@ -55,6 +55,11 @@ export function characterVocabulary(model: BpeModel, spaces: SpacesPlan, path: s
 function haveMerge(merges: Uint32Array, ids: ReadonlySet<number>): boolean {
   for (let i = 0; i < merges.length; i++) if (i % 3 < 2 && ids.has(merges[i]!)) return true;
   return false;
+}
+
+/** How a vocabulary's token stands in the text that the counter gets. */
+export function tokenDecoder(spaces: SpacesPlan): TokenDecoder {
+  return spaces === "kept" ? decodeKept : decodeMarked;
 }
 
 function decodeKept(bytes: Uint8Array, start: number, end: number, out: Uint8Array, to: number): number {
@@ -76,7 +81,7 @@ function decodeMarked(bytes: Uint8Array, start: number, end: number, out: Uint8A
 }
 
 /** Id of each byte's token; NO_ID where there is none. */
-function byteTokensOf(vocab: TokenTable): Uint32Array {
+export function byteTokensOf(vocab: TokenTable): Uint32Array {
   return Uint32Array.from(
     { length: 256 },
     (_, byte) => vocab.idOf(`<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`) ?? NO_ID,

@@ -2,6 +2,7 @@
  * Reads the large members of a tokenizer.json, `model.vocab` and `model.merges`, straight from the file's bytes into
  * flat arrays. All else is left to JSON.parse, which sees null in their places.
  */
+import { decimal } from "./decimal.ts";
 import type { Strings } from "./token-table.ts";
 
 export interface FlatJson {
@@ -246,7 +247,7 @@ class Scanner {
       this.at = start;
       throw this.#unexpected("a number");
     }
-    return Number(written);
+    return decimal(written);
   }
 
   collect(): Collector {

@@ -5,7 +5,8 @@
 import { addedTokenPlans } from "./added-token-plan.ts";
 import { hasAllBytes } from "./byte-level.ts";
 import { libraryPlan } from "./library-plan.ts";
-import { normalizing, normalizingWithMarks } from "./normalizing.ts";
+import { normalizerSteps } from "./normalizers/normalizer.ts";
+import { normalizing, normalizingWithMarks, partsOf } from "./normalizing.ts";
 import type { CounterPlan, ModelPlan, TokenizerPlan } from "./plan.ts";
 import { preTokenizing } from "./pre-tokenizing.ts";
 import { normalizedText } from "./text-steps.ts";
@@ -22,8 +23,14 @@ export function honour(json: TokenizerJson, special: SpecialTokens): TokenizerPl
   switch (model.type) {
     case "BPE":
       return honourBpe(json, model, special);
+    case "Unigram":
+      return byCounter(json, special, { kind: "unigram" });
+    case "WordPiece":
+      return byCounter(json, special, { kind: "word-piece" });
+    case "WordLevel":
+      return byCounter(json, special, { kind: "word-level" });
     default:
-      return model.type satisfies never;
+      return model satisfies never;
   }
 }
 
@@ -39,6 +46,20 @@ function honourBpe(json: TokenizerJson, model: BpeModel, special: SpecialTokens)
     return model.ignore_merges ? undefined : { kind: "characters" };
   });
   return plan ?? libraryPlan(json, model, special);
+}
+
+/** A model of characters that only the counter has. */
+function byCounter(json: TokenizerJson, special: SpecialTokens, model: ModelPlan): CounterPlan {
+  const plan = counterPlan(json, special, (bytes) => (bytes ? undefined : model));
+  if (plan === undefined) throw unsupported(json.path, notInCounter(json));
+  return plan;
+}
+
+function notInCounter({ normalizer, preTokenizer }: TokenizerJson): string {
+  const step = partsOf(normalizer, "normalizers").find((part) => normalizerSteps(part) === undefined);
+  if (step !== undefined) return `its normalizer has this step: ${JSON.stringify(step).slice(0, 200)}`;
+  const types = partsOf(preTokenizer, "pretokenizers").map(({ type }) => type);
+  return `its pre-tokenizer is ${types.join(", ") || "none"} behind its normalizer`;
 }
 
 /** undefined where a part has no equal in the counter. @param modelOf the model of bytes, or of characters */

@@ -11,6 +11,8 @@ import type { CounterPlan } from "./plan.ts";
 import { readTiktoken } from "./tiktoken.ts";
 import type { Tokenizer, TokenizerDescriptor } from "./tokenizer.ts";
 import type { TokenizerJson } from "./tokenizer-json.ts";
+import { unigramVocabulary } from "./unigram.ts";
+import { wordLevelVocabulary, wordPieceVocabulary } from "./word-vocabulary.ts";
 
 /** @throws DoremiError tokenizer-changed where the vocabulary is not the one that `resolveTokenizer` saw */
 export async function openTokenizer(descriptor: TokenizerDescriptor): Promise<Tokenizer> {
@@ -31,13 +33,20 @@ async function fast(descriptor: TokenizerDescriptor, plan: CounterPlan, model: M
 }
 
 function modelTables(plan: CounterPlan, { model, path }: TokenizerJson): ModelTables {
-  switch (plan.model.kind) {
-    case "byte-level":
-      return { kind: "byte-level", vocabulary: byteLevelVocabulary(model, path) };
-    case "characters":
-      return { kind: "characters", vocabulary: characterVocabulary(model, plan.spaces, path) };
+  const { spaces } = plan;
+  switch (model.type) {
+    case "BPE":
+      return plan.model.kind === "byte-level"
+        ? { kind: "byte-level", vocabulary: byteLevelVocabulary(model, path) }
+        : { kind: "characters", vocabulary: characterVocabulary(model, spaces, path) };
+    case "Unigram":
+      return { kind: "unigram", vocabulary: unigramVocabulary(model, spaces, path) };
+    case "WordPiece":
+      return { kind: "word-piece", vocabulary: wordPieceVocabulary(model, spaces, path) };
+    case "WordLevel":
+      return { kind: "word-level", vocabulary: wordLevelVocabulary(model, spaces, path) };
     default:
-      return plan.model satisfies never;
+      return model satisfies never;
   }
 }
 

@@ -6,6 +6,7 @@
 import type { NormalizerPlan } from "./normalizers/normalizer.ts";
 import type { Regex } from "./regex.ts";
 import type { AddedToken, Part } from "./tokenizer-json.ts";
+import type { WordSplitPlan } from "./word-splitting.ts";
 
 export type TokenizerPlan = CounterPlan | LibraryPlan;
 
@@ -46,8 +47,9 @@ export interface AddedTokenPlan {
 /**
  * "kept", or SentencePiece's: each space is U+2581, and U+2581 in text is the same; marked by the normalizer (before
  * added tokens of the normalized text are looked for) or by the pre-tokenizer. The counter works with spaces for both.
+ * "words-marked": white space goes, and each word begins with a mark (T5's and XLM-R's WhitespaceSplit and Metaspace).
  */
-export type SpacesPlan = "kept" | "marked-by-normalizer" | "marked-by-pre-tokenizer";
+export type SpacesPlan = "kept" | "marked-by-normalizer" | "marked-by-pre-tokenizer" | "words-marked";
 
 /** A space before text that is not empty. */
 export interface PrefixPlan {
@@ -68,17 +70,24 @@ export type SplitPlan =
     }
   /** the model takes the text whole, or (`words`) cut before every space */
   | { readonly kind: "whole"; readonly words: boolean }
+  | WordSplitPlan
   /** what the expressions match, and what is between, each within the pieces of the one before; without any the text */
   | { readonly kind: "steps"; readonly steps: readonly SplitStep[] };
 
-export interface SplitStep {
-  readonly regex: Regex;
-  /** it sees each byte as a character of GPT-2's alphabet */
-  readonly onBytes: boolean;
-}
+export type SplitStep =
+  | Extract<SplitPlan, { kind: "pattern" }>
+  | {
+      readonly kind: "regex";
+      readonly regex: Regex;
+      /** it sees each byte as a character of GPT-2's alphabet */
+      readonly onBytes: boolean;
+    };
 
 export type ModelPlan =
   /** BPE of bytes */
   | { readonly kind: "byte-level" }
   /** BPE of characters, with byte tokens or an unknown token for those that are not in the vocabulary */
-  | { readonly kind: "characters" };
+  | { readonly kind: "characters" }
+  | { readonly kind: "unigram" }
+  | { readonly kind: "word-piece" }
+  | { readonly kind: "word-level" };

@@ -1,4 +1,6 @@
 /** A tokenizer.json's pre-tokenizer as parts of a plan. */
+
+import { keepsStart } from "./normalizers/normalizer.ts";
 import type { Normalizing } from "./normalizing.ts";
 import { partsOf } from "./normalizing.ts";
 import { GPT2_REGEX, patternOfRegex } from "./patterns.ts";
@@ -7,6 +9,7 @@ import type { Regex } from "./regex.ts";
 import { parseRegex, RegexError } from "./regex.ts";
 import { compileRegex } from "./regex-program.ts";
 import type { Part } from "./tokenizer-json.ts";
+import { wordSplit } from "./word-splitting.ts";
 
 export interface PreTokenizing {
   readonly split: SplitPlan;
@@ -27,7 +30,21 @@ export function preTokenizing(preTokenizer: Part | null, normalized: Normalizing
   if (first === undefined) return { split: { kind: "whole", words: false }, spaces, prefix: null, bytes: false };
   if (first.type === "Metaspace") return second === undefined ? metaspace(first, normalized) : undefined;
   if (normalized.prefix !== null || spaces !== "kept") return undefined;
-  return usual(parts) ?? stepwise(parts);
+  if (first.type === "WhitespaceSplit" && second?.type === "Metaspace" && parts.length === 2) {
+    return markedWords(second);
+  }
+  return usual(parts) ?? stepwise(parts) ?? byKind(parts);
+}
+
+/** Each word between white space gets the mark. */
+function markedWords(part: Part): PreTokenizing | undefined {
+  if (metaspaceScheme(part) !== "always") return undefined;
+  return { split: { kind: "whole", words: part.split !== false }, spaces: "words-marked", prefix: null, bytes: false };
+}
+
+function byKind(parts: readonly Part[]): PreTokenizing | undefined {
+  const split = wordSplit(parts);
+  return split && { split, spaces: "kept", prefix: null, bytes: false };
 }
 
 /** A ByteLevel, alone or behind a Split, with a pattern that the counter has by hand. */
@@ -54,12 +71,13 @@ function stepwise(parts: readonly Part[]): PreTokenizing | undefined {
     if (part.type === "ByteLevel") {
       if (bytes || (i > 0 && part.add_prefix_space !== false)) return undefined;
       prefix = bytePrefix(part);
-      if (part.use_regex !== false) steps.push({ regex: parseRegex(GPT2_REGEX), onBytes: false });
+      if (part.use_regex !== false) steps.push({ kind: "pattern", ...patternOfRegex(GPT2_REGEX)! });
       bytes = true;
     } else {
-      const regex = stepRegex(part);
+      const pattern = bytes ? undefined : patternOfRegex(isolatedRegex(part) ?? "");
+      const regex = pattern ?? stepRegex(part);
       if (regex === undefined) return undefined;
-      steps.push({ regex, onBytes: bytes });
+      steps.push("family" in regex ? { kind: "pattern", ...regex } : { kind: "regex", regex, onBytes: bytes });
     }
   }
   return { split: { kind: "steps", steps }, spaces: "kept", prefix, bytes };
@@ -99,23 +117,30 @@ function splitRegex(part: Part): Regex | undefined {
 }
 
 function metaspace(part: Part, normalized: Normalizing): PreTokenizing | undefined {
-  const { replacement, prepend_scheme: scheme, split } = part;
-  if (replacement !== "\u2581" || typeof scheme !== "string" || !["first", "always", "never"].includes(scheme)) {
-    return undefined;
-  }
+  const { split } = part;
+  const scheme = metaspaceScheme(part);
+  if (scheme === undefined) return undefined;
   const own: PrefixPlan | null =
     scheme === "never"
       ? null
       : { by: "pre-tokenizer", before: scheme === "first" ? "document" : "text", unlessThere: true };
   if (own !== null && normalized.prefix !== null) return undefined;
   // a step that drops text may move the document's beginning, and with it what is first
-  if (scheme === "first" && normalized.normalizer.some(({ kind }) => kind !== "normal-form")) return undefined;
+  if (scheme === "first" && !normalized.normalizer.every(keepsStart)) return undefined;
   return {
     split: { kind: "whole", words: split !== false },
     spaces: normalized.spaces === "kept" ? "marked-by-pre-tokenizer" : normalized.spaces,
     prefix: normalized.prefix ?? own,
     bytes: false,
   };
+}
+
+/** undefined where the reference implementation has another mark, or takes the part for wrong. */
+function metaspaceScheme(part: Part): "first" | "always" | "never" | undefined {
+  const { replacement, add_prefix_space: prefix } = part;
+  const scheme = part.prepend_scheme ?? "always";
+  if (replacement !== "\u2581" || (prefix === false && scheme !== "never")) return undefined;
+  return scheme === "first" || scheme === "always" || scheme === "never" ? scheme : undefined;
 }
 
 /** A Split at U+0020, which the normalizer has left none of (Gemma). */

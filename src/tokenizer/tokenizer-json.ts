@@ -51,7 +51,37 @@ export interface BpeModel extends z.infer<typeof bpe> {
   readonly merges: Strings;
 }
 
-export type Model = BpeModel;
+const unigram = z.object({
+  unk_id: z.int().nonnegative().nullish(),
+  byte_fallback: z.boolean().nullish(),
+});
+
+export interface UnigramModel extends z.infer<typeof unigram> {
+  readonly type: "Unigram";
+  readonly vocab: TokenTable;
+  /** of each token, by id */
+  readonly scores: Float64Array;
+}
+
+const wordPiece = z.object({
+  unk_token: z.string(),
+  continuing_subword_prefix: z.string(),
+  max_input_chars_per_word: z.int().nonnegative(),
+});
+
+export interface WordPieceModel extends z.infer<typeof wordPiece> {
+  readonly type: "WordPiece";
+  readonly vocab: TokenTable;
+}
+
+const wordLevel = z.object({ unk_token: z.string() });
+
+export interface WordLevelModel extends z.infer<typeof wordLevel> {
+  readonly type: "WordLevel";
+  readonly vocab: TokenTable;
+}
+
+export type Model = BpeModel | UnigramModel | WordPieceModel | WordLevelModel;
 
 export interface TokenizerJson {
   readonly path: string;
@@ -112,17 +142,43 @@ function readModel(
   vocab: FlatVocab | undefined,
   merges: Strings | undefined,
 ): Model {
-  switch (model.type) {
-    case undefined:
-    case "BPE": {
-      const settings = bpe.safeParse(model);
-      if (!settings.success) throw bad(path, `model.${firstIssue(settings.error)}`, settings.error);
+  const settings = <T>(schema: z.ZodType<T>): T => {
+    const parsed = schema.safeParse(model);
+    if (!parsed.success) throw bad(path, `model.${firstIssue(parsed.error)}`, parsed.error);
+    return parsed.data;
+  };
+  const type = model.type ?? typeBefore(model, vocab, merges);
+  switch (type) {
+    case "BPE":
       if (merges === undefined) throw bad(path, "model.merges is no list of merges");
-      return { ...settings.data, type: "BPE", vocab: tokenTable(path, vocab), merges };
-    }
+      return { ...settings(bpe), type, vocab: tokenTable(path, vocab), merges };
+    case "Unigram":
+      if (vocab?.kind !== "scores") throw bad(path, "model.vocab is no list of tokens and their scores");
+      return { ...settings(unigram), type, ...scoredTokens(vocab) };
+    case "WordPiece":
+      return { ...settings(wordPiece), type, vocab: tokenTable(path, vocab) };
+    case "WordLevel":
+      return { ...settings(wordLevel), type, vocab: tokenTable(path, vocab) };
     default:
-      throw unsupported(path, `its model is ${model.type}`);
+      throw unsupported(path, `its model is ${type}`);
   }
+}
+
+/** Files from before models had a type: the first whose members are there. */
+function typeBefore(model: object, vocab: FlatVocab | undefined, merges: Strings | undefined): string {
+  if (vocab?.kind === "scores") return "Unigram";
+  if (merges !== undefined || !("unk_token" in model)) return "BPE";
+  return "max_input_chars_per_word" in model && "continuing_subword_prefix" in model ? "WordPiece" : "WordLevel";
+}
+
+function scoredTokens({ strings, numbers }: FlatVocab): Pick<UnigramModel, "vocab" | "scores"> {
+  return {
+    vocab: new TokenTable(
+      strings,
+      Uint32Array.from(numbers, (_, id) => id),
+    ),
+    scores: numbers,
+  };
 }
 
 /** @throws DoremiError bad-tokenizer where model.vocab is no object of ids */
@@ -152,7 +208,7 @@ export function unsupported(path: string, found: string): DoremiError {
     "bad-configuration",
     "unsupported-tokenizer",
     `${path}: a tokenizer is used only if its counts can be exact, and ${found}, which can't be honoured exactly; ` +
-      "use a byte-level BPE tokenizer (GPT-2, Llama 3, Qwen) or a BPE with byte fallback (Llama 2, Mistral)",
+      "use a tokenizer.json as GPT-2, Llama, Qwen, Mistral, T5, XLM-R or BERT have it",
     { file: path },
   );
 }

@@ -35,8 +35,7 @@ export function decodeRuns(base64: string): Uint8Array {
 }
 
 /** PAGE_NUMBERS bytes that number the page of each 256 code points, then the distinct pages of 256 bytes. */
-export function unicodePages(): Uint8Array {
-  const classes = unicodeClasses();
+export function unicodePages(classes = unicodeClasses()): Uint8Array {
   const numbers = new Uint8Array(PAGE_NUMBERS);
   const pages: Uint8Array[] = [];
   const seen = new Map<string, number>();

@@ -1,11 +1,15 @@
 /** A byte-level vocabulary as flat tables, ready for the counter's memory. */
 import type { TokenTable } from "./token-table.ts";
 
-export interface Vocabulary {
+/** What text each id stands for. */
+export interface TokenStrings {
   /** all tokens' bytes, in order of id */
   readonly bytes: Uint8Array;
   /** length ids + 1: token i is bytes[ends[i]..ends[i + 1]], empty where the id has no bytes */
   readonly ends: Uint32Array;
+}
+
+export interface Vocabulary extends TokenStrings {
   /** left id, right id, resulting id of each merge by priority */
   readonly merges: Uint32Array;
   /** a piece that equals a token is that token whatever the merges say */
@@ -16,7 +20,7 @@ export interface Vocabulary {
 export type TokenDecoder = (bytes: Uint8Array, start: number, end: number, out: Uint8Array, to: number) => number;
 
 /** The tokens' bytes in order of id; empty for an id that text never becomes, or that no token has. */
-export function byId(vocab: TokenTable, decode: TokenDecoder): Pick<Vocabulary, "bytes" | "ends"> {
+export function byId(vocab: TokenTable, decode: TokenDecoder): TokenStrings {
   const { strings, ids, idEnd } = vocab;
   const placeOf = new Int32Array(idEnd).fill(-1);
   for (let i = 0; i < ids.length; i++) placeOf[ids[i]!] = i;

@@ -153,7 +153,7 @@ describe("the small tokenizer", () => {
 describe("what can't be exact is refused", () => {
   const change = (part: object, model: object = {}) => ({ ...small, ...part, model: { ...small.model, ...model } });
   const refused: [string, () => unknown][] = [
-    ["another model", () => change({}, { type: "Unigram" })],
+    ["another model", () => change({}, { type: "Morphemes" })],
     ["dropout", () => change({}, { dropout: 0.1 })],
     ["a subword prefix", () => change({}, { continuing_subword_prefix: "##" })],
     ["a charsmap", () => change({ normalizer: { type: "Sequence", normalizers: [{ type: "Precompiled" }] } })],

@@ -13,7 +13,7 @@ export { allocByteCharacters, allocLevels, allocPrograms, allocSetBits, allocSet
 export { reserve } from "./memory";
 export { allocScores, indexUnigram } from "./unigram";
 export { allocMerges, allocTokenEnds, allocVocabulary, indexMerges, indexTokens } from "./vocabulary";
-export { allocBoundaries, indexWordPieces, indexWords } from "./words";
+export { allocBoundaries, allocPrefix, indexWordPieces, indexWords } from "./words";
 
 /** Once, after the vocabulary. */
 export function start(model: i32, family: i32, maxDigits: u32): void {

@@ -34,6 +34,13 @@ export function alloc(bytes: u64): usize {
   return <usize>start;
 }
 
+/** Where the next table will be: `bytes` that may be used until then, and must be zero again by then. */
+export function unallocated(bytes: u64): usize {
+  if (top == 0) top = aligned(<u64>__heap_base);
+  ensure(top + bytes);
+  return <usize>top;
+}
+
 /** Lays out the work area for one call. */
 export function reserve(bytes: u64, documents: u64, ids: u64): void {
   INPUT = <usize>top;

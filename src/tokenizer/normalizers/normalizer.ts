@@ -81,6 +81,28 @@ function bertSteps(part: Part): NormalizerPlan | undefined {
   return steps;
 }
 
+/**
+ * Whether the reference implementation takes what comes first after the step for what came first before it. (Of text
+ * replaced by a mark it does not, but the mark is all that matters there.)
+ */
+export function keepsStart(step: NormalizerStep): boolean {
+  switch (step.kind) {
+    case "normal-form":
+    case "prepend":
+    case "charsmap":
+    case "byte-level":
+      return true;
+    case "map":
+      return step.map === "lowercase" || step.map === "bert-ideographs";
+    case "strip":
+      return !step.left;
+    case "replace":
+      return MARK.equals(step.content);
+  }
+}
+
+const MARK = Buffer.from("\u2581", "utf8");
+
 /** Bytes that at least one step has something to do for or may have: 1. Steps that look at the whole text: all are. */
 const touched = new WeakMap<NormalizerPlan, Uint8Array>();
 

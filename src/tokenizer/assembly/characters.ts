@@ -1,9 +1,10 @@
 // BPE of characters, as SentencePiece's vocabularies have it: what a piece's first symbols are, and where a text that
 // nothing splits can be cut so that its pieces are counted alone. Two characters that no merge's result holds side by
 // side are never in one token: a cut between them changes nothing. A space stands for U+2581 here.
-import { NONE, alloc } from "./memory";
+import { heapSymbols, mergeHeap } from "./heap";
 import { WINDOW } from "./masks";
-import { heapSymbols, mergeHeap, mergeSymbols, symbols } from "./merge";
+import { NONE, alloc } from "./memory";
+import { mergeSymbols, symbols } from "./merge";
 import { PIECES } from "./pieces";
 import { tokenAddress, tokenCount, tokenLength } from "./vocabulary";
 

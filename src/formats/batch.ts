@@ -1,6 +1,6 @@
 /**
- * Builds TextBatches: texts go into one growing buffer (the arena), rows into offsets and validity. A reader appends
- * rows and takes a batch whenever `isFull`. Knows nothing of where the bytes come from.
+ * TextBatches from rows: built one by one (BatchBuilder: texts go into one growing buffer, the arena), cut from a column
+ * whose texts already lie together, or spread from a dictionary. Knows nothing of where the bytes come from.
  */
 import type { ReadLimits, TextBatch } from "./shard.ts";
 
@@ -21,11 +21,15 @@ export class BatchBuilder {
   #offsets = new Uint32Array(257);
   #validity: Uint8Array | undefined;
   #rows = 0;
-  #rowStart = 0;
+  #rowStart: number;
 
-  /** @param expectedBytes text bytes that the unit will give, as far as known: the arena starts no larger than needed */
-  constructor(unit: number, limits: ReadLimits, expectedBytes = limits.batchBytes) {
+  /**
+   * @param expectedBytes text bytes that the unit will give, as far as known: the arena starts no larger than needed
+   * @param rowStart of the first row, within the unit
+   */
+  constructor(unit: number, limits: ReadLimits, expectedBytes = limits.batchBytes, rowStart = 0) {
     this.#unit = unit;
+    this.#rowStart = rowStart;
     this.#batchBytes = limits.batchBytes;
     this.#capacity = Math.max(64, Math.min(expectedBytes, limits.batchBytes));
   }
@@ -128,13 +132,69 @@ export function withColumns(
   domain: DomainColumn | undefined,
   extra: ReadonlyMap<string, ArrayLike<unknown>> | undefined,
 ): TextBatch {
-  const end = batch.rowStart + batch.rows;
+  const unit = { ...batch, ...(domain && { domain }), ...(extra && { extra }) };
+  return { ...unit, ...columnsOf(unit, batch.rowStart, batch.rows) };
+}
+
+/** Rows of one page or buffer: texts that lie together, or entries of a dictionary. */
+export interface TextRows extends Pick<TextBatch, "bytes" | "offsets" | "entries" | "validity"> {
+  readonly rows: number;
+}
+
+/** The rows in batches of the wanted size, without copying a text. */
+export function* cutBatches(unit: number, rowStart: number, texts: TextRows, limits: ReadLimits): Generator<TextBatch> {
+  const { rows, bytes, offsets, entries, validity } = texts;
+  if (rows === 0) return;
+  if (entries || (offsets[0] === 0 && offsets[rows]! <= limits.batchBytes)) {
+    yield { unit, rowStart, ...texts };
+    return;
+  }
+  for (let first = 0, last = 1; first < rows; first = last, last = first + 1) {
+    const start = offsets[first]!;
+    while (last < rows && offsets[last + 1]! - start <= limits.batchBytes) last++;
+    yield {
+      unit,
+      rowStart: rowStart + first,
+      rows: last - first,
+      bytes: bytes.subarray(start, offsets[last]),
+      offsets: offsets.subarray(first, last + 1).map((offset) => offset - start),
+      ...(validity && { validity: validity.subarray(first, last) }),
+    };
+  }
+}
+
+/** A batch whose rows share texts as batches in which each row has its own. */
+export function* spreadEntries(batch: TextBatch, limits: ReadLimits): Generator<TextBatch> {
+  const { unit, rowStart, rows, bytes, offsets, validity, entries } = batch;
+  if (!entries) {
+    yield batch;
+    return;
+  }
+  const lengthOf = (row: number) => offsets[entries[row]! + 1]! - offsets[entries[row]!]!;
+  let total = 0;
+  for (let row = 0; row < rows; row++) if (validity?.[row] !== 0) total += lengthOf(row);
+  const builder = new BatchBuilder(unit, limits, total, rowStart);
+  const take = () => {
+    const texts = builder.take();
+    return { ...texts, ...columnsOf(batch, texts.rowStart - rowStart, texts.rows) };
+  };
+  for (let row = 0; row < rows; row++) {
+    if (validity?.[row] === 0) {
+      builder.appendNull();
+      continue;
+    }
+    if (builder.overflowsWith(lengthOf(row))) yield take();
+    builder.append(bytes, offsets[entries[row]!]!, offsets[entries[row]! + 1]!);
+  }
+  if (builder.rows > 0) yield take();
+}
+
+/** Domain and extra columns of some of a batch's rows. */
+function columnsOf({ domain, extra }: TextBatch, first: number, rows: number): Pick<TextBatch, "domain" | "extra"> {
+  const end = first + rows;
   return {
-    ...batch,
-    ...(domain && { domain: { names: domain.names, indices: domain.indices.subarray(batch.rowStart, end) } }),
-    ...(extra && {
-      extra: new Map([...extra].map(([path, values]) => [path, sliceOf(values, batch.rowStart, end)])),
-    }),
+    ...(domain && { domain: { names: domain.names, indices: domain.indices.subarray(first, end) } }),
+    ...(extra && { extra: new Map([...extra].map(([path, values]) => [path, sliceOf(values, first, end)])) }),
   };
 }
 

@@ -5,10 +5,11 @@
 import type { RandomAccessFile } from "../storage/storage.ts";
 import { arrowFileLayout, arrowStreamLayout } from "./arrow/layout.ts";
 import { readRecordBatch } from "./arrow/read.ts";
+import { spreadEntries } from "./batch.ts";
 import { jsonlLayout, readStretch } from "./jsonl/read.ts";
 import { parquetLayout } from "./parquet/layout.ts";
 import { readRowGroup } from "./parquet/read.ts";
-import type { ColumnSelection, ReadLimits, ShardLayout, ShardUnit, TextBatch } from "./shard.ts";
+import type { BatchForm, ColumnSelection, ReadLimits, ShardLayout, ShardUnit, TextBatch } from "./shard.ts";
 import { DEFAULT_LIMITS } from "./shard.ts";
 import { sniff } from "./sniff.ts";
 
@@ -42,17 +43,32 @@ export async function inspectShard(
  * One unit's rows in order, in batches of about `batchBytes`. Units can be read alone, in any order, by any process that
  * has the file, the unit as inspectShard gave it and the same columns.
  */
-export function readUnit(
+export async function* readUnit(
   file: RandomAccessFile,
   layout: Pick<ShardLayout, "format">,
   unit: ShardUnit,
   columns: ColumnSelection,
   limits: Partial<ReadLimits> = {},
+  form: BatchForm = "owned",
 ): AsyncGenerator<TextBatch> {
   const all = { ...DEFAULT_LIMITS, ...limits };
+  for await (const batch of readAsStored(file, layout, unit, columns, all, form)) {
+    if (form === "lent") yield batch;
+    else yield* spreadEntries(batch, all);
+  }
+}
+
+function readAsStored(
+  file: RandomAccessFile,
+  layout: Pick<ShardLayout, "format">,
+  unit: ShardUnit,
+  columns: ColumnSelection,
+  all: ReadLimits,
+  form: BatchForm,
+): AsyncGenerator<TextBatch> {
   switch (layout.format) {
     case "parquet":
-      return readRowGroup(file, unit, columns, all);
+      return readRowGroup(file, unit, columns, all, form);
     case "arrow-file":
     case "arrow-stream":
       return readRecordBatch(file, layout.format, unit, columns, all);

@@ -59,8 +59,15 @@ export interface ShardLayout {
 }
 
 /**
- * Consecutive rows of one unit. `bytes`/`offsets` are Arrow's utf8 layout: text of row i is
- * bytes[offsets[i] .. offsets[i + 1]]. The UTF-8 is as stored (validity of the encoding is the consumer's to judge).
+ * How batches are handed over. "owned": a text for each row, in memory that nothing else writes to. "lent": valid until
+ * the next batch is asked for, and rows may share texts (`entries`); for consumers that look once and pass on.
+ */
+export type BatchForm = "owned" | "lent";
+
+/**
+ * Consecutive rows of one unit. `bytes`/`offsets` are Arrow's utf8 layout: text i is bytes[offsets[i] .. offsets[i + 1]],
+ * and it is the text of row i, or of the rows whose entry it is. The UTF-8 is as stored (validity of the encoding is the
+ * consumer's to judge).
  */
 export interface TextBatch {
   readonly unit: number;
@@ -68,8 +75,13 @@ export interface TextBatch {
   readonly rowStart: number;
   readonly rows: number;
   readonly bytes: Uint8Array;
-  /** length rows + 1 */
+  /** begins with 0; length rows + 1, or texts + 1 with `entries` */
   readonly offsets: Uint32Array;
+  /**
+   * Only in lent batches, of dictionary-encoded text: which text each row has (anything, for null). Batches of one
+   * dictionary have the same `offsets` object, so what is known of its texts can be kept from one to the next.
+   */
+  readonly entries?: Int32Array;
   /** 1 = has a text, 0 = null; absent when none is null */
   readonly validity?: Uint8Array;
   /** present when a domain column was selected: dictionary index of each row, −1 for null */

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import type { BatchForm } from "../../src/formats/shard.ts";
 import { DoremiError } from "../../src/lib/errors.ts";
 import { readAll, textSha256 } from "./reading.ts";
 
@@ -69,9 +70,10 @@ for (const folder of folders) {
         .filter((name) => !["hive", "hf-layout", "hf-saved"].includes(name) && !MISMADE.has(name))
     : [];
   describe.skipIf(names.length === 0)(`${folder}${names.length === 0 ? " (left out: not there)" : ""}`, () => {
-    it.each(names)("%s", async (name) => {
+    const cases = names.flatMap((name) => (["owned", "lent"] as const).map((form) => [name, form] as const));
+    it.each(cases)("%s, %s", async (name, form) => {
       const expected = JSON.parse(readFileSync(join(folder, `${name}.expected.json`), "utf8")) as Expected;
-      await check(join(folder, name), name, expected);
+      await check(join(folder, name), name, expected, form);
     });
   });
 }
@@ -90,12 +92,12 @@ describe.skipIf(!existsSync(saved))(`${saved}${existsSync(saved) ? "" : " (left 
   });
 });
 
-async function check(path: string, name: string, expected: Expected): Promise<void> {
+async function check(path: string, name: string, expected: Expected, form: BatchForm): Promise<void> {
   const columns = {
     text: expected.text_column ?? "text",
     ...(expected.domain_column !== undefined && { domain: expected.domain_column }),
   };
-  const outcome = await readAll(path, columns).catch((error: unknown) => error);
+  const outcome = await readAll(path, columns, {}, form).catch((error: unknown) => error);
   const wanted =
     expected.outcome === "policy" ? POLICY[name] : expected.outcome === "error" ? expected.error!.kind : "texts";
   expect(wanted, `a stated policy for ${name}`).toBeDefined();

@@ -1,7 +1,7 @@
 /** Reads shards for tests: every row as bytes, with domains, and the hash that golden files state. */
 import { createHash } from "node:crypto";
 import { inspectShard, readUnit } from "../../src/formats/read.ts";
-import type { ColumnSelection, ReadLimits, ShardLayout, TextBatch } from "../../src/formats/shard.ts";
+import type { BatchForm, ColumnSelection, ReadLimits, ShardLayout, TextBatch } from "../../src/formats/shard.ts";
 import { LocalStorage } from "../../src/storage/local.ts";
 import type { RandomAccessFile } from "../../src/storage/storage.ts";
 
@@ -17,13 +17,14 @@ export async function readAll(
   path: string,
   columns: ColumnSelection,
   limits: Partial<ReadLimits> = {},
+  form: BatchForm = "owned",
 ): Promise<ReadResult> {
   return await withFile(path, async (file) => {
     const layout = await inspectShard(file, columns, limits);
     const result: ReadResult = { layout, rows: [], domains: [], unitRows: [] };
     for (const unit of JSON.parse(JSON.stringify(layout.units))) {
       let rows = 0;
-      for await (const batch of readUnit(file, layout, unit, columns, limits)) {
+      for await (const batch of readUnit(file, layout, unit, columns, limits, form)) {
         rows += batch.rows;
         result.rows.push(...rowsOf(batch));
         result.domains.push(...domainsOf(batch));
@@ -43,12 +44,13 @@ export async function withFile<T>(path: string, work: (file: RandomAccessFile) =
   }
 }
 
-export function rowsOf(batch: TextBatch): (Buffer | null)[] {
-  return Array.from({ length: batch.rows }, (_, i) =>
-    batch.validity && !batch.validity[i]
-      ? null
-      : Buffer.from(batch.bytes.subarray(batch.offsets[i], batch.offsets[i + 1])),
-  );
+/** Copies: a lent batch's memory is written over. */
+export function rowsOf({ rows, bytes, offsets, validity, entries }: TextBatch): (Buffer | null)[] {
+  return Array.from({ length: rows }, (_, row) => {
+    if (validity && !validity[row]) return null;
+    const text = entries ? entries[row]! : row;
+    return Buffer.from(bytes.subarray(offsets[text], offsets[text + 1]));
+  });
 }
 
 export function domainsOf({ domain }: TextBatch): (string | null)[] {

@@ -2,13 +2,14 @@
  * LZ4 decoding in the three wrappings that data files have: a bare block, Hadoop's frames around blocks (Parquet codec
  * id 5) and the LZ4 frame format (Arrow). Strict: the output has exactly the stated length or it is an error.
  */
+import { outputOf, type PageBuffer } from "./page-buffer.ts";
 import { xxh32 } from "./xxh32.ts";
 
 const FRAME_MAGIC = 0x184d2204;
 const MIN_MATCH = 4;
 
-export function lz4Block(input: Uint8Array, length: number): Uint8Array {
-  const output = new Uint8Array(length);
+export function lz4Block(input: Uint8Array, length: number, buffer?: PageBuffer): Uint8Array {
+  const output = outputOf(length, buffer);
   const end = decodeBlock(input, output, 0, 0);
   if (end !== length) throw new Error(`lz4: must give ${length} bytes, gave ${end}`);
   return output;
@@ -18,20 +19,20 @@ export function lz4Block(input: Uint8Array, length: number): Uint8Array {
  * Codec id 5 of Parquet: [uncompressed length, compressed length (big-endian), block]… as Hadoop writes it, or the bare
  * block that parquet-cpp wrote before 2020.
  */
-export function lz4Hadoop(input: Uint8Array, length: number): Uint8Array {
+export function lz4Hadoop(input: Uint8Array, length: number, buffer?: PageBuffer): Uint8Array {
   const view = new DataView(input.buffer, input.byteOffset, input.byteLength);
   const frames: { readonly start: number; readonly end: number; readonly length: number }[] = [];
   let total = 0;
   for (let at = 0; at < input.length; ) {
-    if (at + 8 > input.length) return lz4Block(input, length);
+    if (at + 8 > input.length) return lz4Block(input, length, buffer);
     const frame = { start: at + 8, end: at + 8 + view.getUint32(at + 4), length: view.getUint32(at) };
     total += frame.length;
-    if (frame.end > input.length || total > length) return lz4Block(input, length);
+    if (frame.end > input.length || total > length) return lz4Block(input, length, buffer);
     frames.push(frame);
     at = frame.end;
   }
-  if (total !== length) return lz4Block(input, length);
-  const output = new Uint8Array(length);
+  if (total !== length) return lz4Block(input, length, buffer);
+  const output = outputOf(length, buffer);
   let at = 0;
   for (const frame of frames) {
     const end = decodeBlock(input.subarray(frame.start, frame.end), output.subarray(0, at + frame.length), at, at);

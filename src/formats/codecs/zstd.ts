@@ -5,6 +5,7 @@
  */
 import * as zlib from "node:zlib";
 import { ZSTDDecoder } from "zstddec/stream";
+import { outputOf, type PageBuffer } from "./page-buffer.ts";
 
 interface ZstdExports {
   readonly memory: { readonly buffer: ArrayBuffer };
@@ -68,7 +69,7 @@ type NativeDecompress = (input: Uint8Array, options: { maxOutputLength: number }
 const native = (zlib as { zstdDecompressSync?: NativeDecompress }).zstdDecompressSync;
 
 /** All frames of the input; the output has exactly `length` bytes. @throws ZstdError */
-export function zstdDecompress(input: Uint8Array, length: number): Uint8Array {
+export function zstdDecompress(input: Uint8Array, length: number, buffer?: PageBuffer): Uint8Array {
   if (native) {
     try {
       const output = native(input, { maxOutputLength: Math.max(1, length) });
@@ -85,7 +86,9 @@ export function zstdDecompress(input: Uint8Array, length: number): Uint8Array {
       new Uint8Array(memory.buffer).set(input, from);
       const size = checked(ZSTD_decompress(to, length, from, input.length));
       if (size !== length) throw new ZstdError(`must give ${length} bytes, gave ${size}`);
-      return new Uint8Array(memory.buffer).slice(to, to + length);
+      const output = outputOf(length, buffer);
+      output.set(new Uint8Array(memory.buffer, to, length));
+      return output;
     } finally {
       free(to);
     }

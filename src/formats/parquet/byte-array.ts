@@ -1,6 +1,6 @@
 /**
- * Values of BYTE_ARRAY pages as places in a buffer: value i is bytes[starts[i] .. ends[i]]. No object and no string per
- * value. Every length and index is checked against the page before it is used.
+ * Values of BYTE_ARRAY pages as texts one after the other: value i is bytes[offsets[i] .. offsets[i + 1]]. No object and
+ * no string per value. Every length and index is checked against the page before it is used.
  */
 import { deltaBinaryUnpack } from "hyparquet/src/delta.js";
 import { readVarInt } from "hyparquet/src/thrift.js";
@@ -9,8 +9,8 @@ import type { DataPage, DictionaryPage } from "./pages.ts";
 
 export interface ByteValues {
   readonly bytes: Uint8Array;
-  readonly starts: Uint32Array;
-  readonly ends: Uint32Array;
+  /** one more than there are values */
+  readonly offsets: Uint32Array;
 }
 
 export interface DecodedPage {
@@ -18,17 +18,20 @@ export interface DecodedPage {
   readonly rows: number;
   /** definition level of each row; undefined where every row has a value */
   readonly levels: Int32Array | undefined;
-  /** of the rows that have one, in order */
+  /** of the rows that have one, in order; the whole dictionary, where `indices` is there */
   readonly values: ByteValues;
-  /** present for dictionary-encoded pages: which entry each value is */
+  /** present for dictionary-encoded pages: which entry of the dictionary each value is */
   readonly indices: Int32Array | undefined;
 }
 
+/** The page's body becomes the values. */
 export function decodeDictionary(page: DictionaryPage): ByteValues {
   return plainValues(page.body, page.values);
 }
 
 /**
+ * The page's body becomes the values where it can.
+ *
  * @param maxDefinition definition level of a row that has a value
  * @param maxBytes limit for values that have to be put together (DELTA_BYTE_ARRAY)
  * @throws Error in plain words; the caller knows the place
@@ -57,7 +60,8 @@ export function decodeDataPage(
       if (!dictionary) throw new Error("is dictionary-encoded, and its column chunk has no dictionary page before it");
       const indices = new Int32Array(count);
       decodeHybrid(page.body.subarray(1), page.body[0] ?? 0, indices);
-      return { rows: page.values, levels, values: dictionaryValues(dictionary, indices), indices };
+      requireEntries(indices, dictionary.offsets.length - 1);
+      return { rows: page.values, levels, values: dictionary, indices };
     }
     case "DELTA_LENGTH_BYTE_ARRAY":
       return { rows: page.values, levels, values: deltaLengthValues(page.body, count), indices: undefined };
@@ -68,55 +72,54 @@ export function decodeDataPage(
   }
 }
 
-const NO_VALUES: ByteValues = { bytes: new Uint8Array(0), starts: new Uint32Array(0), ends: new Uint32Array(0) };
+const NO_VALUES: ByteValues = { bytes: new Uint8Array(0), offsets: new Uint32Array(1) };
 
-/** [length, uint32 little-endian; bytes]… */
+/** Below this, a byte-by-byte loop beats a call of copyWithin. */
+const SMALL_MOVE = 32;
+
+/** [length, uint32 little-endian; bytes]…: the texts move together over the lengths between them, within the page. */
 function plainValues(bytes: Uint8Array, count: number): ByteValues {
   if (count * 4 > bytes.length) throw new Error(`says ${count} values and ends early, after ${bytes.length} bytes`);
-  const starts = new Uint32Array(count);
-  const ends = new Uint32Array(count);
+  const offsets = new Uint32Array(count + 1);
   let at = 0;
+  let to = 0;
   for (let i = 0; i < count; i++) {
     if (at + 4 > bytes.length) throw new Error(`says ${count} values and ends after ${i}`);
     const length = (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
     at += 4;
-    if (at + length > bytes.length)
-      throw new Error(`has a value of ${length} bytes and only ${bytes.length - at} left`);
-    starts[i] = at;
-    at += length;
-    ends[i] = at;
+    const end = at + length;
+    if (end > bytes.length) throw new Error(`has a value of ${length} bytes and only ${bytes.length - at} left`);
+    if (length < SMALL_MOVE) while (at < end) bytes[to++] = bytes[at++]!;
+    else {
+      bytes.copyWithin(to, at, end);
+      to += length;
+      at = end;
+    }
+    offsets[i + 1] = to;
   }
-  return { bytes, starts, ends };
+  return { bytes: bytes.subarray(0, to), offsets };
 }
 
-function dictionaryValues(dictionary: ByteValues, indices: Int32Array): ByteValues {
-  const entries = dictionary.starts.length;
-  const starts = new Uint32Array(indices.length);
-  const ends = new Uint32Array(indices.length);
-  for (let i = 0; i < indices.length; i++) {
-    const index = indices[i]! >>> 0;
-    if (index >= entries) throw new Error(`refers to entry ${index} of a dictionary of ${entries}`);
-    starts[i] = dictionary.starts[index]!;
-    ends[i] = dictionary.ends[index]!;
+function requireEntries(indices: Int32Array, entries: number): void {
+  for (const index of indices) {
+    if (index >>> 0 >= entries) throw new Error(`refers to entry ${index >>> 0} of a dictionary of ${entries}`);
   }
-  return { bytes: dictionary.bytes, starts, ends };
 }
 
 function deltaLengthValues(body: Uint8Array, count: number): ByteValues {
   const reader = { view: viewOf(body), offset: 0 };
   const lengths = deltaInt32(reader, count);
-  const starts = new Uint32Array(count);
-  const ends = new Uint32Array(count);
-  let at = reader.offset;
+  const bytes = body.subarray(reader.offset);
+  const offsets = new Uint32Array(count + 1);
+  let at = 0;
   for (let i = 0; i < count; i++) {
     const length = lengths[i]!;
-    if (length < 0 || at + length > body.length)
-      throw new Error(`has a value of ${length} bytes and only ${body.length - at} left`);
-    starts[i] = at;
+    if (length < 0 || at + length > bytes.length)
+      throw new Error(`has a value of ${length} bytes and only ${bytes.length - at} left`);
     at += length;
-    ends[i] = at;
+    offsets[i + 1] = at;
   }
-  return { bytes: body, starts, ends };
+  return { bytes: bytes.subarray(0, at), offsets };
 }
 
 /** Each value is a prefix of the one before and a suffix. */
@@ -135,22 +138,20 @@ function deltaValues(body: Uint8Array, count: number, maxBytes: number): ByteVal
   if (total > maxBytes)
     throw new Error(`has values of ${total} bytes together, over the limit of ${maxBytes} (maxPageBytes)`);
   const bytes = new Uint8Array(total);
-  const starts = new Uint32Array(count);
-  const ends = new Uint32Array(count);
+  const offsets = new Uint32Array(count + 1);
   let from = reader.offset;
   let to = 0;
   for (let i = 0; i < count; i++) {
     const [prefix, suffix] = [prefixes[i]!, suffixes[i]!];
     if (from + suffix > body.length)
       throw new Error(`has a value of ${suffix} bytes and only ${body.length - from} left`);
-    starts[i] = to;
-    if (prefix > 0) bytes.copyWithin(to, starts[i - 1]!, starts[i - 1]! + prefix);
+    if (prefix > 0) bytes.copyWithin(to, offsets[i - 1]!, offsets[i - 1]! + prefix);
     bytes.set(body.subarray(from, from + suffix), to + prefix);
     from += suffix;
     to += prefix + suffix;
-    ends[i] = to;
+    offsets[i + 1] = to;
   }
-  return { bytes, starts, ends };
+  return { bytes, offsets };
 }
 
 interface Reader {

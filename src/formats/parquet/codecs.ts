@@ -1,13 +1,14 @@
 /**
  * Decompression of Parquet pages. Each codec is told the size that the page header states and gives exactly that many
- * bytes or throws; none expands beyond it.
+ * bytes or throws; none expands beyond it. Given a buffer, a codec that can writes into it.
  */
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { compressors } from "hyparquet-compressors";
 import { lz4Block, lz4Hadoop } from "../codecs/lz4.ts";
+import type { PageBuffer } from "../codecs/page-buffer.ts";
 import { zstdDecompress } from "../codecs/zstd.ts";
 
-type Decompress = (input: Uint8Array, length: number) => Uint8Array;
+type Decompress = (input: Uint8Array, length: number, buffer?: PageBuffer) => Uint8Array;
 
 const CODECS: ReadonlyMap<string, Decompress> = new Map([
   ["UNCOMPRESSED", (input) => input],

@@ -77,8 +77,7 @@ async function checkPages(
       maxDefinition: 0,
       uncompressedBytes: Number(chunk.total_uncompressed_size),
     };
-    const pages = readPages(await file.read(start, end), locator, { file: file.uri, rowGroup }, limits);
-    while (!pages.next().done);
+    for await (const _ of readPages(file, locator, { file: file.uri, rowGroup }, limits));
   }
 }
 

@@ -7,6 +7,7 @@ import type { RandomAccessFile } from "../../storage/storage.ts";
 import { requirePath, textRoles, wrongType } from "../columns.ts";
 import { badShard } from "../failure.ts";
 import type { ColumnSelection, ReadLimits, ShardLayout, ShardUnit } from "../shard.ts";
+import { WINDOW_BYTES } from "../windows.ts";
 import type { Footer, ParquetField } from "./footer.ts";
 import { readFooter } from "./footer.ts";
 
@@ -31,6 +32,11 @@ export interface RowGroupLocator {
   readonly domain?: ChunkLocator;
 }
 
+/** Pages have about a MiB; few are larger than this, and only reading tells. */
+const LARGE_PAGE_BYTES = 16 << 20;
+/** offset, domain, validity and what is kept of each row */
+const ROW_BYTES = 24;
+
 interface Leaf {
   readonly path: string;
   readonly fields: readonly ParquetField[];
@@ -44,12 +50,12 @@ export async function parquetLayout(
   limits: ReadLimits,
 ): Promise<ShardLayout> {
   const footer = await readFooter(file, limits);
-  const { units, rows } = planUnits(file.uri, footer, columns, limits);
+  const { units, rows } = planUnits(file.uri, footer, columns);
   return { format: "parquet", size: file.size, rows, units };
 }
 
 /** Pure: the same footer and selection give the same plan. */
-export function planUnits(uri: string, footer: Footer, columns: ColumnSelection, limits: ReadLimits) {
+export function planUnits(uri: string, footer: Footer, columns: ColumnSelection) {
   const leaves = new Map(textRoles(columns).map(({ role, path }) => [role, textLeaf(uri, footer, path)]));
   const extra = (columns.extra ?? []).map((path) => requirePath(footer.fields, path, { file: uri })[0]!.name);
   const units: ShardUnit[] = [];
@@ -65,9 +71,16 @@ export function planUnits(uri: string, footer: Footer, columns: ColumnSelection,
       .reduce((sum, { meta_data }) => sum + Number(meta_data?.total_compressed_size ?? 0), 0);
     const chunks = domain ? [text, domain] : [text];
     const storedBytes = chunks.reduce((sum, chunk) => sum + chunk.end - chunk.start, extraBytes);
-    const pageBytes = Math.min(text.uncompressedBytes, limits.maxPageBytes);
+    const pageBytes = Math.min(text.uncompressedBytes, LARGE_PAGE_BYTES);
+    const windowBytes = Math.min(storedBytes - extraBytes, 2 * WINDOW_BYTES);
     const locator: RowGroupLocator = { rows, rowStart, text, ...(domain && { domain }) };
-    units.push({ index, rows, storedBytes, memoryBytes: storedBytes + pageBytes + 2 * limits.batchBytes, locator });
+    units.push({
+      index,
+      rows,
+      storedBytes,
+      memoryBytes: extraBytes + windowBytes + 2 * pageBytes + rows * ROW_BYTES,
+      locator,
+    });
     rowStart += rows;
   });
   return { units, rows: rowStart };

@@ -1,13 +1,16 @@
 /**
- * Walks the pages of a column chunk: header, bounds, checksum, decompression. What comes out are page bodies of the
+ * Walks the pages of a column chunk, without ever holding the chunk: header, bounds, checksum, decompression. What comes out are page bodies of the
  * stated size; what is in them is for byte-array.ts.
  */
 import { crc32 } from "node:zlib";
 import type { PageHeader } from "hyparquet";
 import { parquetHeader } from "hyparquet/src/column.js";
 import type { ErrorPlace } from "../../lib/errors.ts";
-import { badShard, guarded, reason } from "../failure.ts";
+import type { RandomAccessFile } from "../../storage/storage.ts";
+import type { PageBuffer } from "../codecs/page-buffer.ts";
+import { badShard, reason } from "../failure.ts";
 import type { ReadLimits } from "../shard.ts";
+import { ByteWindows } from "../windows.ts";
 import { CODEC_NAMES, codecNamed } from "./codecs.ts";
 import type { ChunkLocator } from "./layout.ts";
 
@@ -30,13 +33,23 @@ export interface DataPage {
 /** A page may state at most as many values as fit this many bytes each into the largest page. */
 const MIN_BYTES_PER_VALUE = 8;
 
-/** @throws DoremiError corrupt-page, page-too-large, unsupported-codec, unsupported-encoding */
-export function* readPages(
-  chunk: Uint8Array,
+/** Most page headers are far shorter; statistics of long texts make some longer. */
+const HEADER_BYTES = 1 << 13;
+const MAX_HEADER_BYTES = 1 << 24;
+
+/**
+ * The pages of a column chunk in order, read ahead window by window. With `buffer`, a data page's body is valid until
+ * the next page is asked for.
+ *
+ * @throws DoremiError corrupt-page, page-too-large, unsupported-codec, unsupported-encoding
+ */
+export async function* readPages(
+  file: RandomAccessFile,
   locator: ChunkLocator,
   place: ErrorPlace,
   limits: ReadLimits,
-): Generator<DictionaryPage | DataPage> {
+  buffer?: PageBuffer,
+): AsyncGenerator<DictionaryPage | DataPage> {
   const decompress = codecNamed(locator.codec);
   if (!decompress) {
     throw badShard(
@@ -45,55 +58,81 @@ export function* readPages(
       `column ${locator.path} is compressed with ${locator.codec}; read are ${CODEC_NAMES.join(", ")}. Write it again with one of them`,
     );
   }
-  const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  const reader = { view, offset: 0 };
-  while (reader.offset < chunk.length) {
-    const at = `column ${locator.path}, the page at byte ${locator.start + reader.offset}`;
-    const corrupt = (message: string) => badShard("corrupt-page", place, `${at} ${message}`);
-    const header = guarded("corrupt-page", place, `${at} must begin with a page header`, () => parquetHeader(reader));
-    const stored = header.compressed_page_size;
-    const size = header.uncompressed_page_size;
-    if (!(stored >= 0 && size >= 0))
-      throw corrupt(`must have a size; it says ${stored} compressed, ${size} uncompressed`);
-    if (reader.offset + stored > chunk.length) {
-      throw corrupt(
-        `says ${stored} bytes, beyond the end of its column chunk by ${reader.offset + stored - chunk.length}`,
-      );
-    }
-    const bytes = chunk.subarray(reader.offset, reader.offset + stored);
-    reader.offset += stored;
-    if (header.type === "INDEX_PAGE") continue;
-    if (size > limits.maxPageBytes) {
-      throw badShard(
-        "page-too-large",
-        place,
-        `${at} says ${size} bytes uncompressed, over the limit of ${limits.maxPageBytes} (maxPageBytes)`,
-      );
-    }
-    if (header.crc !== undefined && header.crc >>> 0 !== crc32(bytes)) {
-      throw corrupt(`does not match its checksum (CRC-32): the file was damaged after it was written. Fetch it again`);
-    }
-    const expand = (input: Uint8Array, length: number): Uint8Array => {
-      if (length === 0) return new Uint8Array(0);
-      let output: Uint8Array;
-      try {
-        output = decompress(input, length);
-      } catch (error) {
-        throw corrupt(`must decompress (${locator.codec}) to ${length} bytes: ${reason(error)}`);
+  const windows = new ByteWindows(file, locator.start, locator.end);
+  try {
+    while (windows.remaining > 0) {
+      const at = `column ${locator.path}, the page at byte ${windows.position}`;
+      const corrupt = (message: string) => badShard("corrupt-page", place, `${at} ${message}`);
+      const header = await nextHeader(windows, place, `${at} must begin with a page header`);
+      const stored = header.compressed_page_size;
+      const size = header.uncompressed_page_size;
+      if (!(stored >= 0 && size >= 0))
+        throw corrupt(`must have a size; it says ${stored} compressed, ${size} uncompressed`);
+      if (stored > windows.remaining) {
+        throw corrupt(`says ${stored} bytes, beyond the end of its column chunk by ${stored - windows.remaining}`);
       }
-      if (output.length !== length)
-        throw corrupt(`must decompress (${locator.codec}) to ${length} bytes, gave ${output.length}`);
-      return output;
-    };
-    const page = bodyOf(header, bytes, locator, corrupt, expand, place);
-    if (page.values > limits.maxPageBytes / MIN_BYTES_PER_VALUE) {
-      throw badShard(
-        "page-too-large",
-        place,
-        `${at} says ${page.values} values, too many for a page of at most ${limits.maxPageBytes} bytes (maxPageBytes)`,
-      );
+      if (header.type === "INDEX_PAGE") {
+        await windows.peek(stored);
+        windows.skip(stored);
+        continue;
+      }
+      if (Math.max(stored, size) > limits.maxPageBytes) {
+        throw badShard(
+          "page-too-large",
+          place,
+          `${at} says ${size} bytes uncompressed, ${stored} compressed, over the limit of ${limits.maxPageBytes} (maxPageBytes)`,
+        );
+      }
+      const bytes = await windows.peek(stored);
+      windows.skip(stored);
+      if (header.crc !== undefined && header.crc >>> 0 !== crc32(bytes)) {
+        throw corrupt(
+          `does not match its checksum (CRC-32): the file was damaged after it was written. Fetch it again`,
+        );
+      }
+      // A dictionary outlives the pages after it.
+      const scratch = header.type === "DICTIONARY_PAGE" ? undefined : buffer;
+      const expand = (input: Uint8Array, length: number): Uint8Array => {
+        if (length === 0) return new Uint8Array(0);
+        let output: Uint8Array;
+        try {
+          output = decompress(input, length, scratch);
+        } catch (error) {
+          throw corrupt(`must decompress (${locator.codec}) to ${length} bytes: ${reason(error)}`);
+        }
+        if (output.length !== length)
+          throw corrupt(`must decompress (${locator.codec}) to ${length} bytes, gave ${output.length}`);
+        return output;
+      };
+      const page = bodyOf(header, bytes, locator, corrupt, expand, place);
+      if (page.values > limits.maxPageBytes / MIN_BYTES_PER_VALUE) {
+        throw badShard(
+          "page-too-large",
+          place,
+          `${at} says ${page.values} values, too many for a page of at most ${limits.maxPageBytes} bytes (maxPageBytes)`,
+        );
+      }
+      yield page;
     }
-    yield page;
+  } finally {
+    await windows.close();
+  }
+}
+
+/** A header says its length only by being decoded: tried on a little, then on more. */
+async function nextHeader(windows: ByteWindows, place: ErrorPlace, rule: string): Promise<PageHeader> {
+  for (let tried = HEADER_BYTES; ; tried *= 8) {
+    const bytes = await windows.peek(tried);
+    const isAll = bytes.length === windows.remaining || tried >= MAX_HEADER_BYTES;
+    const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 };
+    try {
+      const header = parquetHeader(reader);
+      if (reader.offset > bytes.length) throw new RangeError("it ends early");
+      windows.skip(reader.offset);
+      return header;
+    } catch (error) {
+      if (isAll) throw badShard("corrupt-page", place, `${rule}, but decoding failed: ${reason(error)}`, error);
+    }
   }
 }
 

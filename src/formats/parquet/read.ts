@@ -1,14 +1,16 @@
 /**
- * Reads one row group of a Parquet file by its locator: the text column page by page into batches, the domain column
- * as dictionary indices. Exactly the byte ranges of the plan are read, unless extra columns are wanted.
+ * Reads one row group of a Parquet file by its locator: the text column page by page, each page a batch whose bytes are
+ * the page's own; the domain column as dictionary indices. Exactly the byte ranges of the plan are read, unless extra
+ * columns are wanted.
  */
 import type { ErrorPlace } from "../../lib/errors.ts";
 import type { RandomAccessFile } from "../../storage/storage.ts";
 import type { DomainColumn } from "../batch.ts";
-import { BatchBuilder, NameDictionary, withColumns } from "../batch.ts";
+import { cutBatches, NameDictionary, type TextRows, withColumns } from "../batch.ts";
+import { PageBuffer } from "../codecs/page-buffer.ts";
 import { loadZstd } from "../codecs/zstd.ts";
 import { badShard, guarded } from "../failure.ts";
-import type { ColumnSelection, ReadLimits, ShardUnit, TextBatch } from "../shard.ts";
+import type { BatchForm, ColumnSelection, ReadLimits, ShardUnit, TextBatch } from "../shard.ts";
 import type { ByteValues, DecodedPage } from "./byte-array.ts";
 import { decodeDataPage, decodeDictionary } from "./byte-array.ts";
 import { readExtraColumns } from "./extra.ts";
@@ -21,6 +23,7 @@ export async function* readRowGroup(
   unit: ShardUnit,
   columns: ColumnSelection,
   limits: ReadLimits,
+  form: BatchForm,
 ): AsyncGenerator<TextBatch> {
   const locator = unit.locator as RowGroupLocator;
   const place = { file: file.uri, rowGroup: unit.index };
@@ -29,23 +32,32 @@ export async function* readRowGroup(
   const domain = locator.domain && (await readDomain(file, locator.domain, locator.rows, place, limits));
   const extra = columns.extra?.length ? await readExtraColumns(file, unit, locator, columns.extra, limits) : undefined;
 
-  const chunk = await file.read(locator.text.start, locator.text.end);
-  const builder = new BatchBuilder(unit.index, limits, locator.text.uncompressedBytes);
-  for (const page of decodePages(chunk, locator.text, locator.rows, place, limits)) {
-    const { bytes, starts, ends } = page.values;
-    let value = 0;
-    for (let row = 0; row < page.rows; row++) {
-      if (page.levels && page.levels[row] !== locator.text.maxDefinition) {
-        builder.appendNull();
-        continue;
-      }
-      const [start, end] = [starts[value]!, ends[value]!];
-      value++;
-      if (builder.overflowsWith(end - start)) yield withColumns(builder.take(), domain, extra);
-      builder.append(bytes, start, end);
-    }
+  const buffer = form === "lent" ? new PageBuffer() : undefined;
+  let row = 0;
+  for await (const page of decodePages(file, locator.text, locator.rows, place, limits, buffer)) {
+    const rows = rowsOf(page, locator.text.maxDefinition);
+    for (const batch of cutBatches(unit.index, row, rows, limits)) yield withColumns(batch, domain, extra);
+    row += page.rows;
   }
-  if (builder.rows > 0) yield withColumns(builder.take(), domain, extra);
+}
+
+/** A page's values with its nulls between them. */
+function rowsOf({ rows, levels, values, indices }: DecodedPage, maxDefinition: number): TextRows {
+  const { bytes } = values;
+  if (!levels) return { rows, ...values, ...(indices && { entries: indices }) };
+  const validity = new Uint8Array(rows);
+  const offsets = indices ? values.offsets : new Uint32Array(rows + 1);
+  const entries = indices && new Int32Array(rows);
+  let value = 0;
+  for (let row = 0; row < rows; row++) {
+    if (levels[row] === maxDefinition) {
+      validity[row] = 1;
+      if (entries) entries[row] = indices[value]!;
+      value++;
+    }
+    if (!entries) offsets[row + 1] = values.offsets[value]!;
+  }
+  return { rows, bytes, offsets, validity, ...(entries && { entries }) };
 }
 
 async function readDomain(
@@ -55,11 +67,10 @@ async function readDomain(
   place: ErrorPlace,
   limits: ReadLimits,
 ): Promise<DomainColumn> {
-  const chunk = await file.read(locator.start, locator.end);
   const dictionary = new NameDictionary();
   const indices = new Int32Array(rows).fill(-1);
   let row = 0;
-  for (const page of decodePages(chunk, locator, rows, place, limits)) {
+  for await (const page of decodePages(file, locator, rows, place, limits, new PageBuffer())) {
     const nameIndex = nameIndexer(page, dictionary);
     let value = 0;
     for (let i = 0; i < page.rows; i++, row++) {
@@ -71,31 +82,32 @@ async function readDomain(
 
 /** Index of the name of value i of a page; a dictionary-encoded page makes each entry a string once. */
 function nameIndexer(page: DecodedPage, dictionary: NameDictionary): (value: number) => number {
-  const { bytes, starts, ends } = page.values;
+  const { bytes, offsets } = page.values;
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const read = (value: number) => dictionary.indexOf(text.toString("utf8", starts[value], ends[value]));
+  const read = (index: number) => dictionary.indexOf(text.toString("utf8", offsets[index], offsets[index + 1]));
   const { indices } = page;
   if (!indices) return read;
   const known = new Map<number, number>();
   return (value) => {
     const entry = indices[value]!;
-    const index = known.get(entry) ?? read(value);
+    const index = known.get(entry) ?? read(entry);
     known.set(entry, index);
     return index;
   };
 }
 
 /** The data pages of a chunk, decoded; together they have exactly the row group's rows. */
-function* decodePages(
-  chunk: Uint8Array,
+async function* decodePages(
+  file: RandomAccessFile,
   locator: ChunkLocator,
   rows: number,
   place: ErrorPlace,
   limits: ReadLimits,
-): Generator<DecodedPage> {
+  buffer: PageBuffer | undefined,
+): AsyncGenerator<DecodedPage> {
   let dictionary: ByteValues | undefined;
   let seen = 0;
-  for (const page of readPages(chunk, locator, place, limits)) {
+  for await (const page of readPages(file, locator, place, limits, buffer)) {
     const rule = `a page of column ${locator.path} must hold what its header says`;
     if (page.kind === "dictionary") {
       dictionary = guarded("corrupt-page", place, rule, () => decodeDictionary(page));

@@ -8,69 +8,99 @@ const SCALARS = 0x110000;
 const PAGES = SCALARS >> 8;
 /** One bit for each of 256 characters. */
 const PAGE_BYTES = 32;
+const NONE = new Uint8Array(PAGE_BYTES);
+const ALL = new Uint8Array(PAGE_BYTES).fill(255);
 /** Bits of CATEGORY_RUNS. */
 const CATEGORY = 31;
 const HAN = 64;
 /** Bit of unicodeClasses. */
 const WHITE_SPACE = 4;
 
-let tables: { readonly categories: Uint8Array; readonly classes: Uint8Array } | undefined;
+interface Tables {
+  readonly categories: Uint8Array;
+  readonly classes: Uint8Array;
+  readonly characters: Uint8Array;
+  /** where runs of characters with the same properties begin */
+  readonly runs: readonly number[];
+}
 
-function loaded(): NonNullable<typeof tables> {
-  tables ??= { categories: decodeRuns(CATEGORY_RUNS), classes: unicodeClasses() };
+let tables: Tables | undefined;
+
+function loaded(): Tables {
+  if (tables !== undefined) return tables;
+  const categories = decodeRuns(CATEGORY_RUNS);
+  const classes = unicodeClasses();
+  const characters = characterClasses();
+  const runs: number[] = [0];
+  for (let i = 1; i < SCALARS; i++) {
+    const same =
+      categories[i] === categories[i - 1] && classes[i] === classes[i - 1] && characters[i] === characters[i - 1];
+    if (!same) runs.push(i);
+  }
+  tables = { categories, classes, characters, runs };
   return tables;
 }
 
-/** 1 for each character of the set. */
-function members(set: CharacterSet): Uint8Array {
-  const bits = new Uint8Array(SCALARS);
+function contains(set: CharacterSet, character: number): boolean {
   switch (set.kind) {
     case "range":
-      bits.fill(1, set.first, set.last + 1);
+      return set.first <= character && character <= set.last;
+    case "property":
+      return hasProperty(set.name, character);
+    case "union":
+      return set.sets.some((one) => contains(one, character));
+    case "intersection":
+      return set.sets.every((one) => contains(one, character));
+    case "not":
+      return !contains(set.set, character);
+  }
+}
+
+function hasProperty(name: string, character: number): boolean {
+  const { categories, classes, characters } = loaded();
+  switch (name) {
+    case "White_Space":
+      return (classes[character]! & WHITE_SPACE) !== 0;
+    case "Han":
+      return (categories[character]! & HAN) !== 0;
+    case "numeric":
+      return (characters[character]! & NUMERIC) !== 0;
+    case "punctuation":
+      return (characters[character]! & PUNCTUATION) !== 0;
+    default:
+      return CATEGORIES[categories[character]! & CATEGORY]!.startsWith(name);
+  }
+}
+
+/** Where a range of the set begins or ends. */
+function addBounds(set: CharacterSet, bounds: number[]): void {
+  switch (set.kind) {
+    case "range":
+      bounds.push(set.first, set.last + 1);
       break;
     case "property":
-      fillProperty(bits, set.name);
       break;
     case "union":
-      for (const one of set.sets) fillUnion(bits, one);
-      break;
     case "intersection":
-      bits.fill(1);
-      for (const inside of set.sets.map(members)) for (let i = 0; i < SCALARS; i++) bits[i]! &= inside[i]!;
+      for (const one of set.sets) addBounds(one, bounds);
       break;
-    case "not": {
-      const inside = members(set.set);
-      for (let i = 0; i < SCALARS; i++) bits[i] = inside[i]! ^ 1;
+    case "not":
+      addBounds(set.set, bounds);
       break;
-    }
     default:
       set satisfies never;
   }
-  return bits;
 }
 
-function fillUnion(bits: Uint8Array, set: CharacterSet): void {
-  if (set.kind === "range") {
-    bits.fill(1, set.first, set.last + 1);
-  } else {
-    const inside = members(set);
-    for (let i = 0; i < SCALARS; i++) bits[i]! |= inside[i]!;
-  }
-}
-
-function fillProperty(bits: Uint8Array, name: string): void {
-  const { categories, classes } = loaded();
-  const bit = name === "numeric" ? NUMERIC : name === "punctuation" ? PUNCTUATION : 0;
-  if (bit !== 0) {
-    const found = characterClasses();
-    for (let i = 0; i < SCALARS; i++) bits[i] = (found[i]! & bit) === 0 ? 0 : 1;
-  } else if (name === "White_Space") {
-    for (let i = 0; i < SCALARS; i++) bits[i] = (classes[i]! & WHITE_SPACE) === 0 ? 0 : 1;
-  } else if (name === "Han") {
-    for (let i = 0; i < SCALARS; i++) bits[i] = (categories[i]! & HAN) === 0 ? 0 : 1;
-  } else {
-    const wanted = CATEGORIES.map((category) => (category.startsWith(name) ? 1 : 0));
-    for (let i = 0; i < SCALARS; i++) bits[i] = wanted[categories[i]! & CATEGORY]!;
+/** Ranges of the set, each as its first character and the one behind its last. */
+function* rangesOf(set: CharacterSet): Generator<readonly [number, number]> {
+  const bounds = [...loaded().runs];
+  addBounds(set, bounds);
+  const sorted = Uint32Array.from([...bounds, SCALARS]).sort();
+  for (let i = 0; i + 1 < sorted.length; i++) {
+    const first = sorted[i]!;
+    // between two bounds all characters are alike
+    if (first < sorted[i + 1]! && contains(set, first)) yield [first, sorted[i + 1]!];
   }
 }
 
@@ -85,26 +115,40 @@ export class CharacterSets {
     const key = JSON.stringify(set);
     let number = this.#numbers.get(key);
     if (number === undefined) {
-      number = this.#indexes.push(this.#layOut(members(set))) - 1;
+      number = this.#indexes.push(this.#layOut(set)) - 1;
       this.#numbers.set(key, number);
     }
     return number;
   }
 
-  #layOut(bits: Uint8Array): Uint16Array {
-    const index = new Uint16Array(PAGES);
-    for (let page = 0; page < PAGES; page++) {
-      const packed = new Uint8Array(PAGE_BYTES);
-      for (let i = 0; i < 256; i++) packed[i >> 3]! |= bits[(page << 8) | i]! << (i & 7);
-      const key = Buffer.from(packed).toString("latin1");
-      let number = this.#pageNumbers.get(key);
-      if (number === undefined) {
-        number = this.#pages.push(packed) - 1;
-        this.#pageNumbers.set(key, number);
+  #layOut(set: CharacterSet): Uint16Array {
+    const index = new Uint16Array(PAGES).fill(this.#pageNumber(NONE));
+    const begun = new Map<number, Uint8Array>();
+    for (const [first, end] of rangesOf(set)) {
+      for (let page = first >> 8; page << 8 < end; page++) {
+        const from = Math.max(first - (page << 8), 0);
+        const to = Math.min(end - (page << 8), 256);
+        if (to - from === 256) {
+          index[page] = this.#pageNumber(ALL);
+          continue;
+        }
+        const bits = begun.get(page) ?? new Uint8Array(PAGE_BYTES);
+        begun.set(page, bits);
+        for (let i = from; i < to; i++) bits[i >> 3]! |= 1 << (i & 7);
       }
-      index[page] = number;
     }
+    for (const [page, bits] of begun) index[page] = this.#pageNumber(bits);
     return index;
+  }
+
+  #pageNumber(bits: Uint8Array): number {
+    const key = Buffer.from(bits).toString("latin1");
+    let number = this.#pageNumbers.get(key);
+    if (number === undefined) {
+      number = this.#pages.push(bits) - 1;
+      this.#pageNumbers.set(key, number);
+    }
+    return number;
   }
 
   /** u16[sets][0x1100], the page of each 256 characters. */

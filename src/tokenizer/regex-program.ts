@@ -10,7 +10,7 @@ export interface MatcherTables {
   readonly setPages: Uint8Array;
   readonly setBits: Uint8Array;
   readonly programs: Uint32Array;
-  /** of each step: address of its program, set that matches begin with, whether it is loop-first, whether on bytes */
+  /** of each step: as assembly/matcher.ts has them */
   readonly levels: Uint32Array;
   /** the character of each byte, as u16 */
   readonly byteCharacters: Uint8Array;
@@ -20,11 +20,12 @@ export interface MatcherTables {
 export function matcherTables(steps: readonly SplitStep[]): MatcherTables {
   const sets = new CharacterSets();
   const words: number[] = [];
-  const levels = steps.flatMap(({ regex, onBytes }) => {
-    const program = compileRegex(regex, sets);
+  const levels = steps.flatMap((step) => {
+    if (step.kind === "pattern") return [BY_HAND, step.family, step.maxDigits, 0];
+    const program = compileRegex(step.regex, sets);
     const address = words.length;
     words.push(...program.words);
-    return [address, program.first, program.loopFirst ? 1 : 0, onBytes ? 1 : 0];
+    return [program.loopFirst ? LOOP_FIRST : ANY, address, program.first, step.onBytes ? 1 : 0];
   });
   const characters = Uint16Array.from(BYTE_CHARACTERS, (character) => character.charCodeAt(0));
   return {
@@ -37,7 +38,11 @@ export function matcherTables(steps: readonly SplitStep[]): MatcherTables {
 }
 
 /** As in assembly/matcher.ts. */
-const OPCODE = { match: 0, set: 1, jump: 2, split: 3, loop: 4, look: 5, anchor: 6 } as const;
+const OPCODE = { match: 0, set: 1, jump: 2, split: 3, loop: 4, look: 5, anchor: 6, branch: 7 } as const;
+/** Kinds of steps. */
+const ANY = 0;
+const LOOP_FIRST = 1;
+const BY_HAND = 2;
 const ANCHOR = { "line-start": 0, "line-end": 1, "text-start": 2, "text-end": 3, "last-line-end": 4 } as const;
 const UNLIMITED = 0xffff_ffff;
 /** A larger program comes from an interval of an interval. */
@@ -109,7 +114,10 @@ function emitChoice(branches: readonly Regex[], words: number[], sets: SetNumber
       emit(branch, words, sets);
       return;
     }
-    const split = words.push(OPCODE.split, 0, 0) - 2;
+    // a branch that takes a character is tried only where it can take the next one
+    const split = isNullable(branch)
+      ? words.push(OPCODE.split, 0, 0) - 2
+      : words.push(OPCODE.branch, sets.numberOf({ kind: "union", sets: firstOf(branch) }), 0, 0) - 2;
     words[split] = words.length;
     emit(branch, words, sets);
     ends.push(words.push(OPCODE.jump, 0) - 1);

@@ -3,6 +3,7 @@
 import { SCRATCH, alloc, ensure } from "./memory";
 import { WINDOW } from "./masks";
 import { PIECES } from "./pieces";
+import { STEPS, pieceEnd as handPieceEnd, setPattern } from "./split";
 
 const MATCH: u32 = 0;
 const SET: u32 = 1; // set
@@ -11,6 +12,13 @@ const SPLIT: u32 = 3; // address to try first, address to try then
 const LOOP: u32 = 4; // set, least, most, possessive
 const LOOK: u32 = 5; // set, 1 behind | 2 negated
 const ANCHOR: u32 = 6; // which of the below
+
+const BRANCH: u32 = 7; // set of the next character, without which the first is not tried; addresses as SPLIT
+
+/** Kinds of levels. */
+/** A loop of a set and what must follow it: where that fails at a place, it fails in the whole run. */
+const LOOP_FIRST: u32 = 1;
+const BY_HAND: u32 = 2;
 
 const LINE_START: u32 = 0;
 const LINE_END: u32 = 1;
@@ -30,7 +38,10 @@ let SET_PAGES: usize = 0;
 let SET_BITS: usize = 0;
 /** All programs, one behind the other. */
 let PROGRAMS: usize = 0;
-/** u32[levels][4]: address of the program, set that matches begin with, whether it is loop-first, whether on bytes. */
+/**
+ * u32[levels][4]: 0 or LOOP_FIRST, address of the program, set that matches begin with, whether on bytes; or BY_HAND,
+ * family and most digits of split.ts.
+ */
 let LEVELS: usize = 0;
 let levels: u32 = 0;
 /** u16[256]: the character of GPT-2's alphabet that stands for each byte. */
@@ -119,7 +130,17 @@ function holds(anchor: u32, p: usize, start: usize, end: usize): bool {
   return p == end || (p + 1 == end && characterAt(p) == LF);
 }
 
-/** End of the match at p, or 0. What waits to be tried: u32 address, lowest end, end, on a stack in the work area. */
+/** What waits to be tried, on a stack in the work area: u32 address, lowest end, end. */
+// @ts-ignore: decorator
+@inline
+function push(top: usize, pc: usize, lowest: usize, p: usize): void {
+  ensure(<u64>top + 12);
+  store<u32>(top, <u32>pc);
+  store<u32>(top, <u32>lowest, 4);
+  store<u32>(top, <u32>p, 8);
+}
+
+/** End of the match at p, or 0. */
 function matchAt(program: usize, p: usize, start: usize, end: usize): usize {
   let top = SCRATCH;
   let pc = program;
@@ -146,10 +167,7 @@ function matchAt(program: usize, p: usize, start: usize, end: usize): usize {
         failed = true;
       } else {
         if (p > lowest && load<u32>(pc, 16) == 0) {
-          ensure(<u64>top + 12);
-          store<u32>(top, <u32>(pc + 20));
-          store<u32>(top, <u32>lowest, 4);
-          store<u32>(top, <u32>p, 8);
+          push(top, pc + 20, lowest, p);
           top += 12;
         }
         pc += 20;
@@ -159,15 +177,20 @@ function matchAt(program: usize, p: usize, start: usize, end: usize): usize {
         p += width;
         pc += 8;
       } else failed = true;
+    } else if (opcode == BRANCH) {
+      if (p < end && has(load<u32>(pc, 4), characterAt(p))) {
+        push(top, program + (<usize>load<u32>(pc, 12) << 2), p, p);
+        top += 12;
+        pc = program + (<usize>load<u32>(pc, 8) << 2);
+      } else {
+        pc = program + (<usize>load<u32>(pc, 12) << 2);
+      }
     } else if (opcode == SPLIT) {
-      ensure(<u64>top + 12);
-      store<u32>(top, <u32>program + (load<u32>(pc, 8) << 2));
-      store<u32>(top, <u32>p, 4);
-      store<u32>(top, <u32>p, 8);
+      push(top, program + (<usize>load<u32>(pc, 8) << 2), p, p);
       top += 12;
-      pc = program + ((<usize>load<u32>(pc, 4)) << 2);
+      pc = program + (<usize>load<u32>(pc, 4) << 2);
     } else if (opcode == JUMP) {
-      pc = program + ((<usize>load<u32>(pc, 4)) << 2);
+      pc = program + (<usize>load<u32>(pc, 4) << 2);
     } else if (opcode == LOOK) {
       const flags = load<u32>(pc, 8);
       let found: bool;
@@ -206,9 +229,16 @@ function advance(level: u32, p: usize, start: usize, end: usize): usize {
     return matched;
   }
   const described = LEVELS + (level << 4);
-  const program = PROGRAMS + ((<usize>load<u32>(described)) << 2);
-  const first = load<u32>(described, 4);
-  const loopFirst = load<u32>(described, 8) != 0;
+  const kind = load<u32>(described);
+  if (kind == BY_HAND) {
+    setPattern(load<u32>(described, 4), load<u32>(described, 8));
+    const behind = handPieceEnd(p, end);
+    setPattern(STEPS, 0);
+    store<u32>(state, <u32>behind, 4);
+    return behind;
+  }
+  const program = PROGRAMS + (<usize>load<u32>(described, 4) << 2);
+  const first = load<u32>(described, 8);
   onBytes = load<u32>(described, 12) != 0;
   let pieceEnd = end;
   for (let q = p; q < end; ) {
@@ -227,7 +257,7 @@ function advance(level: u32, p: usize, start: usize, end: usize): usize {
       }
       q = behind;
       // it fails from every place of a run from which it fails at the first
-      if (loopFirst) while (q < end && has(first, characterAt(q))) q += width;
+      if (kind == LOOP_FIRST) while (q < end && has(first, characterAt(q))) q += width;
     } else {
       q = behind;
     }

@@ -5,7 +5,7 @@
 
 import * as arrow from "apache-arrow";
 import { readUnit } from "../formats/read.ts";
-import type { ColumnSelection, ShardLayout, ShardUnit, TextBatch } from "../formats/shard.ts";
+import type { BatchForm, ColumnSelection, ShardLayout, ShardUnit, TextBatch } from "../formats/shard.ts";
 import type { TransformReference } from "./count/contract.ts";
 import { storage } from "./files.ts";
 import { applyTransform, loadTransform } from "./transform.ts";
@@ -36,7 +36,12 @@ export interface UnitRead {
   rows: number;
 }
 
-export async function* readDocuments(source: UnitSource, read: UnitRead): AsyncGenerator<DocumentBatch> {
+/** @param form how batches are handed over where no transform makes them anew */
+export async function* readDocuments(
+  source: UnitSource,
+  read: UnitRead,
+  form: BatchForm = "owned",
+): AsyncGenerator<DocumentBatch> {
   const columns: ColumnSelection = {
     text: source.textColumn,
     ...(source.domainColumn !== null && { domain: source.domainColumn }),
@@ -46,7 +51,7 @@ export async function* readDocuments(source: UnitSource, read: UnitRead): AsyncG
   const file = await storage.open(source.path);
   try {
     const layout: ShardLayout = { ...source.layout, rows: null, units: [source.unit] };
-    for await (const batch of readUnit(file, layout, source.unit, columns)) {
+    for await (const batch of readUnit(file, layout, source.unit, columns, {}, transform ? "owned" : form)) {
       read.rows += batch.rows;
       if (transform && source.transform) {
         const context = { arrow, options: source.transform.options, file: source.path };

@@ -1,6 +1,8 @@
-import { mkdir, mkdtemp, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { chmod, mkdir, mkdtemp, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LocalStorage } from "../../src/storage/local.ts";
 import { domainMatcher, expandPattern } from "../../src/storage/pattern.ts";
@@ -58,6 +60,35 @@ describe("list", () => {
     ["books", []],
   ])("%s", async (pattern, expected) => {
     expect(await listed(pattern)).toEqual(expected);
+  });
+
+  it("a link to nothing is data that is missing, if the pattern means it", async () => {
+    await mkdir(join(folder, "links"));
+    await writeFile(join(folder, "links/a.jsonl"), "");
+    await symlink(join(folder, "gone.jsonl"), join(folder, "links/b.jsonl"));
+    await expect(listed("links/*.jsonl")).rejects.toMatchObject({
+      code: "missing-file",
+      file: join(folder, "links/b.jsonl"),
+    });
+    expect(await listed("links/a*")).toEqual(["links/a.jsonl"]);
+    await rm(join(folder, "links"), { recursive: true });
+  });
+
+  it("a folder that can't be listed is data that is missing", async () => {
+    const closed = join(folder, "closed/inside");
+    await mkdir(closed, { recursive: true });
+    await chmod(folder, 0o755);
+    await chmod(closed, 0);
+    // root may list every folder: somebody else asks
+    const list = `import { listFiles } from ${JSON.stringify(join(import.meta.dirname, "../../src/storage/glob.ts"))};
+      if (process.getuid() === 0) process.seteuid(65534);
+      listFiles(${JSON.stringify(join(folder, "closed/*/x"))}).catch((error) => console.log(error.code, error.file));`;
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      ...["--import", "tsx", "--input-type=module"],
+      ...["--eval", list],
+    ]);
+    expect(stdout.trim()).toBe(`no-permission ${closed}/`);
+    await chmod(closed, 0o755);
   });
 
   it("spells paths as the pattern does", async () => {

@@ -2,11 +2,13 @@
 import { basename } from "node:path";
 import { sha256Json } from "../lib/hash.ts";
 import { honour } from "./honour.ts";
+import { NORMALIZER_TABLES_SHA256 } from "./normalizers/tables.ts";
 import type { TokenizerPlan } from "./plan.ts";
 import { COUNTER_VERSION } from "./tiktoken.ts";
 import type { SpecialTokens, TokenizerDescriptor } from "./tokenizer.ts";
 import type { TokenizerJson } from "./tokenizer-json.ts";
 import { readTokenizerJson } from "./tokenizer-json.ts";
+import { UNICODE_CATEGORIES_SHA256 } from "./unicode-categories-table.ts";
 import { UNICODE_CLASSES_SHA256 } from "./unicode-table.ts";
 
 /** Names of the token that ends a document, the first that a vocabulary has. */
@@ -38,7 +40,7 @@ export async function readHuggingFace(path: string, specialTokens: SpecialTokens
   const endOfText = END_OF_TEXT.map((name) => added.get(name) ?? vocab.idOf(name)).find((id) => id !== undefined);
   const engine =
     plan.path === "fast"
-      ? { counter: COUNTER_VERSION, unicode: UNICODE_CLASSES_SHA256 }
+      ? { counter: COUNTER_VERSION, unicode: UNICODE }
       : { library: LIBRARY, unicode: process.versions.unicode };
   return {
     json,
@@ -54,6 +56,9 @@ export async function readHuggingFace(path: string, specialTokens: SpecialTokens
     },
   };
 }
+
+/** The frozen tables that plans go by. */
+const UNICODE = [UNICODE_CLASSES_SHA256, UNICODE_CATEGORIES_SHA256, NORMALIZER_TABLES_SHA256];
 
 /** Changes when another release of the library counts differently. */
 const LIBRARY = "@huggingface/tokenizers 0.2";

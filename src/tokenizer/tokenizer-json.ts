@@ -186,7 +186,18 @@ function tokenTable(path: string, vocab: FlatVocab | undefined): TokenTable {
   if (vocab?.kind !== "ids") throw bad(path, "model.vocab does not map each token to an id");
   const wrong = vocab.numbers.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= 2 ** 31);
   if (wrong >= 0) throw bad(path, `model.vocab has the id ${vocab.numbers[wrong]}`);
-  return new TokenTable(vocab.strings, Uint32Array.from(vocab.numbers));
+  const ids = Uint32Array.from(vocab.numbers);
+  const table = new TokenTable(vocab.strings, ids);
+  const twice = repeated(ids);
+  if (twice !== undefined) throw bad(path, `model.vocab has two tokens of id ${twice}`);
+  if (table.hasDuplicates()) throw bad(path, "model.vocab has a token twice");
+  return table;
+}
+
+function repeated(ids: Uint32Array): number | undefined {
+  if (ids.every((id, i) => i === 0 || id > ids[i - 1]!)) return undefined; // as nearly all files are
+  const sorted = ids.slice().sort();
+  return sorted.find((id, i) => i > 0 && id === sorted[i - 1]);
 }
 
 function firstIssue(error: z.ZodError): string {

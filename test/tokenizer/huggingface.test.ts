@@ -184,5 +184,11 @@ describe("what can't be exact is refused", () => {
     );
     const missing = { ...small, model: { ...small.model, merges: [["q", "\u0120\u0120zz"]] } };
     await expect(open(missing)).rejects.toThrow(/merges\[0\] lacks/);
+    await expect(open({ model: { type: "BPE", vocab: { b: 1, a: 3, c: 3 }, merges: [] } })).rejects.toThrow(
+      /two tokens of id 3/,
+    );
+    const path = join(folder, "twice.json");
+    await writeFile(path, '{"model": {"type": "BPE", "vocab": {"a": 1, "b": 2, "a": 4}, "merges": []}}');
+    await expect(resolveTokenizer(path, "/")).rejects.toThrow(/a token twice/);
   });
 });

@@ -78,9 +78,21 @@ class LocalFile implements RandomAccessFile {
     return new Uint8Array(bytes.buffer, bytes.byteOffset, length);
   }
 
+  /** The next chunk is on its way while one is looked at. */
   async *stream(start = 0, end = this.size): AsyncGenerator<Uint8Array> {
     const stop = Math.min(end, this.size);
-    for (let at = start; at < stop; at += STREAM_CHUNK) yield await this.read(at, Math.min(at + STREAM_CHUNK, stop));
+    let next: Promise<Uint8Array> | undefined;
+    try {
+      for (let at = start; at < stop; at += STREAM_CHUNK) {
+        const chunk = await (next ?? this.read(at, Math.min(at + STREAM_CHUNK, stop)));
+        const ahead = at + STREAM_CHUNK;
+        next = ahead < stop ? this.read(ahead, Math.min(ahead + STREAM_CHUNK, stop)) : undefined;
+        next?.catch(() => {}); // reported when it is waited for
+        yield chunk;
+      }
+    } finally {
+      await next?.catch(() => {}); // the file may be closed now
+    }
   }
 
   async close(): Promise<void> {

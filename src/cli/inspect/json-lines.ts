@@ -1,8 +1,8 @@
 /** A JSON Lines shard: the keys of its first objects. It is not read to its end, so rows are not counted. */
 
 import { badShard } from "../../formats/failure.ts";
+import { blocksOf, LineTooLong } from "../../formats/jsonl/blocks.ts";
 import { decompressed } from "../../formats/jsonl/decompress.ts";
-import { type Line, LineTooLong, linesOf } from "../../formats/jsonl/lines.ts";
 import { DEFAULT_LIMITS } from "../../formats/shard.ts";
 import type { Compression } from "../../formats/sniff.ts";
 import type { RandomAccessFile } from "../../storage/storage.ts";
@@ -17,7 +17,7 @@ export async function inspectJsonLines(file: RandomAccessFile, compression: Comp
   const columns = new Map<string, { types: Set<string>; rows: number }>();
   let sampled = 0;
   let line = 0;
-  for await (const { bytes } of sample(file, compression)) {
+  for await (const bytes of sample(file, compression)) {
     line++;
     const text = bytes.toString("utf8").replace(/^\uFEFF/, "");
     if (text.trim() === "") continue;
@@ -48,13 +48,21 @@ export async function inspectJsonLines(file: RandomAccessFile, compression: Comp
   };
 }
 
-async function* sample(file: RandomAccessFile, compression: Compression): AsyncGenerator<Line> {
+async function* sample(file: RandomAccessFile, compression: Compression): AsyncGenerator<Buffer> {
   const chunks = compression === "none" ? file.stream() : decompressed(file, compression);
+  let line = 0;
   try {
-    for await (const lines of linesOf(chunks, DEFAULT_LIMITS.maxLineBytes)) yield* lines;
+    for await (const { bytes } of blocksOf(chunks, DEFAULT_LIMITS.maxLineBytes)) {
+      for (let at = 0; at < bytes.length; line++) {
+        const newline = bytes.indexOf("\n", at);
+        const end = newline < 0 ? bytes.length : newline;
+        yield bytes.subarray(at, end);
+        at = end + 1;
+      }
+    }
   } catch (error) {
     if (!(error instanceof LineTooLong)) throw error;
-    throw badShard("line-too-long", { file: file.uri, line: error.index + 1 }, error.message);
+    throw badShard("line-too-long", { file: file.uri, line: line + 1 }, error.message);
   }
 }
 

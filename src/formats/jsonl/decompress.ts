@@ -2,12 +2,15 @@
  * The decompressed bytes of a JSON Lines file as a stream with bounded memory. What gzip and zstd find wrong becomes
  * `truncated` or `corrupt`.
  */
-import { once } from "node:events";
-import { createGunzip } from "node:zlib";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { createGunzip, type ZlibOptions } from "node:zlib";
 import type { RandomAccessFile } from "../../storage/storage.ts";
 import { ZstdError, zstdStream } from "../codecs/zstd.ts";
 import { badShard, reason } from "../failure.ts";
 import type { Compression } from "../sniff.ts";
+
+const AHEAD_BYTES = 1 << 20;
 
 export async function* decompressed(
   file: RandomAccessFile,
@@ -29,22 +32,19 @@ export async function* decompressed(
   }
 }
 
-/** Members in a row and zero padding after the last one are legal. */
+/**
+ * Members in a row and zero padding after the last one are legal. The work is done in a thread of its own, up to
+ * AHEAD_BYTES before they are asked for.
+ */
 async function* gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const inflate = createGunzip({ chunkSize: 1 << 18 });
-  const feed = async (): Promise<void> => {
-    for await (const chunk of chunks) {
-      if (inflate.destroyed) return;
-      if (!inflate.write(chunk)) await Promise.race([once(inflate, "drain"), once(inflate, "close")]);
-    }
-    inflate.end();
-  };
-  const feeding = feed().catch((error: Error) => inflate.destroy(error));
+  const inflate = createGunzip({ chunkSize: 1 << 18, highWaterMark: AHEAD_BYTES } as ZlibOptions);
+  const feeding = pipeline(Readable.from(chunks), inflate);
+  feeding.catch(() => {}); // the reading side reports it
   try {
     yield* inflate;
   } finally {
     inflate.destroy();
-    await feeding;
+    await feeding.catch(() => {});
   }
 }
 

@@ -2,14 +2,15 @@
  * JSON Lines, plain or compressed. A plain file is cut into stretches without reading it, and a stretch owns the lines
  * that start in its byte range; a compressed file is one unit, streamed.
  */
+import { isUtf8 } from "node:buffer";
 import type { RandomAccessFile } from "../../storage/storage.ts";
-import { BatchBuilder, NameDictionary, withColumns } from "../batch.ts";
 import { badShard } from "../failure.ts";
 import type { ColumnSelection, ReadLimits, ShardLayout, ShardUnit, TextBatch } from "../shard.ts";
 import type { Compression } from "../sniff.ts";
+import { blocksOf, LineTooLong } from "./blocks.ts";
 import { decompressed } from "./decompress.ts";
-import { LineTooLong, linesOf } from "./lines.ts";
-import { BadLine, parseRecord, stringAt, valueAt } from "./record.ts";
+import { BadLine } from "./record.ts";
+import { RowCollector } from "./rows.ts";
 
 /** What a unit's `locator` holds. */
 export interface StretchLocator {
@@ -19,6 +20,7 @@ export interface StretchLocator {
   readonly end: number;
 }
 
+const NEWLINE = 10;
 /** bytes of a plain file's stretch */
 export const STRETCH_BYTES = 32 << 20;
 /** A decoder's window and the chunks in flight. */
@@ -57,87 +59,37 @@ export async function* readStretch(
   const rows = new RowCollector(unit.index, columns, limits);
   let index = 0; // of the line, in this stream
   try {
-    for await (const lines of linesOf(bytes, limits.maxLineBytes)) {
-      for (const line of lines) {
-        if (line.start >= stop) {
+    for await (const block of blocksOf(bytes, limits.maxLineBytes)) {
+      const isValid = isUtf8(block.bytes);
+      if (isValid) rows.open(block.bytes);
+      for (let at = 0; at < block.bytes.length; index++) {
+        const isOwn = index > 0 || start === 0;
+        if (block.start + at >= stop) {
           if (rows.count > 0) yield rows.take();
           return;
         }
-        if (index > 0 || start === 0) {
-          rows.add(index === 0 ? withoutMark(line.bytes) : line.bytes); // a byte order mark only opens a file
-          if (rows.isFull) yield rows.take();
+        let end = isValid && isOwn ? rows.addQuickly(at) : -1;
+        const isAdded = end >= 0;
+        if (!isAdded) end = block.bytes.indexOf(NEWLINE, at);
+        if (end < 0) end = block.bytes.length;
+        if (end - at > limits.maxLineBytes) throw new LineTooLong(limits.maxLineBytes);
+        if (isOwn && !isAdded) {
+          const line = block.bytes.subarray(at, end);
+          rows.add(index === 0 ? withoutMark(line) : line); // a byte order mark only opens a file
         }
-        index++;
+        at = end + 1;
+        if (rows.isFull) yield rows.take();
       }
     }
   } catch (error) {
     if (error instanceof BadLine) throw await atLine(file, from, index, error.code, error.message);
     if (error instanceof LineTooLong) {
-      throw await atLine(
-        file,
-        from,
-        error.index,
-        "line-too-long",
-        `${error.message} (maxLineBytes); split the document`,
-      );
+      const message = `${error.message} (maxLineBytes); split the document`;
+      throw await atLine(file, from, index, "line-too-long", message);
     }
     throw error;
   }
   if (rows.count > 0) yield rows.take();
-}
-
-/** Rows of a batch in the making, with domain and extra columns. */
-class RowCollector {
-  readonly #columns: ColumnSelection;
-  readonly #builder: BatchBuilder;
-  readonly #names = new NameDictionary();
-  #domains: number[] = [];
-  #extra: Map<string, unknown[]>;
-
-  constructor(unit: number, columns: ColumnSelection, limits: ReadLimits) {
-    this.#columns = columns;
-    this.#builder = new BatchBuilder(unit, limits, Math.min(limits.batchBytes, 1 << 20));
-    this.#extra = this.#emptyExtra();
-  }
-
-  get count(): number {
-    return this.#builder.rows;
-  }
-
-  get isFull(): boolean {
-    return this.#builder.isFull;
-  }
-
-  add(line: Buffer): void {
-    const record = parseRecord(line);
-    if (!record) return;
-    const text = stringAt(record, this.#columns.text);
-    if (this.#columns.domain !== undefined) {
-      const domain = stringAt(record, this.#columns.domain);
-      this.#domains.push(domain === null ? -1 : this.#names.indexOf(domain));
-    }
-    for (const [path, values] of this.#extra) values.push(valueAt(record, path) ?? null);
-    if (text === null) this.#builder.appendNull();
-    else this.#builder.appendString(text);
-  }
-
-  take(): TextBatch {
-    const batch = this.#builder.take();
-    const domain = { names: this.#names.names.slice(), indices: Int32Array.from(this.#domains) };
-    const extra = this.#extra;
-    this.#domains = [];
-    this.#extra = this.#emptyExtra();
-    const { domain: path } = this.#columns;
-    return {
-      ...withColumns(batch, undefined, undefined),
-      ...(path !== undefined && { domain }),
-      ...(extra.size > 0 && { extra }),
-    };
-  }
-
-  #emptyExtra(): Map<string, unknown[]> {
-    return new Map((this.#columns.extra ?? []).map((path) => [path, []]));
-  }
 }
 
 function withoutMark(bytes: Buffer): Buffer {

@@ -1,9 +1,13 @@
+import { createHash } from "node:crypto";
 import { beforeAll, describe, expect, it } from "vitest";
 import { byteLevelVocabulary } from "../../src/tokenizer/byte-level.ts";
+import { CharacterSets } from "../../src/tokenizer/character-sets.ts";
 import { Counter } from "../../src/tokenizer/counter.ts";
 import { parseRegex } from "../../src/tokenizer/regex.ts";
 import { compileRegex } from "../../src/tokenizer/regex-program.ts";
 import { readTokenizerJson } from "../../src/tokenizer/tokenizer-json.ts";
+import { CATEGORY_RUNS, UNICODE_CATEGORIES_SHA256 } from "../../src/tokenizer/unicode-categories-table.ts";
+import { decodeRuns } from "../../src/tokenizer/unicode-classes.ts";
 import type { Vocabulary } from "../../src/tokenizer/vocabulary.ts";
 import { SMALL_TOKENIZER } from "./vectors.ts";
 
@@ -36,6 +40,50 @@ describe("what the matcher does not do exactly is refused", () => {
     expect(compile(String.raw`\s+$`).loopFirst).toBe(true);
     expect(compile(String.raw`\s{2,}$`).loopFirst).toBe(false);
     expect(compile(String.raw`\s+$|a`).loopFirst).toBe(false);
+  });
+});
+
+describe("sets of characters", () => {
+  it("come from the table that was dumped", () => {
+    expect(createHash("sha256").update(decodeRuns(CATEGORY_RUNS)).digest("hex")).toBe(UNICODE_CATEGORIES_SHA256);
+  });
+
+  const looked = (source: string) => {
+    const regex = parseRegex(source);
+    if (regex.kind !== "set") throw new Error("a set is meant");
+    const sets = new CharacterSets();
+    sets.numberOf({ kind: "range", first: 1, last: 0x10ffff });
+    const number = sets.numberOf(regex.set);
+    const indexes = new Uint16Array(Uint8Array.from(sets.indexes).buffer);
+    return (code: number) => {
+      const page = indexes[number * 0x1100 + (code >> 8)]!;
+      return ((sets.pages[page * 32 + ((code & 255) >> 3)]! >> (code & 7)) & 1) === 1;
+    };
+  };
+
+  // characters that no Unicode of the last ten years changed
+  it.each([
+    [String.raw`[^\r\n\p{L}\p{N}]`, String.raw`[^\r\n\p{L}\p{N}]`],
+    [
+      String.raw`[a-f\p{Lu}\p{M}&&[^A-C\p{Lt}]&&[\x00-\u0400]]`,
+      String.raw`[[a-f\p{Lu}\p{M}]&&[^A-C\p{Lt}]&&[\x00-\u0400]]`,
+    ],
+    [String.raw`[^a[b-y]\P{Ll}]`, String.raw`[^a[b-y]\P{Ll}]`],
+    [String.raw`[\]\-x-]`, String.raw`[\]\-x\-]`],
+    [String.raw`\p{^P}`, String.raw`\P{P}`],
+    [".", "[^\n]"],
+    [String.raw`\D`, String.raw`\P{Nd}`],
+  ])("%s", (source, same) => {
+    const ours = looked(source);
+    const theirs = new RegExp(`^${same}$`, "v");
+    for (let code = 0; code < 0x250; code++)
+      expect(ours(code), `U+${code.toString(16)}`).toBe(theirs.test(String.fromCodePoint(code)));
+    expect([ours(0x4e2d), ours(0x10ffff)]).toEqual(["\u4e2d", "\u{10ffff}"].map((one) => theirs.test(one)));
+  });
+
+  it("white space and Han", () => {
+    const wanted = [0x20, 0x85, 0x3000, 0x4e2d, 0x41, 0x200b];
+    expect(wanted.map(looked(String.raw`[\p{Han}\s]`))).toEqual([true, true, true, true, false, false]);
   });
 });
 

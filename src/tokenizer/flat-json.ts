@@ -263,7 +263,21 @@ class Scanner {
           this.at = at;
           throw this.#unexpected("the rest of a string");
         }
-        if (byte === BACKSLASH) {
+        const unit = byte === BACKSLASH ? escapedUnit(bytes, at) : -1;
+        if (unit >= 0) {
+          if (unit < 0x80) {
+            out[size++] = unit;
+          } else {
+            if (unit < 0x800) {
+              out[size++] = 0xc0 | (unit >> 6);
+            } else {
+              out[size++] = 0xe0 | (unit >> 12);
+              out[size++] = 0x80 | ((unit >> 6) & 63);
+            }
+            out[size++] = 0x80 | (unit & 63);
+          }
+          at += 6;
+        } else if (byte === BACKSLASH) {
           const start = at;
           while (bytes[at] === BACKSLASH) at += bytes[at + 1] === 0x75 ? 6 : 2; // escapes together: a pair is two
           size += writeEscapes(text(bytes, start, at), out.subarray(size));
@@ -295,6 +309,20 @@ class Scanner {
       finish: () => ({ bytes: out.slice(0, size), ends: Uint32Array.from(ends) }),
     };
   }
+}
+
+/** The UTF-16 unit of the \uXXXX at `at`, which files are full of that escape all but ASCII; −1 for a surrogate, and else. */
+function escapedUnit(bytes: Uint8Array, at: number): number {
+  if (bytes[at + 1] !== 0x75) return -1;
+  let unit = 0;
+  for (let i = at + 2; i < at + 6; i++) {
+    const byte = bytes[i]!;
+    const lower = byte | 32;
+    const digit = byte >= 48 && byte <= 57 ? byte - 48 : lower >= 97 && lower <= 102 ? lower - 87 : -1;
+    if (digit < 0) return -1;
+    unit = (unit << 4) | digit;
+  }
+  return unit >= 0xd800 && unit < 0xe000 ? -1 : unit;
 }
 
 /** Writes what the escapes of a JSON string stand for; returns how many bytes. */

@@ -64,7 +64,7 @@ export function planContests(options: Options, inputs: Inputs, installed: Readon
 }
 
 function counterContests(
-  { python, runs }: Options,
+  { python, runs, slowRuns }: Options,
   { vocabularies, whole, sample }: Inputs,
   vocabulary: VocabularyName,
   installed: ReadonlySet<string>,
@@ -77,21 +77,19 @@ function counterContests(
       args: ["--import", "tsx", file("counter.ts"), name, given, text.path, text.index],
     }),
   });
-  const inPython = (name: string, text: TextFile): Contender => ({
+  const inPython = (name: string, text: TextFile, rounds = runs): Contender => ({
     name,
-    rounds: runs,
+    rounds,
     command: () => ({
       program: python!,
       args: [file("peers.py"), "count", name, vocabulary, vocabularies, text.path, text.index],
     }),
   });
   const ours = (text: TextFile) => inNode("doremi", text, tokenizerArgument(vocabularies, vocabulary));
-  const peers = ["tiktoken", "tokenizers"].filter(
-    (name) => installed.has(name) && !(name === "tiktoken" && vocabulary === "llama2"),
-  );
   const slow = [
-    ...peers.map((name) => inPython(name, sample)),
+    ...(installed.has("tiktoken") && vocabulary !== "llama2" ? [inPython("tiktoken", sample)] : []),
     ...(GPT_TOKENIZER_VOCABULARIES.includes(vocabulary) ? [inNode("gpt-tokenizer", sample, vocabulary)] : []),
+    ...(installed.has("tokenizers") ? [inPython("tokenizers", sample, Math.min(runs, slowRuns))] : []),
   ];
   const fast = installed.has("gigatoken") ? [inPython("gigatoken", whole)] : [];
   return [

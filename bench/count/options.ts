@@ -48,7 +48,7 @@ the quickstart's data are counted.
   --parts LIST         of ${PARTS.join(", ")} (default: all)
   --vocabularies LIST  of ${VOCABULARIES.join(", ")} (default: all)
   --runs N             rounds; in each, every program runs once, one after the other (default: ${DEFAULTS.runs})
-  --slow-runs N        rounds for datatrove and datasets (default: ${DEFAULTS["slow-runs"]})
+  --slow-runs N        rounds for tokenizers, datatrove and datasets (default: ${DEFAULTS["slow-runs"]})
   --megabytes N        of text at most, every k-th document of a larger corpus (default: ${DEFAULTS.megabytes})
   --repetitions N      how often the larger corpus has the text (default: ${DEFAULTS.repetitions})
   --out FILE           (default: bench/results/count.md)

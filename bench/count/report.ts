@@ -40,7 +40,7 @@ function method(about: Circumstances, parts: ReadonlySet<Part>): string[] {
   const circumstances = `${date}; ${machine}; ${[`doremi ${doremi}`, ...versions].join(", ")}.`;
   const general =
     `Text: ${documents.toLocaleString("en")} documents of ${domains} domains, ${megabytes(bytes)} of UTF-8 (MB is a million bytes). ` +
-    `Made by \`npm run bench:count\` in ${runs} rounds (${slowRuns} for datatrove and datasets): in each, every program runs once, ` +
+    `Made by \`npm run bench:count\` in ${runs} rounds (${slowRuns} for tokenizers, datatrove and datasets): in each, every program runs once, ` +
     "as a process of its own, one after the other. A cell is the median of its runs, with the lowest and the highest behind it. " +
     "“Times as fast” is the other's time over doremi's in the same round, the median of the rounds.";
   const counter =

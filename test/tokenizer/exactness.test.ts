@@ -126,7 +126,7 @@ describe.each(NAMES)("%s", (name) => {
 
   // the large one for one vocabulary of each kind, the others share its code
   const size = name === "cl100k" || name === "llama2" ? 50_000_000 : 5_000_000;
-  it(`takes time in proportion to a document without a space, up to ${size / 1e6} MB`, { timeout: 300_000 }, () => {
+  it(`takes time in proportion to a document without a space, up to ${size / 1e6} MB`, () => {
     const letters = documentsOf("unspaced")[1]!.subarray(0, 4000);
     const seconds = (bytes: number) => {
       const text = Buffer.alloc(bytes, letters);
@@ -136,8 +136,8 @@ describe.each(NAMES)("%s", (name) => {
       expect(tokens).toBeGreaterThan(bytes / 8);
       return elapsed;
     };
-    const tenth = Math.min(seconds(size / 10), seconds(size / 10));
-    // quadratic time would be 100 times as long, and days
-    expect(seconds(size) / tenth).toBeLessThan(50);
+    const tenth = Math.max(Math.min(seconds(size / 10), seconds(size / 10)), 0.05); // less is noise
+    // ten times the text; three times that for a busy machine; quadratic time would be a hundred times as long
+    expect(seconds(size) / tenth).toBeLessThan(30);
   });
 });

@@ -4,29 +4,66 @@ import { DoremiError } from "../lib/errors.ts";
 import type { Pipeline } from "../pipeline/load.ts";
 import { runPipeline } from "../pipeline/run.ts";
 import type { CountOutput } from "../stages/count/contract.ts";
-import { formatBytes, formatInteger, formatShare } from "./numbers.ts";
+import type { StageEvent } from "../stages/stage.ts";
+import { formatBytes, formatDuration, formatInteger, formatPoints, formatShare } from "./numbers.ts";
 import type { Session } from "./session.ts";
 import { type Column, formatTable, printable } from "./table.ts";
 
+type Counted = Extract<StageEvent, { type: "counted" }>;
+
 export async function runCount(session: Session, pipeline: Pipeline): Promise<object> {
-  const { count } = await runPipeline(pipeline, { until: "count", signal: session.signal, onEvent: session.onEvent });
+  let counted: Counted | undefined;
+  const { count } = await runPipeline(pipeline, {
+    until: "count",
+    signal: session.signal,
+    onEvent: (event) => {
+      if (event.type === "counted") counted = event;
+      session.onEvent(event);
+    },
+  });
   if (!count) throw new DoremiError("internal", "no-count", "the run ended without counts");
-  session.summarise(["", ...countLines(count)]);
-  return countLine(count);
+  session.summarise(["", ...countLines(count, counted)]);
+  return countLine(count, counted);
 }
 
-/** Per tokenizer the tokens, their share, and bytes per token, which says how well it fits the text. */
-export function countLines({
-  domains,
-  tokenizers,
-  skipped,
-}: Pick<CountOutput, "domains" | "tokenizers" | "skipped">): string[] {
-  const names = tokenizers.map((tokenizer) => tokenizer.name);
+/**
+ * Per tokenizer the tokens, their share, how far that is from the first tokenizer's, and bytes per token, which says how
+ * well it fits the text.
+ */
+export function countLines(
+  { domains, tokenizers, skipped }: Pick<CountOutput, "domains" | "tokenizers" | "skipped">,
+  counted?: Counted,
+): string[] {
+  const [first, ...others] = tokenizers.map((tokenizer) => tokenizer.name);
+  const names = first === undefined ? [] : [first, ...others];
   const columns: Column[] = [
     { header: "domain", align: "left" },
     { header: "documents" },
     { header: "bytes" },
-    ...names.flatMap((name) => [{ header: `tokens\n${name}` }, { header: "share" }, { header: "bytes\nper token" }]),
+    ...names.flatMap((name) => [
+      { header: `tokens\n${name}` },
+      { header: "share" },
+      ...(name === first ? [] : [{ header: `points\nfrom\n${first}` }]),
+      { header: "bytes\nper token" },
+    ]),
+  ];
+  const row = (
+    name: string,
+    { documents, bytes, tokens }: Pick<CountOutput["domains"][number], "documents" | "bytes" | "tokens">,
+    { share, difference }: Partial<Pick<CountOutput["domains"][number], "share" | "difference">> = {},
+  ) => [
+    name,
+    formatInteger(documents),
+    formatBytes(bytes),
+    ...names.flatMap((tokenizer) => {
+      const count = tokens[tokenizer] ?? 0;
+      return [
+        formatInteger(count),
+        share ? formatShare(share[tokenizer] ?? 0) : "",
+        ...(tokenizer === first ? [] : [difference ? formatPoints(difference[tokenizer] ?? 0) : ""]),
+        count === 0 ? "–" : (bytes / count).toFixed(2),
+      ];
+    }),
   ];
   const totals = domains.reduce(
     (sum, domain) => ({
@@ -36,50 +73,54 @@ export function countLines({
     }),
     { documents: 0, bytes: 0, tokens: {} as Record<string, number> },
   );
-  const row = (
-    name: string,
-    { documents, bytes, tokens }: Omit<CountOutput["domains"][number], "name" | "heldOut">,
-  ) => [
-    name,
-    formatInteger(documents),
-    formatBytes(bytes),
-    ...names.flatMap((tokenizer) => {
-      const count = tokens[tokenizer] ?? 0;
-      const all = totals.tokens[tokenizer] ?? 0;
-      return [
-        formatInteger(count),
-        formatShare(all === 0 ? 0 : count / all),
-        count === 0 ? "–" : (bytes / count).toFixed(2),
-      ];
-    }),
-  ];
   const table = formatTable(
     columns,
-    domains.map((domain) => row(domain.name, domain)),
+    domains.map((domain) => row(domain.name, domain, domain)),
     [row("total", totals)],
   );
   return [
     ...table,
-    ...tokenizers.filter(({ path }) => path === "library").map(({ name }) => slowPath(name)),
+    ...tokenizers.filter(({ path }) => path === "library").map(({ name }) => slowPath(name, counted)),
     ...skipped.map((shard) => `left out ${printable(shard.path)}: ${printable(shard.reason)}`),
   ];
 }
 
 /** The counter counts 30 to 100 MB of text a second on a core, the library some 2. */
-function slowPath(name: string): string {
-  return `${printable(name)} was counted by @huggingface/tokenizers: exactly, at a thirtieth of the counter's speed or less`;
+function slowPath(name: string, counted: Counted | undefined): string {
+  const seconds = counted?.seconds[name] ?? 0;
+  const all = Object.values(counted?.seconds ?? {}).reduce((sum, value) => sum + value, 0);
+  const cost =
+    seconds > 0
+      ? `, in ${formatDuration(seconds * 1000)} of the workers' ${formatDuration(all * 1000)} in tokenizers`
+      : "";
+  return `${printable(name)} was counted by @huggingface/tokenizers: exactly, at a thirtieth of the counter's speed or less${cost}`;
 }
 
 /** The result line, without `command`. */
-export function countLine({ domains, skipped }: Pick<CountOutput, "domains" | "skipped">): object {
+export function countLine(
+  { domains, skipped, tokenizers }: Pick<CountOutput, "domains" | "skipped" | "tokenizers">,
+  counted?: Counted,
+): object {
   return {
     domains: Object.fromEntries(
-      domains.map(({ name, documents, bytes, tokens, heldOut }) => [
+      domains.map(({ name, documents, bytes, tokens, heldOut, share, difference }) => [
         name,
-        // Whole held-out files are counted apart; a held-out share of the documents is not.
-        { documents, bytes, tokens, ...(heldOut.documents > 0 && { heldOut }) },
+        {
+          documents,
+          bytes,
+          tokens,
+          share,
+          ...(tokenizers.length > 1 && { difference }),
+          // Whole held-out files are counted apart; a held-out share of the documents is not.
+          ...(heldOut.documents > 0 && { heldOut }),
+        },
       ]),
     ),
+    slowTokenizers: tokenizers.filter(({ path }) => path === "library").map(({ name }) => name),
+    ...(counted && {
+      shards: { counted: counted.shards, kept: counted.kept, cached: counted.cached },
+      tokenizerSeconds: counted.seconds,
+    }),
     skipped,
   };
 }

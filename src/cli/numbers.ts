@@ -12,6 +12,12 @@ export function formatShare(value: number): string {
   return `${(value * 100).toFixed(2)}%`;
 }
 
+/** Percentage points, with their sign: 1.234 → "+1.23", −0.001 → "0.00" */
+export function formatPoints(value: number): string {
+  const text = value.toFixed(2);
+  return value > 0 && text !== "0.00" ? `+${text}` : text.replace(/^-(0\.00)$/, "$1");
+}
+
 const SCALES = ["", "k", "M", "G", "T", "P", "E"] as const;
 
 /** Three significant digits and a decimal prefix: 12345 → "12.3 k", 999 → "999". */

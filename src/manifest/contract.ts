@@ -3,6 +3,8 @@
  * `selection.parquet` which rows. Same inputs and seed give the same bytes of both.
  */
 
+import type { DomainRule } from "./domain-rule.ts";
+
 /** One input file. `path` is relative to the manifest's root, with `/` between its parts. */
 export interface ManifestFile {
   readonly path: string;
@@ -81,6 +83,8 @@ export interface Manifest {
     readonly specialTokens?: "text" | "parse" | undefined;
   };
   readonly columns: { readonly text: string; readonly domain: string | null };
+  /** which domain a value of the domain column is of; without it, a value is its domain's name */
+  readonly domainRule?: DomainRule | undefined;
   /** the module that every batch goes through between reading and counting, when there is one */
   readonly transform: {
     /** path relative to the manifest's folder */

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { DoremiError } from "../lib/errors.ts";
 import type { Manifest } from "./contract.ts";
+import { domainRule } from "./domain-rule.ts";
 
 const count = z.int().min(0);
 const number = z.number().min(0);
@@ -58,6 +59,7 @@ export const manifestSchema = z.object({
     specialTokens: z.enum(["text", "parse"]).optional(),
   }),
   columns: z.object({ text: z.string(), domain: z.string().nullable() }),
+  domainRule: domainRule.optional(),
   transform: z
     .object({ module: z.string(), sha256, columns: z.array(z.string()), options: z.record(z.string(), z.unknown()) })
     .nullable(),

@@ -5,6 +5,7 @@
 import { isAbsolute, join } from "node:path";
 import { z } from "zod";
 import { DoremiError } from "../lib/errors.ts";
+import type { DomainRule } from "../manifest/domain-rule.ts";
 import type { CountInput, CountOutput } from "../stages/count/contract.ts";
 import { count } from "../stages/count/run.ts";
 import type { DiscoverInput, DiscoverOutput } from "../stages/discover/contract.ts";
@@ -17,7 +18,7 @@ import type { ResampleInput } from "../stages/resample/contract.ts";
 import { resample } from "../stages/resample/run.ts";
 import type { TokenizeInput, TokenizeOutput } from "../stages/tokenize/contract.ts";
 import { tokenize } from "../stages/tokenize/run.ts";
-import { checkBudget, checkDomainNames, epochCaps, resolveWeights } from "./domain-settings.ts";
+import { checkBudget, checkDomainNames, epochCaps, namedDomains, resolveWeights } from "./domain-settings.ts";
 import type { Pipeline } from "./load.ts";
 import { namedSettings, type Prepared } from "./prepare.ts";
 import type { BoundStage, Outputs } from "./runner.ts";
@@ -40,7 +41,7 @@ export function bindStages(prepared: Prepared, until: StageName = "resample"): B
     count: {
       stage: count,
       input: (outputs) => countInputOf(prepared, outputs.discover as DiscoverOutput),
-      check: (outputs, folder) => checkCounted(prepared, until, outputs.count as CountOutput, folder.folderOf("count")),
+      check: (outputs, folder) => checkCounted(prepared, until, outputs, folder.folderOf("count")),
     },
     tokenize: { stage: tokenize, input: (outputs) => tokenizeInputOf(prepared, outputs) },
     reference: { stage: reference, input: (outputs) => referenceInputOf(prepared, outputs) },
@@ -78,7 +79,8 @@ export function bindStages(prepared: Prepared, until: StageName = "resample"): B
 }
 
 /** What counts show to be wrong, before models are trained in vain. */
-async function checkCounted(prepared: Prepared, until: StageName, counted: CountOutput, folder: string): Promise<void> {
+async function checkCounted(prepared: Prepared, until: StageName, outputs: Outputs, folder: string): Promise<void> {
+  const counted = outputs.count as CountOutput;
   const { pipeline, resampleWeights, tokenizer } = prepared;
   const names = counted.domains.map((domain) => domain.name);
   checkDomainNames(namedSettings(prepared), names);
@@ -86,7 +88,15 @@ async function checkCounted(prepared: Prepared, until: StageName, counted: Count
   // Where no weights are to be learned, resample comes next and says more.
   if (until !== "resample" || resampleWeights.kind !== "learned" || budgetTokens === "auto") return;
   const { seed } = pipeline.config;
-  const settings = { budgetTokens, maxEpochs, tokenizer: tokenizer.name, heldOut: heldOutRule(pipeline), seed };
+  const domainRule = domainRuleOf(pipeline, outputs.discover as DiscoverOutput);
+  const settings = {
+    budgetTokens,
+    maxEpochs,
+    tokenizer: tokenizer.name,
+    domainRule,
+    heldOut: heldOutRule(pipeline),
+    seed,
+  };
   await checkBudget(settings, counted, folder);
 }
 
@@ -124,26 +134,30 @@ function discoverInputOf({ pipeline, transform }: Prepared): DiscoverInput {
   return {
     sources,
     heldOutPatterns: typeof data.heldOut === "object" && "files" in data.heldOut ? absolute(data.heldOut.files) : [],
-    domains: data.domains ? (Array.isArray(data.domains) ? data.domains : Object.keys(data.domains)) : null,
+    domains: domainRuleOf(pipeline),
     textColumn: data.textColumn,
     domainColumn: data.domainColumn ?? null,
     extraColumns: transform?.columns ?? [],
-    onUnlistedDomain: data.onUnlistedDomain,
     onBadShard: data.onBadShard,
   };
+}
+
+/** As the settings have it; `found` adds what discover found out of the domains. */
+function domainRuleOf({ config }: Pipeline, found?: DiscoverOutput): DomainRule {
+  const { domainMap = null, onUnlistedDomain: unlisted } = config.data;
+  return { map: domainMap, listed: found ? found.domains : namedDomains(config), unlisted };
 }
 
 function countInputOf(prepared: Prepared, discovered: DiscoverOutput): CountInput {
   const { data } = prepared.pipeline.config;
   return {
     root: discovered.root,
-    domains: discovered.domains,
+    domains: domainRuleOf(prepared.pipeline, discovered),
     shards: discovered.shards,
     tokenizers: [...prepared.countTokenizers],
     textColumn: data.textColumn,
     domainColumn: data.domainColumn ?? null,
     transform: prepared.transform,
-    onUnlistedDomain: data.onUnlistedDomain,
     onBadShard: data.onBadShard,
   };
 }
@@ -170,22 +184,13 @@ function tokenizeInputOf(prepared: Prepared, outputs: Outputs): TokenizeInput {
   const { config } = prepared.pipeline;
   const discovered = outputs.discover as DiscoverOutput;
   const counted = outputs.count as CountOutput;
-  const layouts = new Map(discovered.shards.map((shard) => [shard.path, shard.layout]));
   const { weights } = resolveWeights(prepared.referenceWeights, counted, prepared.tokenizer.name);
   const needed = trainingTokens(prepared, weights);
   return {
     root: discovered.root,
-    shards: counted.shards.map(({ path, sha256, split, domain, rows, totals, counts }) => ({
-      path,
-      sha256,
-      split,
-      domain,
-      rows,
-      totals,
-      counts,
-      layout: layouts.get(path),
-    })),
+    shards: counted.shards,
     domains: counted.domains.map((domain) => domain.name),
+    domainRule: domainRuleOf(prepared.pipeline, discovered),
     tokenizer: prepared.modelTokenizer,
     textColumn: config.data.textColumn,
     domainColumn: config.data.domainColumn ?? null,
@@ -250,6 +255,7 @@ function resampleInputOf(prepared: Prepared, outputs: Outputs): ResampleInput {
     target: join(pipeline.output, "resample"),
     tokenizer: prepared.tokenizer,
     columns: { text: config.data.textColumn, domain: config.data.domainColumn ?? null },
+    domainRule: domainRuleOf(pipeline, discovered),
     transform: prepared.transform,
     heldOut: heldOutRule(pipeline),
     weights: resolved.weights,
@@ -266,11 +272,8 @@ function resampleInputOf(prepared: Prepared, outputs: Outputs): ResampleInput {
   };
 }
 
-/** User stages see the outputs without what only says when a file was written. */
+/** User stages see the outputs without the list of shards, which says when each file was written. */
 function withoutVersions(outputs: Outputs): Outputs {
-  const discovered = outputs.discover as DiscoverOutput;
-  return {
-    ...outputs,
-    discover: { ...discovered, shards: discovered.shards.map(({ version: _, ...shard }) => shard) },
-  };
+  const { shards: _, ...discovered } = outputs.discover as DiscoverOutput;
+  return { ...outputs, discover: discovered };
 }

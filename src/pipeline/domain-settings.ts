@@ -6,6 +6,7 @@
 import { DoremiError } from "../lib/errors.ts";
 import { didYouMean } from "../lib/nearest.ts";
 import type { HeldOutRule } from "../manifest/contract.ts";
+import { type DomainRule, listedDomains } from "../manifest/domain-rule.ts";
 import { capTokens, refuseBudgetAboveCaps } from "../manifest/plan.ts";
 import { naturalWeights, uniformWeights } from "../mixture/baselines.ts";
 import { matchWeights } from "../mixture/weights.ts";
@@ -28,6 +29,13 @@ type MaxEpochs = PipelineFile["resample"]["maxEpochs"];
 
 /** Domains that a table of caps does not name. */
 const DEFAULT_EPOCHS = 4;
+
+/** The domains in order, as far as the settings say them; null = all that are found. */
+export function namedDomains({ data }: Pick<PipelineFile, "data">): string[] | null {
+  const { domains = null, domainMap = null, onUnlistedDomain } = data;
+  const names = domains === null || Array.isArray(domains) ? domains : Object.keys(domains);
+  return listedDomains(names, domainMap, onUnlistedDomain);
+}
 
 /** @param tokenizer the one that natural weights are counted in */
 export function resolveWeights(
@@ -87,6 +95,7 @@ export interface BudgetSettings {
   readonly maxEpochs: MaxEpochs;
   /** name of the tokenizer that the budget is counted in */
   readonly tokenizer: string;
+  readonly domainRule: DomainRule;
   readonly heldOut: HeldOutRule;
   readonly seed: number;
 }
@@ -98,7 +107,7 @@ export interface BudgetSettings {
  * @throws DoremiError budget-exceeds-caps
  */
 export async function checkBudget(settings: BudgetSettings, counted: CountOutput, countsFolder: string): Promise<void> {
-  const { budgetTokens, tokenizer, heldOut, seed } = settings;
+  const { budgetTokens, tokenizer, domainRule, heldOut, seed } = settings;
   const names = counted.domains.map((domain) => domain.name);
   const maxEpochs = epochCaps(settings.maxEpochs, names);
   const counts = counted.domains.map((domain) => domain.tokens[tokenizer]!);
@@ -108,7 +117,7 @@ export async function checkBudget(settings: BudgetSettings, counted: CountOutput
     // which single held-out documents are half of all tokens is small, and resample itself refuses it.
     const most = counts.reduce((sum, tokens, i) => sum + capTokens(maxEpochs[i]!, tokens), 0);
     if (budgetTokens <= most / 2) return;
-    const index = await indexCounts({ count: counted, tokenizer, heldOut, seed }, countsFolder);
+    const index = await indexCounts({ count: counted, tokenizer, domainRule, heldOut, seed }, countsFolder);
     availableTokens = index.domains.map((domain) => domain.tokens);
   }
   const weights = names.map(() => 1 / names.length); // learned weights leave no domain out

@@ -4,11 +4,11 @@
  */
 import { availableParallelism } from "node:os";
 import { toPlainError } from "../lib/errors.ts";
+import { domainOf } from "../manifest/domain-rule.ts";
 import type { CountOutput } from "../stages/count/contract.ts";
-import type { DiscoverInput, DiscoverOutput } from "../stages/discover/contract.ts";
-import { discover } from "../stages/discover/run.ts";
+import type { DiscoveredShard, DiscoverInput, DiscoverOutput } from "../stages/discover/contract.ts";
+import { discover, discoverShards } from "../stages/discover/run.ts";
 import { storage } from "../stages/files.ts";
-import { WorkerPool } from "../stages/pool.ts";
 import { expandPattern } from "../storage/pattern.ts";
 import { bindStages, type StageName, trainingTokens } from "./bindings.ts";
 import { resolveWeights } from "./domain-settings.ts";
@@ -97,10 +97,14 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
   }
 
   const folder = new OutputFolder(pipeline.output);
-  const discovered = await discoverOnly(input, folder, prepared);
+  const { output: discovered, shards } = await discoverShards(input, {
+    previous: previousOf(discover, await folder.done("discover"), folder),
+    signal: new AbortController().signal,
+    emit: () => {},
+  });
   const outputs: Record<string, unknown> = { discover: discovered };
   await bound[0]!.check?.(outputs, folder);
-  const textBytes = discovered.shards.reduce((sum, shard) => sum + textOf(shard), 0);
+  const textBytes = shards.reduce((sum, shard) => sum + textOf(shard), 0);
   const seconds: Record<string, number> = {
     count: (textBytes * prepared.countTokenizers.length) / (COUNT_BYTES_PER_SECOND * workers),
     tokenize:
@@ -121,7 +125,7 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
       continue;
     }
     if (name === "discover") {
-      stages.push({ name, status: "unchanged", why: `${discovered.shards.length} shards`, seconds: null });
+      stages.push({ name, status: "unchanged", why: `${shards.length} shards`, seconds: null });
       continue;
     }
     const kept = await isDone(stage, outputs as Outputs, folder);
@@ -146,7 +150,7 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
     files: found.files,
     domains: counted
       ? exactDomains(found.domains, counted, prepared.tokenizer.name)
-      : estimateDomains(found.domains, discovered),
+      : estimateDomains(found.domains, discovered, shards),
     training: counted ? withExactNeeds(prepared, counted, training) : training,
     missing,
     stages,
@@ -169,7 +173,11 @@ async function findInputs(input: DiscoverInput, missing: { what: string; domain:
       files.found++;
       files.bytes += size;
       if (setting !== "data.files") continue;
-      const name = domain ?? match.domain ?? (input.domainColumn === null ? "(none)" : `by ${input.domainColumn}`);
+      const value = domain ?? match.domain;
+      const name =
+        input.domainColumn === null
+          ? (domainOf(input.domains, value) ?? value ?? "(none)")
+          : (value ?? `by ${input.domainColumn}`);
       const entry = domains.get(name) ?? { files: 0, bytes: 0 };
       domains.set(name, { files: entry.files + 1, bytes: entry.bytes + size });
     }
@@ -185,31 +193,15 @@ async function findInputs(input: DiscoverInput, missing: { what: string; domain:
   };
 }
 
-/** The discover stage, which writes nothing, without a run around it. */
-async function discoverOnly(
-  input: DiscoverInput,
-  folder: OutputFolder,
-  { pipeline }: Prepared,
-): Promise<DiscoverOutput> {
-  const pool = new WorkerPool({ workers: 1 });
-  return discover.run(input, {
-    folder: folder.folderOf("discover"),
-    previous: previousOf(discover, await folder.done("discover"), folder),
-    folderOf: (stage) => folder.folderOf(stage),
-    seed: pipeline.config.seed,
-    checkpointEvery: pipeline.config.train.checkpointEvery,
-    threads: 1,
-    signal: new AbortController().signal,
-    pool,
-    emit: () => {},
-  });
-}
-
-function estimateDomains(domains: readonly PlannedDomain[], discovered: DiscoverOutput): PlannedDomain[] {
+function estimateDomains(
+  domains: readonly PlannedDomain[],
+  { domainColumn }: DiscoverOutput,
+  shards: readonly DiscoveredShard[],
+): PlannedDomain[] {
   const text = new Map<string, number>();
-  for (const shard of discovered.shards) {
+  for (const shard of shards) {
     if (shard.split !== "train") continue;
-    const name = shard.domain ?? `by ${discovered.domainColumn}`;
+    const name = shard.domain ?? `by ${domainColumn}`;
     text.set(name, (text.get(name) ?? 0) + textOf(shard));
   }
   return domains.map((domain) => ({ ...domain, tokens: Math.round((text.get(domain.name) ?? 0) / BYTES_PER_TOKEN) }));
@@ -229,7 +221,7 @@ function exactDomains(planned: readonly PlannedDomain[], counted: CountOutput, t
 }
 
 /** Estimated bytes of a shard's text. */
-function textOf({ layout }: DiscoverOutput["shards"][number]): number {
+function textOf({ layout }: DiscoveredShard): number {
   return layout.units.reduce((sum, unit) => sum + unit.storedBytes, 0) * TEXT_PER_STORED_BYTE;
 }
 

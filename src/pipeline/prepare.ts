@@ -12,7 +12,7 @@ import type { Stage } from "../stages/stage.ts";
 import { resolveTokenizer } from "../tokenizer/resolve.ts";
 import type { TokenizerDescriptor } from "../tokenizer/tokenizer.ts";
 import { checkModel, modelSha256 } from "../trainer/model-folder.ts";
-import { checkDomainNames, type NamedSettings, type WeightsSource } from "./domain-settings.ts";
+import { checkDomainNames, type NamedSettings, namedDomains, type WeightsSource } from "./domain-settings.ts";
 import { fromBase, type Pipeline } from "./load.ts";
 
 export interface UserStage {
@@ -54,8 +54,8 @@ export async function prepare(pipeline: Pipeline): Promise<Prepared> {
     externalReference: await prepareExternal(pipeline, modelTokenizer),
     userStages: await Promise.all(config.stages.map((entry) => loadUserStage(pipeline, entry))),
   };
-  const { domains } = config.data;
-  if (domains) checkDomainNames(namedSettings(prepared), Array.isArray(domains) ? domains : Object.keys(domains));
+  const domains = namedDomains(config);
+  if (domains) checkDomainNames(namedSettings(prepared), domains);
   return prepared;
 }
 

@@ -1,6 +1,6 @@
 /** Runs a pipeline, whole or up to a stage: folder, lock, pool, signals around the runner. */
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { explainSystemError } from "../lib/errors.ts";
 import type { CountOutput } from "../stages/count/contract.ts";
 import { WorkerPool } from "../stages/pool.ts";
@@ -9,7 +9,7 @@ import type { ReferenceOutput } from "../stages/reference/contract.ts";
 import type { ResampleOutput } from "../stages/resample/contract.ts";
 import type { StageEvent } from "../stages/stage.ts";
 import { bindStages, type StageName } from "./bindings.ts";
-import type { Pipeline } from "./load.ts";
+import { fromBase, type Pipeline } from "./load.ts";
 import { OutputFolder } from "./output-folder.ts";
 import { prepare } from "./prepare.ts";
 import { runStages, type StageReport } from "./runner.ts";
@@ -66,6 +66,7 @@ async function run(pipeline: Pipeline, options: RunOptions): Promise<RunResult> 
       seed: config.seed,
       threads: config.train.threads ?? availableParallelism(),
       checkpointEvery: config.train.checkpointEvery,
+      cache: cacheFolder(pipeline),
       signal: options.signal ? AbortSignal.any([options.signal, lock.lost]) : lock.lost,
       emit: options.onEvent ?? (() => {}),
     });
@@ -89,4 +90,11 @@ async function run(pipeline: Pipeline, options: RunOptions): Promise<RunResult> 
     await pool.close();
     await lock.release();
   }
+}
+
+/** Counts that any run may use, in a folder that is its user's to name, or else beside the output; undefined = none. */
+function cacheFolder(pipeline: Pipeline): string | undefined {
+  const { cache } = pipeline.config;
+  if (cache === false) return undefined;
+  return cache === true ? join(dirname(pipeline.output), ".doremi-cache") : fromBase(pipeline, cache);
 }

@@ -26,6 +26,7 @@ export interface RunnerOptions {
   readonly seed: number;
   readonly threads: number;
   readonly checkpointEvery: number;
+  readonly cache?: string | undefined;
   readonly signal: AbortSignal;
   emit(event: StageEvent): void;
 }
@@ -81,7 +82,7 @@ function stageKey(stage: BoundStage["stage"], input: unknown): string {
 async function runStage(
   stage: BoundStage["stage"],
   input: unknown,
-  { folder, pool, seed, threads, checkpointEvery, signal, emit }: RunnerOptions,
+  { folder, pool, seed, threads, checkpointEvery, cache, signal, emit }: RunnerOptions,
 ): Promise<{ status: "done" | "unchanged"; output: unknown }> {
   const { name } = stage;
   const key = stageKey(stage, input);
@@ -101,6 +102,7 @@ async function runStage(
     seed,
     threads,
     checkpointEvery,
+    cache,
     signal,
     pool,
     emit,

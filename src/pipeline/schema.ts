@@ -3,6 +3,7 @@
  * editors is generated from it.
  */
 import { z } from "zod";
+import type { UnlistedPolicy } from "../manifest/domain-rule.ts";
 import { modelFaults, optimizerFaults, type SettingFault } from "../trainer/settings.ts";
 
 const name = z.string().min(1).max(200);
@@ -43,32 +44,6 @@ const transform = z.union([
   }),
 ]);
 
-const data = z.strictObject({
-  files: patterns
-    .optional()
-    .describe("The shards. {domain} stands for a part of the path that names the domain: corpus/{domain}/part-*"),
-  domains: z
-    .union([z.array(name).min(1), z.record(name, z.union([patterns, z.strictObject({ files: patterns })]))])
-    .optional()
-    .describe("The domains and their order: a list of names, or a table of name to files. Default: all found, sorted."),
-  textColumn: z.string().min(1).default("text").describe("Column of the text; dots go into structs: doc.body.text"),
-  domainColumn: z.string().min(1).optional().describe("Column that names each row's domain: meta.pile_set_name"),
-  onUnlistedDomain: z
-    .enum(["fail", "drop"])
-    .default("fail")
-    .describe(
-      "What to do with a row whose domain column is null or names a domain that data.domains does not list. (Files whose path names an unlisted domain are left out, with a note.)",
-    ),
-  onBadShard: z
-    .enum(["fail", "skip"])
-    .default("fail")
-    .describe("What to do with a shard that cannot be read: stop, or leave it out and record it in the manifest."),
-  heldOut: heldOut.default({ fraction: 0.01, minDocuments: 4 }),
-  transform: transform
-    .optional()
-    .describe("Module between reading and counting: Arrow batch in, Arrow batch out (filter, clean, relabel)."),
-});
-
 /** Rules that more than one setting decides, or that a JSON Schema cannot say. */
 function refuse<Settings>(faults: (settings: Settings) => SettingFault[]) {
   return ({ value, issues }: z.core.ParsePayload<Settings>): void => {
@@ -83,6 +58,67 @@ function refuse<Settings>(faults: (settings: Settings) => SettingFault[]) {
     }
   };
 }
+
+/** A domain of the map that is not among those listed could have no document. */
+function mapFaults({
+  domains,
+  domainMap,
+  onUnlistedDomain,
+}: {
+  readonly domains?: readonly string[] | Readonly<Record<string, unknown>> | undefined;
+  readonly domainMap?: Readonly<Record<string, string>> | undefined;
+  readonly onUnlistedDomain: UnlistedPolicy;
+}): SettingFault[] {
+  if (!domains || !domainMap) return [];
+  const listed = new Set<string>(Array.isArray(domains) ? domains : Object.keys(domains));
+  if (typeof onUnlistedDomain === "object") listed.add(onUnlistedDomain.domain);
+  const unlisted = Object.values(domainMap).find((domain) => !listed.has(domain));
+  if (unlisted === undefined) return [];
+  return [
+    {
+      setting: "domainMap",
+      rule: "name domains that data.domains lists",
+      found: unlisted,
+      remedy: "list it, or leave data.domains out: the map names them",
+    },
+  ];
+}
+
+const data = z
+  .strictObject({
+    files: patterns
+      .optional()
+      .describe("The shards. {domain} stands for a part of the path that names the domain: corpus/{domain}/part-*"),
+    domains: z
+      .union([z.array(name).min(1), z.record(name, z.union([patterns, z.strictObject({ files: patterns })]))])
+      .optional()
+      .describe(
+        "The domains and their order: a list of names, or a table of name to files. Default: all found, sorted.",
+      ),
+    textColumn: z.string().min(1).default("text").describe("Column of the text; dots go into structs: doc.body.text"),
+    domainColumn: z.string().min(1).optional().describe("Column that names each row's domain: meta.pile_set_name"),
+    domainMap: z
+      .record(z.string(), name)
+      .optional()
+      .describe(
+        "Domain of each value of domainColumn (or of {domain}), where it is not the value itself: { Pile-CC: web, OpenWebText2: web }. Without data.domains, the domains that it names are the domains.",
+      ),
+    onUnlistedDomain: z
+      .union([z.enum(["fail", "drop"]), z.strictObject({ domain: name.describe("Domain that takes it.") })])
+      .default("fail")
+      .describe(
+        "What to do with a row whose domain column is null or says a domain that is not listed: stop, leave it out, or put it into a domain of its own: { domain: other }. (Files whose path names an unlisted domain are left out, with a note, unless a domain takes them.)",
+      ),
+    onBadShard: z
+      .enum(["fail", "skip"])
+      .default("fail")
+      .describe("What to do with a shard that cannot be read: stop, or leave it out and record it in the manifest."),
+    heldOut: heldOut.default({ fraction: 0.01, minDocuments: 4 }),
+    transform: transform
+      .optional()
+      .describe("Module between reading and counting: Arrow batch in, Arrow batch out (filter, clean, relabel)."),
+  })
+  .check(refuse(mapFaults));
 
 const model = z
   .strictObject({
@@ -182,7 +218,15 @@ export const pipelineSchema = z.strictObject({
     .string()
     .regex(/^\d+(\.\d+)? ?(kB|KB|MB|GB|KiB|MiB|GiB)?$/, "must be a size such as 512MB")
     .default("512MB")
-    .describe("How much of the shards may be in flight at once."),
+    .describe(
+      "How much of the shards may be in flight at once, beside the tokenizers' tables. A row group that needs more is read alone.",
+    ),
+  cache: z
+    .union([z.boolean(), z.string().min(1)])
+    .default(true)
+    .describe(
+      "Folder of counts that runs share, by content and tokenizer, relative to the pipeline file. true: .doremi-cache beside the output folder; false: none.",
+    ),
   data,
   count: z
     .strictObject({

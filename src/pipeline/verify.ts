@@ -10,11 +10,13 @@ import type { ColumnSelection, ShardLayout } from "../formats/shard.ts";
 import { DoremiError } from "../lib/errors.ts";
 import { sha256File } from "../lib/hash.ts";
 import type { Manifest, ManifestFile, ShardCounts } from "../manifest/contract.ts";
+import { type DomainRule, ruleWithin } from "../manifest/domain-rule.ts";
 import { loadManifest } from "../manifest/load.ts";
 import { type RootOptions, resolveInside, rootOf } from "../manifest/paths.ts";
 import { type VerifyResult, verifyManifest } from "../manifest/verify.ts";
 import type { TransformReference } from "../stages/count/contract.ts";
-import { rowGroupsOf } from "../stages/count/run.ts";
+import { domainPlaces } from "../stages/count/counted-shards.ts";
+import { rowGroupsOf } from "../stages/count/group-writer.ts";
 import type { CountJob, CountJobResult, UnitCounts } from "../stages/count/worker.ts";
 import { storage } from "../stages/files.ts";
 import { type PoolTask, WorkerPool, workerModule } from "../stages/pool.ts";
@@ -136,11 +138,10 @@ async function* recount(files: readonly ManifestFile[], context: RecountContext)
     jobs,
     context.options.signal,
   )) {
-    const { result } = output;
-    if (result && "rows" in result) units.push(result);
+    for (const { counts } of output.parts) if (counts) units.push(counts);
     if (!input.last) continue;
     const file = files[input.file]!;
-    yield shardCounts(file, input.layout, units, place, context.transform !== null);
+    yield shardCounts(file, input.layout, units, place, context);
     units = [];
     done += file.size;
     context.progress(done, total, "bytes");
@@ -158,55 +159,61 @@ async function* fileJobs(files: readonly ManifestFile[], context: RecountContext
     const path = await resolveInside(root, claimed.path, options);
     const file = await storage.open(path);
     const layout = await inspectShard(file, columns).finally(() => file.close());
-    const common = { file: index, layout, tolerate: false };
-    // An empty task closes a file without units.
-    if (layout.units.length === 0)
-      yield { memoryBytes: 1 << 20, input: { ...common, last: true, task: { kind: "hash", path } } };
+    const common = { file: index, layout, tokenizers: [tokenizer], tolerate: false };
+    // A job without parts closes a file without units.
+    if (layout.units.length === 0) yield { memoryBytes: 0, input: { ...common, last: true, parts: [] } };
     for (const [i, unit] of layout.units.entries()) {
       yield {
         memoryBytes: unit.memoryBytes,
         input: {
           ...common,
           last: i === layout.units.length - 1,
-          task: {
-            kind: "unit",
-            tokenizers: [tokenizer],
-            source: {
+          parts: [
+            {
               path,
-              layout,
-              unit,
-              textColumn: manifest.columns.text,
-              domainColumn: manifest.columns.domain,
-              domain: claimed.domain,
-              transform,
+              hash: false,
+              version: null,
+              unit: {
+                path,
+                layout,
+                unit,
+                textColumn: manifest.columns.text,
+                domainColumn: manifest.columns.domain,
+                domain: claimed.domain,
+                transform,
+              },
             },
-          },
+          ],
         },
       };
     }
   }
 }
 
+/** A manifest without a rule: a value is its domain's name, and others are none of its documents. */
+const NAMES: DomainRule = { map: null, listed: null, unlisted: "drop" };
+
 function shardCounts(
   claimed: ManifestFile,
   layout: ShardLayout,
   units: readonly UnitCounts[],
   place: ReadonlyMap<string, number>,
-  transformed: boolean,
+  { manifest, transform }: Pick<RecountContext, "manifest" | "transform">,
 ): ShardCounts {
+  const rule = ruleWithin(manifest.domainRule ?? NAMES, claimed);
   const rows = units.reduce((sum, unit) => sum + unit.rows, 0);
   const domain = new Int32Array(rows).fill(-1);
   const bytes = new Uint32Array(rows);
   const tokens = new Uint32Array(rows);
   let at = 0;
   for (const unit of units) {
-    const placeOf = unit.domainNames.map((name) => place.get(name) ?? -1);
-    for (let row = 0; row < unit.rows; row++)
-      if (unit.domain[row]! >= 0) domain[at + row] = placeOf[unit.domain[row]!]!;
+    const placeOf = domainPlaces(unit.domainNames, rule, place);
+    for (let row = 0; row < unit.rows; row++) domain[at + row] = placeOf(unit.domain[row]!);
     bytes.set(unit.bytes, at);
     tokens.set(unit.tokens[0]!, at);
     at += unit.rows;
   }
-  const rowGroups = rowGroupsOf(layout.format, units, transformed);
+  const unitRows = units.map((unit) => unit.rows);
+  const rowGroups = rowGroupsOf(layout.format, unitRows, transform !== null);
   return { file: { ...claimed, size: layout.size, format: layout.format, rows, rowGroups }, domain, bytes, tokens };
 }

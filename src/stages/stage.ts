@@ -21,6 +21,17 @@ export type StageEvent =
     }
   /** something that the user should know and that does not stop the run; also kept in the stage's result */
   | { readonly type: "note"; readonly stage: string; readonly message: string }
+  /** what counting had to do, and what it was spared; only the time differs from run to run */
+  | {
+      readonly type: "counted";
+      readonly stage: string;
+      /** shards counted now, and taken over from earlier counts; of these, from the cache */
+      readonly shards: number;
+      readonly kept: number;
+      readonly cached: number;
+      /** of the workers together, by tokenizer */
+      readonly seconds: Readonly<Record<string, number>>;
+    }
   | { readonly type: "done"; readonly stage: string; readonly durationMs: number };
 
 export interface StageContext {
@@ -28,6 +39,8 @@ export interface StageContext {
   readonly folder: string;
   /** what this version of the stage completed last, perhaps of another key, for reuse of parts; undefined if nothing */
   readonly previous: { readonly folder: string; readonly output: unknown } | undefined;
+  /** folder of counts that runs of any pipeline share; undefined where there is to be none */
+  readonly cache?: string | undefined;
   /** folder of a finished stage that this one depends on */
   folderOf(stage: string): string;
   readonly seed: number;

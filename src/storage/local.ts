@@ -19,7 +19,8 @@ export class LocalStorage implements Storage {
       throw withPlace(error, { file: uri });
     });
     if (!found.isFile()) throw notAFile(uri);
-    return { size: Number(found.size), version: found.mtimeNs.toString() };
+    // The time of the last change of anything, too: copying tools set the other one back.
+    return { size: Number(found.size), version: `${found.mtimeNs}-${found.ctimeNs}-${found.ino}` };
   }
 
   /** @throws DoremiError missing-file, no-permission, not-a-file */

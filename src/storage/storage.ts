@@ -6,7 +6,7 @@
 export interface FileStat {
   /** bytes */
   readonly size: number;
-  /** changes when the content may have changed: mtime in nanoseconds for a local file, an etag for an object */
+  /** changes when the content may have changed: times in nanoseconds and the inode of a local file, an etag for an object */
   readonly version: string;
 }
 

@@ -29,10 +29,26 @@ const RESULT: RunResult = {
       specialTokens: "text" as const,
     })),
     domains: [
-      { name: "宋词", documents: 1000, bytes: 40_000, tokens: { r50k: 30_000, small: 10_000 }, heldOut },
-      { name: "books", documents: 3000, bytes: 400_000, tokens: { r50k: 90_000, small: 90_000 }, heldOut },
+      {
+        name: "宋词",
+        documents: 1000,
+        bytes: 40_000,
+        tokens: { r50k: 30_000, small: 10_000 },
+        heldOut,
+        share: { r50k: 0.25, small: 0.1 },
+        difference: { small: -15 },
+      },
+      {
+        name: "books",
+        documents: 3000,
+        bytes: 400_000,
+        tokens: { r50k: 90_000, small: 90_000 },
+        heldOut,
+        share: { r50k: 0.75, small: 0.9 },
+        difference: { small: 15 },
+      },
     ],
-    shards: [],
+    shards: { path: "shards.jsonl", sha256: "", shards: 2, rows: 4000 },
     skipped: [],
     notes: [],
   },
@@ -142,9 +158,22 @@ describe("result lines", () => {
   it("count", () => {
     expect(countLine({ ...RESULT.count!, skipped: [{ path: "a", code: "truncated", reason: "ends early" }] })).toEqual({
       domains: {
-        宋词: { documents: 1000, bytes: 40_000, tokens: { r50k: 30_000, small: 10_000 } },
-        books: { documents: 3000, bytes: 400_000, tokens: { r50k: 90_000, small: 90_000 } },
+        宋词: {
+          documents: 1000,
+          bytes: 40_000,
+          tokens: { r50k: 30_000, small: 10_000 },
+          share: { r50k: 0.25, small: 0.1 },
+          difference: { small: -15 },
+        },
+        books: {
+          documents: 3000,
+          bytes: 400_000,
+          tokens: { r50k: 90_000, small: 90_000 },
+          share: { r50k: 0.75, small: 0.9 },
+          difference: { small: 15 },
+        },
       },
+      slowTokenizers: [],
       skipped: [{ path: "a", code: "truncated", reason: "ends early" }],
     });
   });

@@ -9,6 +9,7 @@ import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { describe, expect, it } from "vitest";
 import { definePipeline, readCorpus, runPipeline, verify } from "../../src/index.ts";
+import { readCountedShards } from "../../src/stages/count/counted-shards.ts";
 import { readCountsFile } from "../../src/stages/count/counts-file.ts";
 import { writeVocabularies } from "../tokenizer/vocabularies.ts";
 import { temporaryFolder } from "./small.ts";
@@ -96,15 +97,18 @@ describe.skipIf(!there)(`the whole corpus${there ? "" : ` (left out: ${corpus} i
       expect(domain.heldOut.tokens["tokenizer-4096"]).toBe(small.shards[domain.name]["valid.parquet"].tokens);
     }
     const documents = await goldenDocuments();
-    for (const shard of count!.shards) {
+    const counts = dirname(paths.counts!);
+    for (const shard of await readCountedShards(counts, count!.shards)) {
       const [domain, name] = shard.path.split("/");
       const { "tokenizer-4096": smallTokens, ...tokens } = shard.totals[domain!]!.tokens;
       expect(smallTokens).toBe(small.shards[domain!][name!].tokens);
       expect({ ...shard.totals[domain!], tokens }).toEqual(expectedTotals(golden.domains[domain!].shards[name!]));
       const ids = await idsOf(join(corpus, shard.path));
       for (const [golden, given] of Object.entries(vocabularies(folder))) {
-        const file = join(dirname(paths.counts!), shard.counts.path);
-        const { tokens } = await readCountsFile(file, resultName(given), shard.counts.sha256);
+        const file = await readCountsFile(join(counts, shard.counts.path), shard.counts.sha256);
+        const tokens = file
+          .tokens(resultName(given))
+          .subarray(shard.counts.rowStart, shard.counts.rowStart + shard.rows);
         expect([...tokens], `${shard.path} under ${given}`).toEqual(ids.map((id) => documents.get(id)![golden]));
       }
     }

@@ -7,18 +7,14 @@ import { assignSplits, planTokenize } from "../../src/stages/tokenize/plan.ts";
 /** A corpus of one shard a domain, one unit each. @param lengths tokens of each document by domain */
 function corpus(lengths: Readonly<Record<string, readonly number[]>>, settings: Partial<TokenizeInput> = {}) {
   const names = Object.keys(lengths);
+  const shards = names.map((name) => ({
+    split: "train" as const,
+    totals: { [name]: { documents: lengths[name]!.length, bytes: 0, tokens: {} } },
+    units: [{ index: 0, rows: null, storedBytes: 0, memoryBytes: 0, locator: null }],
+    unitRows: [lengths[name]!.length],
+  }));
   const input = {
     root: "/",
-    shards: names.map((name) => ({
-      path: name,
-      sha256: "",
-      split: "train",
-      domain: name,
-      rows: lengths[name]!.length,
-      totals: { [name]: { documents: lengths[name]!.length, bytes: 0, tokens: {} } },
-      counts: { path: name, sha256: "" },
-      layout: { units: [{ index: 0 }] },
-    })),
     domains: names,
     tokenizer: { endOfText: 0 },
     textColumn: "text",
@@ -34,20 +30,14 @@ function corpus(lengths: Readonly<Record<string, readonly number[]>>, settings: 
   } as unknown as TokenizeInput;
   const countsOf = async (shard: number) => {
     const tokens = Uint32Array.from(lengths[names[shard]!]!);
-    return {
-      domainNames: [names[shard]!],
-      unitRows: [tokens.length],
-      domain: new Int32Array(tokens.length),
-      bytes: tokens,
-      tokens,
-    };
+    return { domain: new Int32Array(tokens.length).fill(shard), bytes: tokens, tokens };
   };
-  return { input, countsOf };
+  return { input, shards, countsOf };
 }
 
 /** Tokens of each store of a domain, end-of-text tokens included. */
-async function stores({ input, countsOf }: ReturnType<typeof corpus>) {
-  const plan = await planTokenize(input, countsOf);
+async function stores({ input, shards, countsOf }: ReturnType<typeof corpus>) {
+  const plan = await planTokenize(input, shards, countsOf);
   const { splits, disjoint } = assignSplits(input, plan);
   const end = input.tokenizer.endOfText === null ? 0 : 1;
   return input.domains.map((name, d) => {

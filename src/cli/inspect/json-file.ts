@@ -2,7 +2,7 @@
 import { open, readFile } from "node:fs/promises";
 import { checkManifest } from "../../manifest/schema.ts";
 import type { DoneMark } from "../../pipeline/output-folder.ts";
-import { type CountedShard, type CountOutput, countedShard, countOutput } from "../../stages/count/contract.ts";
+import { type CountOutput, countOutput } from "../../stages/count/contract.ts";
 import { countLines } from "../counting.ts";
 import { formatBytes, formatInteger, plural } from "../numbers.ts";
 import { formatPairs, formatTable } from "../table.ts";
@@ -67,8 +67,6 @@ export async function inspectJson(path: string, document: Json): Promise<Inspect
   }
   const counts = countOutput.safeParse(document);
   if (counts.success) return inspectCounts(counts.data);
-  const shard = countedShard.safeParse(document.summary);
-  if (shard.success) return inspectCountedShard(shard.data);
   if (typeof document.doremi === "number" && typeof document.pipeline === "string") {
     return {
       kind: "mark of an output folder",
@@ -108,45 +106,12 @@ function inspectCounts(counts: CountOutput): Inspection {
   const { tokenizers, domains, shards, skipped, notes } = counts;
   return {
     kind: "token counts",
-    facts: { tokenizers, domains, shards: shards.length, skipped, notes },
+    facts: { tokenizers, domains, shards: shards.shards, skipped, notes },
     lines: [
-      `${plural(shards.length, "shard")}, ${formatInteger(shards.reduce((sum, shard) => sum + shard.rows, 0))} rows`,
+      `${plural(shards.shards, "shard")}, ${formatInteger(shards.rows)} rows`,
       "",
       ...countLines(counts),
       ...notes.map((note) => `note: ${note}`),
-    ],
-  };
-}
-
-function inspectCountedShard(shard: CountedShard): Inspection {
-  const { path, format, rows, size, sha256, totals } = shard;
-  return {
-    kind: "summary of a shard's counts",
-    facts: { shard },
-    lines: [
-      ...formatPairs([
-        ["shard", path],
-        ["format", `${format}, ${formatBytes(size)}`],
-        ["rows", formatInteger(rows)],
-        ["sha256", sha256],
-      ]),
-      "",
-      ...formatTable(
-        [
-          { header: "domain", align: "left" },
-          { header: "documents" },
-          { header: "bytes" },
-          { header: "tokens", align: "left" },
-        ],
-        Object.entries(totals).map(([name, { documents, bytes, tokens }]) => [
-          name,
-          formatInteger(documents),
-          formatBytes(bytes),
-          Object.entries(tokens)
-            .map(([tokenizer, count]) => `${tokenizer} ${formatInteger(count)}`)
-            .join(", "),
-        ]),
-      ),
     ],
   };
 }

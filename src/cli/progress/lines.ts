@@ -1,5 +1,6 @@
 /** One line of text for each thing that a stage says, shared by the live display and the plain log. */
-import { formatBytes, formatClock, formatFigure, formatInteger, formatRate } from "../numbers.ts";
+import type { StageEvent } from "../../stages/stage.ts";
+import { formatBytes, formatClock, formatFigure, formatInteger, formatRate, plural } from "../numbers.ts";
 import { pad } from "../table.ts";
 import type { Reading } from "./meter.ts";
 
@@ -21,6 +22,17 @@ export function bar(fraction: number, width = BAR_WIDTH): string {
 
 export function fractionOf({ done, total }: Pick<Reading, "done" | "total">): number {
   return total > 0 ? Math.min(1, done / total) : 1;
+}
+
+/** What counting had to do and was spared; undefined where it all had to be done. */
+export function describeCounted({
+  shards,
+  kept,
+  cached,
+}: Extract<StageEvent, { type: "counted" }>): string | undefined {
+  if (kept === 0) return undefined;
+  const cache = cached === 0 ? "" : ` (${formatInteger(cached)} of them from the cache)`;
+  return `${plural(kept, "shard")} counted before and unchanged${cache}, ${formatInteger(shards)} counted now`;
 }
 
 /** How far, how fast, how long still, and further figures: the loss first. */

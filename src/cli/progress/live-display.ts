@@ -6,7 +6,7 @@ import type { StageEvent } from "../../stages/stage.ts";
 import { formatDuration } from "../numbers.ts";
 import { printable, truncate } from "../table.ts";
 import type { Clock, Display, LogStream } from "./contract.ts";
-import { bar, describeReading, fractionOf, stageName } from "./lines.ts";
+import { bar, describeCounted, describeReading, fractionOf, stageName } from "./lines.ts";
 import { Meter, type Reading } from "./meter.ts";
 
 const REDRAW_MS = 100;
@@ -50,6 +50,11 @@ export class LiveDisplay implements Display {
       case "note":
         this.#settle(`  ${name}  note: ${printable(event.message)}`);
         break;
+      case "counted": {
+        const line = describeCounted(event);
+        if (line !== undefined) this.#settle(`  ${name}  ${line}`);
+        break;
+      }
       case "unchanged":
         this.#running.delete(event.stage);
         this.#settle(`= ${name}  unchanged`);

@@ -1,6 +1,7 @@
 /** Input and output of count: tokens per domain, shard, row group and row, under one or several tokenizers. */
 import { z } from "zod";
-import { skippedShard } from "../discover/contract.ts";
+import { domainRule } from "../../manifest/domain-rule.ts";
+import { shardList, shardUnit, skippedShard } from "../discover/contract.ts";
 
 export const tokenizerDescriptor = z.strictObject({
   name: z.string(),
@@ -24,24 +25,16 @@ export const transformReference = z.strictObject({
   options: z.record(z.string(), z.unknown()),
 });
 
-const shard = z.strictObject({
-  path: z.string(),
-  domain: z.string().nullable(),
-  split: z.enum(["train", "held-out"]),
-  version: z.string(),
-  layout: z.unknown(),
-});
-
 export const countInput = z.strictObject({
   root: z.string(),
-  domains: z.array(z.string()).nullable(),
-  shards: z.array(shard),
+  /** in the folder of discover */
+  shards: shardList,
+  domains: domainRule,
   /** the first is the one that weights and budgets are counted in */
   tokenizers: z.array(tokenizerDescriptor).min(1),
   textColumn: z.string(),
   domainColumn: z.string().nullable(),
   transform: transformReference.nullable(),
-  onUnlistedDomain: z.enum(["fail", "drop"]),
   onBadShard: z.enum(["fail", "skip"]),
 });
 
@@ -60,14 +53,17 @@ export const countedShard = z.strictObject({
   split: z.enum(["train", "held-out"]),
   domain: z.string().nullable(),
   rows: z.int(),
-  /** rows of each unit, in order */
+  /** rows of each row group or record batch, in order; a JSONL file is one */
   rowGroups: z.array(z.int()),
+  /** its parts as the readers know them, and the rows of each */
+  units: z.array(shardUnit),
+  unitRows: z.array(z.int()),
   /** rows without a text, or dropped by the transform or as unlisted */
   droppedRows: z.int(),
   /** totals of what is counted, by domain */
   totals: z.record(z.string(), totals),
-  /** the row counts: a file in the stage's folder */
-  counts: z.strictObject({ path: z.string(), sha256: z.string() }),
+  /** the row counts: so many rows of a file in the stage's folder, from `rowStart` on */
+  counts: z.strictObject({ path: z.string(), sha256: z.string(), rowStart: z.int() }),
 });
 
 export const countOutput = z.strictObject({
@@ -81,8 +77,18 @@ export const countOutput = z.strictObject({
       specialTokens: z.enum(["text", "parse"]),
     }),
   ),
-  domains: z.array(totals.extend({ name: z.string(), heldOut: totals })),
-  shards: z.array(countedShard),
+  domains: z.array(
+    totals.extend({
+      name: z.string(),
+      heldOut: totals,
+      /** of all tokens, by tokenizer name */
+      share: z.record(z.string(), z.number()),
+      /** of the further tokenizers' shares from the first one's, percentage points */
+      difference: z.record(z.string(), z.number()),
+    }),
+  ),
+  /** in the stage's folder, a countedShard a line */
+  shards: shardList.extend({ rows: z.int() }),
   skipped: z.array(skippedShard),
   notes: z.array(z.string()),
 });

@@ -1,23 +1,34 @@
 /**
- * The row counts of one shard as an Arrow IPC file: a record batch per unit (row group, record batch, stretch) with
- * the columns `domain` (int32 into the names in the schema's metadata, −1 = no document), `bytes` (uint32) and, per
- * tokenizer, `tokens.<its name>` (uint32).
+ * Row counts as an Arrow IPC file: of one shard, or of several small ones behind each other. A record batch per unit
+ * (row group, record batch, stretch) with the columns `domain` (int32), `bytes` (uint32) and, per tokenizer,
+ * `tokens.<its name>` (uint32). A domain is an index into the names in the schema's metadata, which are as the column or
+ * path says them: what they mean is the domain rule's to say.
  */
 import { readFile } from "node:fs/promises";
 import * as arrow from "apache-arrow";
 import { writeFileAtomic } from "../../lib/atomic-write.ts";
 import { DoremiError } from "../../lib/errors.ts";
 import { sha256 } from "../../lib/hash.ts";
-import type { UnitCounts } from "./worker.ts";
+
+/** Values of `domain` that are no index: the row is no document; it is one, and nothing says its domain. */
+export const NO_DOCUMENT = -1;
+export const NO_DOMAIN = -2;
 
 const DOMAINS_KEY = "doremi.domains";
-const UNITS_KEY = "doremi.units";
 const tokensColumn = (tokenizer: string) => `tokens.${tokenizer}`;
 
-/** Units whose domain indices all point into `domains`. @returns sha256 of the file */
+export interface UnitRows {
+  readonly rows: number;
+  readonly domain: Int32Array;
+  readonly bytes: Uint32Array;
+  /** one per tokenizer */
+  readonly tokens: readonly Uint32Array[];
+}
+
+/** @param units whose domain indices point into `domains` @returns sha256 of the file */
 export async function writeCountsFile(
   path: string,
-  units: readonly Pick<UnitCounts, "rows" | "domain" | "bytes" | "tokens">[],
+  units: readonly UnitRows[],
   domains: readonly string[],
   tokenizers: readonly string[],
 ): Promise<string> {
@@ -26,11 +37,7 @@ export async function writeCountsFile(
     new arrow.Field("bytes", new arrow.Uint32(), false),
     ...tokenizers.map((name) => new arrow.Field(tokensColumn(name), new arrow.Uint32(), false)),
   ];
-  const metadata = new Map([
-    [DOMAINS_KEY, JSON.stringify(domains)],
-    [UNITS_KEY, JSON.stringify(units.map((unit) => unit.rows))],
-  ]);
-  const schema = new arrow.Schema(fields, metadata);
+  const schema = new arrow.Schema(fields, new Map([[DOMAINS_KEY, JSON.stringify(domains)]]));
   const batches = units.map((unit) => {
     const children = [
       arrow.makeData({ type: new arrow.Int32(), length: unit.rows, nullCount: 0, data: unit.domain }),
@@ -47,46 +54,33 @@ export async function writeCountsFile(
   return sha256(data);
 }
 
-export interface ShardRowCounts {
+/** A counts file in memory. */
+export interface CountsFile {
   /** names that `domain` points into */
   readonly domainNames: readonly string[];
-  /** rows of each unit, in order */
-  readonly unitRows: readonly number[];
+  readonly rows: number;
   readonly domain: Int32Array;
   readonly bytes: Uint32Array;
-  readonly tokens: Uint32Array;
+  tokens(tokenizer: string): Uint32Array;
 }
 
-/**
- * All rows of a shard, in order.
- * @param tokenizer whose tokens to read
- * @param hash what the file must hash to
- */
-export async function readCountsFile(path: string, tokenizer: string, hash: string): Promise<ShardRowCounts> {
+/** @param hash what the file must hash to @throws DoremiError corrupt-counts */
+export async function readCountsFile(path: string, hash: string): Promise<CountsFile> {
   const data = await readFile(path);
-  if (sha256(data) !== hash) {
-    throw new DoremiError(
-      "bad-data",
-      "corrupt-counts",
-      `${path}: is not the file that counting wrote (its SHA-256 differs); delete it and run again`,
-      { file: path },
-    );
-  }
+  const fault = (what: string) =>
+    new DoremiError("bad-data", "corrupt-counts", `${path}: ${what}; delete it and run again`, { file: path });
+  if (sha256(data) !== hash) throw fault("is not the file that counting wrote (its SHA-256 differs)");
   const table = arrow.tableFromIPC(data);
-  const list = <T>(key: string) => JSON.parse(table.schema.metadata.get(key) ?? "[]") as T[];
   const column = <T extends Int32Array | Uint32Array>(name: string, empty: T): T => {
     const vector = table.getChild(name);
-    if (!vector)
-      throw new DoremiError("bad-data", "corrupt-counts", `${path}: has no column “${name}”; delete it and run again`, {
-        file: path,
-      });
+    if (!vector) throw fault(`has no column “${name}”`);
     return vector.length === 0 ? empty : (vector.toArray() as T);
   };
   return {
-    domainNames: list<string>(DOMAINS_KEY),
-    unitRows: list<number>(UNITS_KEY),
+    domainNames: JSON.parse(table.schema.metadata.get(DOMAINS_KEY) ?? "[]") as string[],
+    rows: table.numRows,
     domain: column("domain", new Int32Array(0)),
     bytes: column("bytes", new Uint32Array(0)),
-    tokens: column(tokensColumn(tokenizer), new Uint32Array(0)),
+    tokens: (tokenizer) => column(tokensColumn(tokenizer), new Uint32Array(0)),
   };
 }

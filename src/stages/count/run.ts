@@ -1,263 +1,200 @@
 /**
- * count: tokens of every document, in the pool, a task per unit. Each shard's row counts are written as soon as its
- * last unit is in, so an interrupted count goes on with the next shard.
+ * count: tokens of every document, in the pool. Each group of shards gets its counts file as soon as its last shard is
+ * in, so an interrupted count goes on with the next group; what was counted before and has not changed is taken over.
  */
-import { copyFile, readFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { writeFileAtomic } from "../../lib/atomic-write.ts";
-import { DoremiError } from "../../lib/errors.ts";
-import { canonicalJson, sha256, sha256Json } from "../../lib/hash.ts";
+import { sha256Json } from "../../lib/hash.ts";
+import { JsonLinesFile } from "../../lib/json-lines.ts";
 import type { TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
 import type { DiscoveredShard, DiscoverOutput } from "../discover/contract.ts";
-import { type PoolTask, workerModule } from "../pool.ts";
+import { readShards, SHARDS } from "../discover/run.ts";
+import { workerModule } from "../pool.ts";
 import { reporter, type Stage, type StageContext } from "../stage.ts";
-import {
-  type CountedShard,
-  type CountInput,
-  type CountOutput,
-  countedShard,
-  countInput,
-  countOutput,
-} from "./contract.ts";
-import { writeCountsFile } from "./counts-file.ts";
-import { domainTotals, shardTotals } from "./totals.ts";
-import type { CountJob, CountJobResult, UnitCounts } from "./worker.ts";
+import { type CountInput, type CountOutput, countInput, countOutput } from "./contract.ts";
+import { GroupWriter, type ShardCounts } from "./group-writer.ts";
+import { type Hit, KeptCounts } from "./kept.ts";
+import { countJobs, hashJobs, type PlannedJob, planGroups } from "./plan.ts";
+import { CorpusTotals } from "./totals.ts";
+import type { CountJobResult, UnitCounts } from "./worker.ts";
 
 const WORKER = workerModule(import.meta.url, "./worker");
-/** Hashing streams a file through one buffer. */
-const HASH_MEMORY = 4 << 20;
-/** Totals per domain and shard, for people and other tools. */
+/** Raised when the same content would be counted otherwise. */
+const COUNTING = 1;
+/** Totals per domain, for people and other tools. */
 export const COUNTS = "counts.json";
+
+type TypedInput = CountInput & { readonly tokenizers: readonly TokenizerDescriptor[] };
 
 export const count: Stage<CountInput, CountOutput> = {
   name: "count",
-  version: 1,
+  version: 2,
   input: countInput,
   output: countOutput,
-  async run(input, context) {
+  async run(value, context) {
+    const input = value as TypedInput;
     const report = reporter(context, "count");
-    const shards = input.shards as DiscoveredShard[];
-    const finished = new Map<number, CountedShard>();
-    for (const [index, shard] of shards.entries()) {
-      const kept = await reuse(context, index, shard, input);
-      if (kept) finished.set(index, kept);
-    }
-    const total = shards.reduce((sum, shard) => sum + shard.layout.size, 0);
-    let done = [...finished.keys()].reduce((sum, index) => sum + shards[index]!.layout.size, 0);
-    const skipped: DiscoverOutput["skipped"] = [];
-    report.progress(done, total, "bytes");
+    const shards = await readShards(context.folderOf("discover"), input.shards);
+    noteLargeUnits(shards, context, report.note);
+    const { hits, hashes } = await findKept(shards, input, context, report.progress);
 
-    // A bad shard must not stop the others where it may be skipped, so each shard's tasks fail by themselves.
-    const pending = shards.map((_, index) => index).filter((index) => !finished.has(index));
-    const bad = new Set<number>();
-    let open: { index: number; sha256: string; units: UnitCounts[] } | undefined;
-    const tasks = function* (): Generator<PoolTask<ShardJob>> {
-      for (const index of pending) yield* shardTasks(index, shards[index]!, input);
-    };
-    for await (const { input: task, output } of context.pool.map<ShardJob, CountJobResult>(
-      WORKER,
-      tasks(),
-      context.signal,
-    )) {
-      const shard = shards[task.shard]!;
-      if (output.failure) {
-        if (!bad.has(task.shard))
-          skipped.push({ path: shard.path, code: output.failure.code, reason: output.failure.message });
-        bad.add(task.shard);
-      } else if (output.result && !bad.has(task.shard)) {
-        if ("sha256" in output.result) open = { index: task.shard, sha256: output.result.sha256, units: [] };
-        else open!.units.push(output.result);
-      }
-      done += task.bytes;
+    const tokenizers = input.tokenizers.map((tokenizer) => tokenizer.name);
+    const totals = new CorpusTotals(tokenizers);
+    const skipped: DiscoverOutput["skipped"] = [];
+    const seconds = new Array<number>(tokenizers.length).fill(0);
+    const list = await JsonLinesFile.create(join(context.folder, SHARDS));
+    let listed = 0;
+    try {
+      const writer = new GroupWriter(context, input, profileOf(input), report.note);
+      const groups = planGroups(shards.map((shard) => shard.layout.size));
+      const counted = new Map<number, ShardCounts | null>(); // null: left out
+      let group = 0;
+      /** Writes the groups that are whole, in order. */
+      const settle = async () => {
+        for (; group < groups.length; group++) {
+          const { start, end } = groups[group]!;
+          const members = Array.from({ length: end - start }, (_, i) => start + i);
+          if (members.some((index) => !hits.has(index) && !counted.has(index))) return;
+          const found = members.flatMap((index) => {
+            const counts = hits.get(index) ?? counted.get(index);
+            counted.delete(index);
+            return counts ? [{ shard: shards[index]!, counts }] : [];
+          });
+          for (const shard of await writer.write(group, found)) {
+            totals.add(shard);
+            await list.add(shard);
+            listed++;
+          }
+        }
+      };
+      const total = bytesOf(shards);
+      let done = bytesOf(shards.filter((_, index) => hits.has(index)));
       report.progress(done, total, "bytes");
-      if (task.last && !bad.has(task.shard)) {
-        finished.set(task.shard, await closeShard(context, shard, input, open!));
+      await settle();
+
+      const pending = [...shards.keys()].filter((index) => !hits.has(index));
+      let units: UnitCounts[] = [];
+      let failed = false; // the shard that is open
+      const jobs = countJobs(shards, pending, hashes, input);
+      for await (const { input: job, output } of context.pool.map<PlannedJob, CountJobResult>(
+        WORKER,
+        jobs,
+        context.signal,
+      )) {
+        for (const [t, spent] of output.seconds.entries()) seconds[t]! += spent;
+        for (const [i, step] of job.steps.entries()) {
+          const shard = shards[step.shard]!;
+          const { sha256, counts, failure } = output.parts[i]!;
+          if (sha256 !== null) hashes.set(step.shard, sha256);
+          if (counts) units.push(counts);
+          if (failure && !failed) skipped.push({ path: shard.path, code: failure.code, reason: failure.message });
+          failed ||= failure !== null;
+          done += step.bytes;
+          if (!step.last) continue;
+          counted.set(step.shard, failed ? null : { sha256: hashes.get(step.shard)!, units });
+          [units, failed] = [[], false];
+        }
+        report.progress(Math.min(Math.round(done), total), total, "bytes");
+        await settle();
       }
+      for (const shard of skipped) report.note(`left out ${shard.path}: ${shard.reason}`);
+      const { domains, notes } = totals.finish(input.domains, skipped);
+      for (const note of notes) report.note(note);
+      const output: CountOutput = {
+        tokenizers: input.tokenizers.map(({ source: _, ...described }) => described),
+        domains,
+        shards: { path: SHARDS, sha256: await list.commit(), shards: listed, rows: totals.rows },
+        skipped,
+        notes,
+      };
+      await writeFileAtomic(join(context.folder, COUNTS), `${JSON.stringify(output, null, 2)}\n`);
+      context.emit({
+        type: "counted",
+        stage: "count",
+        shards: pending.length - skipped.length,
+        kept: shards.length - pending.length,
+        cached: [...hits.values()].filter(({ file }) => file.origin === "cache").length,
+        seconds: Object.fromEntries(tokenizers.map((name, t) => [name, seconds[t]!])),
+      });
+      return output;
+    } catch (error) {
+      await list.discard();
+      throw error;
     }
-    for (const shard of skipped) report.note(`left out ${shard.path}: ${shard.reason}`);
-    const counted = shards.flatMap((_, index) => finished.get(index) ?? []);
-    const { domains, notes } = domainTotals(counted, input, skipped);
-    for (const note of notes) report.note(note);
-    const output: CountOutput = {
-      tokenizers: input.tokenizers.map(({ source: _, ...described }) => described),
-      domains,
-      shards: counted,
-      skipped,
-      notes,
-    };
-    await writeFileAtomic(join(context.folder, COUNTS), `${JSON.stringify(output, null, 2)}\n`);
-    return output;
   },
 };
 
-interface ShardJob extends CountJob {
-  readonly shard: number;
-  /** bytes of the shard that this task accounts for in the progress */
-  readonly bytes: number;
-  readonly last: boolean;
+const bytesOf = (shards: readonly DiscoveredShard[]) => shards.reduce((sum, shard) => sum + shard.layout.size, 0);
+
+/** Everything but its content and the tokenizers that a row's counts depend on. */
+function profileOf({ textColumn, domainColumn, transform }: CountInput): string {
+  return sha256Json({ counting: COUNTING, textColumn, domainColumn, transform });
 }
 
-function* shardTasks(index: number, shard: DiscoveredShard, input: CountInput): Generator<PoolTask<ShardJob>> {
-  const path = join(input.root, shard.path);
-  const { units, size, format } = shard.layout;
-  const tolerate = input.onBadShard === "skip";
-  const perUnit = units.length === 0 ? 0 : size / units.length;
-  yield {
-    memoryBytes: HASH_MEMORY,
-    input: {
-      shard: index,
-      bytes: units.length === 0 ? size : 0,
-      last: units.length === 0,
-      tolerate,
-      task: { kind: "hash", path },
-    },
-  };
-  for (const [i, unit] of units.entries()) {
-    const source = {
-      path,
-      layout: { format, size },
-      unit,
-      textColumn: input.textColumn,
-      domainColumn: input.domainColumn,
-      domain: shard.domain,
-      transform: input.transform,
-    };
-    yield {
-      memoryBytes: unit.memoryBytes,
-      input: {
-        shard: index,
-        bytes: Math.round(perUnit),
-        last: i === units.length - 1,
-        tolerate,
-        task: { kind: "unit", source, tokenizers: input.tokenizers as TokenizerDescriptor[] },
-      },
-    };
-  }
-}
-
-/** Puts a shard's units together under one list of names and writes its counts and its summary. */
-async function closeShard(
+/** Counts that still hold, by shard, and the content's hash of those shards that it is known of. */
+async function findKept(
+  shards: readonly DiscoveredShard[],
+  input: TypedInput,
   context: StageContext,
-  shard: DiscoveredShard,
-  input: CountInput,
-  open: { index: number; sha256: string; units: UnitCounts[] },
-): Promise<CountedShard> {
-  const names = new Map<string, number>();
-  for (const unit of open.units) for (const name of unit.domainNames) if (!names.has(name)) names.set(name, names.size);
-  const units = open.units.map((unit) => {
-    const place = unit.domainNames.map((name) => names.get(name)!);
-    return { ...unit, domain: unit.domain.map((index) => (index < 0 ? -1 : place[index]!)) };
-  });
-  const domainNames = [...names.keys()];
-  checkListed(domainNames, open.units, shard, input);
-  const path = `${String(open.index).padStart(5, "0")}-${basename(shard.path)}.counts.arrow`;
-  const tokenizers = input.tokenizers.map((tokenizer) => tokenizer.name);
-  const hash = await writeCountsFile(join(context.folder, path), units, domainNames, tokenizers);
-  const rows = units.reduce((sum, unit) => sum + unit.rows, 0);
-  const totals = shardTotals(units, domainNames, tokenizers, input.domains);
-  const summary: CountedShard = {
-    path: shard.path,
-    size: shard.layout.size,
-    sha256: open.sha256,
-    format: shard.layout.format,
-    split: shard.split,
-    domain: shard.domain,
-    rows,
-    rowGroups: rowGroupsOf(shard.layout.format, units, input.transform !== null),
-    droppedRows: rows - Object.values(totals).reduce((sum, domain) => sum + domain.documents, 0),
-    totals,
-    counts: { path, sha256: hash },
-  };
-  await writeFileAtomic(join(context.folder, `${path}.json`), canonicalJson({ key: shardKey(shard, input), summary }));
-  return summary;
+  progress: (done: number, total: number, unit: "bytes") => void,
+): Promise<{ hits: Map<number, Hit>; hashes: Map<number, string> }> {
+  const kept = await KeptCounts.open(
+    [
+      { path: context.folder, origin: "work" },
+      ...(context.previous ? [{ path: context.previous.folder, origin: "previous" as const }] : []),
+      ...(context.cache === undefined ? [] : [{ path: context.cache, origin: "cache" as const }]),
+    ],
+    { profile: profileOf(input), tokenizers: input.tokenizers, domainMatters: input.transform !== null },
+  );
+  const hashes = new Map<number, string>();
+  const unknown: number[] = [];
+  for (const [index, shard] of shards.entries()) {
+    const known = kept.hashOf(join(input.root, shard.path), shard);
+    if (known !== undefined) hashes.set(index, known);
+    // A file of a new name or time may hold what was counted before; one of a new size does not.
+    else if (kept.hasSize(shard.layout.size)) unknown.push(index);
+  }
+  const total = bytesOf(unknown.map((index) => shards[index]!));
+  let done = 0;
+  const jobs = hashJobs(shards, unknown, input);
+  for await (const { input: job, output } of context.pool.map<PlannedJob, CountJobResult>(
+    WORKER,
+    jobs,
+    context.signal,
+  )) {
+    for (const [i, step] of job.steps.entries()) {
+      hashes.set(step.shard, output.parts[i]!.sha256!);
+      done += step.bytes;
+    }
+    progress(done, total, "bytes");
+  }
+  const hits = new Map<number, Hit>();
+  for (const [index, hash] of hashes) {
+    const hit = await kept.find(hash, shards[index]!);
+    if (hit) hits.set(index, hit);
+  }
+  return { hits, hashes };
 }
 
-/**
- * Rows of each unit. The stretches of a JSONL file are ours, not the file's: to others it is one row group, unless a
- * transform numbers its rows by them.
- */
-export function rowGroupsOf(
-  format: CountedShard["format"],
-  units: readonly { rows: number }[],
-  transformed: boolean,
-): number[] {
-  const rows = units.map((unit) => unit.rows);
-  return format === "jsonl" && !transformed ? [rows.reduce((sum, count) => sum + count, 0)] : rows;
-}
-
-function checkListed(
-  names: readonly string[],
-  units: readonly UnitCounts[],
-  shard: DiscoveredShard,
-  input: CountInput,
+/** A unit beyond the memory for shards in flight is read all the same, with nothing beside it. */
+function noteLargeUnits(
+  shards: readonly DiscoveredShard[],
+  { pool }: Pick<StageContext, "pool">,
+  note: (message: string) => void,
 ): void {
-  if (input.onUnlistedDomain === "drop") return;
-  const file = join(input.root, shard.path);
-  const unlisted = input.domains && names.find((name) => !input.domains!.includes(name));
-  if (unlisted !== null && unlisted !== undefined) {
-    throw new DoremiError(
-      "bad-data",
-      "unlisted-domain",
-      `${file}: holds rows of the domain “${unlisted}”, which data.domains does not list; list it, or set data.onUnlistedDomain: drop`,
-      { file },
-    );
+  let large = 0;
+  let largest = { bytes: 0, where: "" };
+  for (const { path, layout } of shards) {
+    for (const { index, memoryBytes: bytes } of layout.units) {
+      if (bytes <= pool.memoryBytes) continue;
+      large++;
+      if (bytes > largest.bytes) largest = { bytes, where: `row group ${index} of ${path}` };
+    }
   }
-  const without = units.reduce((sum, unit) => sum + unit.withoutDomain, 0);
-  if (without > 0) {
-    throw new DoremiError(
-      "bad-data",
-      "missing-domain",
-      `${file}: every row needs a domain, found ${without} without one; fill the column, or set data.onUnlistedDomain: drop`,
-      { file },
-    );
-  }
-}
-
-/** What a shard's counts depend on. */
-function shardKey(shard: DiscoveredShard, input: CountInput): string {
-  const { path, domain, version, layout } = shard;
-  const { tokenizers, textColumn, domainColumn, transform, domains, onUnlistedDomain } = input;
-  return sha256Json({
-    stage: count.version,
-    shard: { path, domain, version, size: layout.size },
-    tokenizers: tokenizers.map((tokenizer) => [tokenizer.name, tokenizer.fingerprint]),
-    textColumn,
-    domainColumn,
-    transform,
-    domains,
-    onUnlistedDomain,
-  });
-}
-
-/** Counts of a shard that an interrupted or an earlier run left and that still hold. */
-async function reuse(
-  context: StageContext,
-  index: number,
-  shard: DiscoveredShard,
-  input: CountInput,
-): Promise<CountedShard | undefined> {
-  const name = `${String(index).padStart(5, "0")}-${basename(shard.path)}.counts.arrow`;
-  const key = shardKey(shard, input);
-  const here = await readSummary(context.folder, name, key);
-  if (here) return here;
-  const before = countOutput.safeParse(context.previous?.output);
-  const old = before.success ? before.data.shards.find((other) => other.path === shard.path) : undefined;
-  if (!old || !context.previous) return undefined;
-  const kept = await readSummary(context.previous.folder, old.counts.path, key);
-  if (!kept) return undefined;
-  const summary = { ...kept, split: shard.split, counts: { ...kept.counts, path: name } };
-  await copyFile(join(context.previous.folder, old.counts.path), join(context.folder, name));
-  await writeFileAtomic(join(context.folder, `${name}.json`), canonicalJson({ key, summary }));
-  return summary;
-}
-
-async function readSummary(folder: string, name: string, key: string): Promise<CountedShard | undefined> {
-  try {
-    const saved = JSON.parse(await readFile(join(folder, `${name}.json`), "utf8"));
-    if (saved.key !== key) return undefined;
-    const summary = countedShard.parse(saved.summary);
-    return sha256(await readFile(join(folder, name))) === summary.counts.sha256 ? summary : undefined;
-  } catch {
-    return undefined; // missing, torn or of another version: counted again
-  }
+  if (large === 0) return;
+  const mebibytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+  note(
+    `${large === 1 ? "one row group needs" : `${large} row groups need`} more memory than ${mebibytes(pool.memoryBytes)} (largest: ${largest.where}, some ${mebibytes(largest.bytes)}); ` +
+      "each is read alone, with no other beside it",
+  );
 }

@@ -1,7 +1,32 @@
-/** Sums of row counts: per shard and domain, then over the corpus. Pure. */
+/** Sums of row counts: per shard and value, per shard and domain, then over the corpus. Pure. */
 import { DoremiError } from "../../lib/errors.ts";
-import type { CountedShard, CountInput, CountOutput, CountTotals } from "./contract.ts";
-import type { UnitCounts } from "./worker.ts";
+import { type DomainRule, domainOf, ruleWithin } from "../../manifest/domain-rule.ts";
+import type { CountedShard, CountOutput, CountTotals } from "./contract.ts";
+import { NO_DOCUMENT, type UnitRows } from "./counts-file.ts";
+import type { ValueTotals } from "./kept.ts";
+
+/** By value, in the order of `names`, those without a domain last; values without a document are left out. */
+export function valueTotals(units: readonly UnitRows[], names: readonly string[], tokenizers: number): ValueTotals[] {
+  const places = names.length + 1; // the last for documents without a value
+  const documents = new Float64Array(places);
+  const bytes = new Float64Array(places);
+  const tokens = Array.from({ length: tokenizers }, () => new Float64Array(places));
+  for (const unit of units) {
+    for (let row = 0; row < unit.rows; row++) {
+      const value = unit.domain[row]!;
+      if (value === NO_DOCUMENT) continue;
+      const at = value < 0 ? places - 1 : value;
+      documents[at]!++;
+      bytes[at]! += unit.bytes[row]!;
+      for (let t = 0; t < tokenizers; t++) tokens[t]![at]! += unit.tokens[t]![row]!;
+    }
+  }
+  return [...names, null].flatMap((value, at) =>
+    documents[at] === 0
+      ? []
+      : [{ value, documents: documents[at]!, bytes: bytes[at]!, tokens: tokens.map((counts) => counts[at]!) }],
+  );
+}
 
 const noTotals = (tokenizers: readonly string[]): CountTotals => ({
   documents: 0,
@@ -9,82 +34,103 @@ const noTotals = (tokenizers: readonly string[]): CountTotals => ({
   tokens: Object.fromEntries(tokenizers.map((name) => [name, 0])),
 });
 
-/** @param listed domains that count; null = all */
+/** By domain, as the rule has it. @param tokenizers names, in the order of the values' tokens */
 export function shardTotals(
-  units: readonly Pick<UnitCounts, "domain" | "bytes" | "tokens">[],
-  domainNames: readonly string[],
+  values: readonly ValueTotals[],
+  file: Pick<CountedShard, "domain">,
+  rule: DomainRule,
   tokenizers: readonly string[],
-  listed: readonly string[] | null,
 ): Record<string, CountTotals> {
-  const documents = new Float64Array(domainNames.length);
-  const bytes = new Float64Array(domainNames.length);
-  const tokens = tokenizers.map(() => new Float64Array(domainNames.length));
-  for (const unit of units) {
-    for (let row = 0; row < unit.domain.length; row++) {
-      const domain = unit.domain[row]!;
-      if (domain < 0) continue;
-      documents[domain]!++;
-      bytes[domain]! += unit.bytes[row]!;
-      for (let t = 0; t < tokens.length; t++) tokens[t]![domain]! += unit.tokens[t]![row]!;
-    }
+  const within = ruleWithin(rule, file);
+  const totals = new Map<string, CountTotals>();
+  for (const { value, documents, bytes, tokens } of values) {
+    const domain = domainOf(within, value);
+    if (domain === null) continue;
+    const into = totals.get(domain) ?? noTotals(tokenizers);
+    totals.set(domain, into);
+    into.documents += documents;
+    into.bytes += bytes;
+    for (const [t, name] of tokenizers.entries()) into.tokens[name]! += tokens[t]!;
   }
-  const result: Record<string, CountTotals> = {};
-  for (const [index, name] of domainNames.entries()) {
-    if (listed && !listed.includes(name)) continue;
-    result[name] = {
-      documents: documents[index]!,
-      bytes: bytes[index]!,
-      tokens: Object.fromEntries(tokenizers.map((tokenizer, t) => [tokenizer, tokens[t]![index]!])),
-    };
-  }
-  return result;
+  return Object.fromEntries(totals);
 }
 
-/** Totals of every domain, in the order of the pipeline file or of the names. */
-export function domainTotals(
-  shards: readonly CountedShard[],
-  input: Pick<CountInput, "domains" | "tokenizers">,
-  skipped: CountOutput["skipped"],
-): Pick<CountOutput, "domains" | "notes"> {
-  const tokenizers = input.tokenizers.map((tokenizer) => tokenizer.name);
-  const names =
-    input.domains ??
-    [...new Set(shards.filter((shard) => shard.split === "train").flatMap((shard) => Object.keys(shard.totals)))].sort(
-      (a, b) => (a < b ? -1 : a > b ? 1 : 0),
-    );
-  const domains = names.map((name) => ({ name, ...noTotals(tokenizers), heldOut: noTotals(tokenizers) }));
-  const byName = new Map(domains.map((domain) => [domain.name, domain]));
-  let droppedRows = 0;
-  for (const shard of shards) {
-    droppedRows += shard.droppedRows;
-    for (const [name, totals] of Object.entries(shard.totals)) {
-      const domain = byName.get(name);
-      if (!domain) continue;
-      const into = shard.split === "train" ? domain : domain.heldOut;
-      into.documents += totals.documents;
-      into.bytes += totals.bytes;
-      for (const tokenizer of tokenizers) into.tokens[tokenizer]! += totals.tokens[tokenizer] ?? 0;
+/** Adds up shards as they are settled. */
+export class CorpusTotals {
+  readonly #tokenizers: readonly string[];
+  readonly #domains = new Map<string, CountTotals & { heldOut: CountTotals }>();
+  #droppedRows = 0;
+  rows = 0;
+
+  /** @param tokenizers names */
+  constructor(tokenizers: readonly string[]) {
+    this.#tokenizers = tokenizers;
+  }
+
+  add({ split, totals, rows, droppedRows }: Pick<CountedShard, "split" | "totals" | "rows" | "droppedRows">): void {
+    this.rows += rows;
+    this.#droppedRows += droppedRows;
+    for (const [name, counted] of Object.entries(totals)) {
+      const domain = this.#domains.get(name) ?? { ...noTotals(this.#tokenizers), heldOut: noTotals(this.#tokenizers) };
+      this.#domains.set(name, domain);
+      const into = split === "train" ? domain : domain.heldOut;
+      into.documents += counted.documents;
+      into.bytes += counted.bytes;
+      for (const tokenizer of this.#tokenizers) into.tokens[tokenizer]! += counted.tokens[tokenizer] ?? 0;
     }
   }
-  if (domains.length === 0) {
-    throw new DoremiError(
-      "bad-data",
-      "no-documents",
-      "no row of any shard is a document with a domain; check data.textColumn, data.domainColumn and the transform",
-    );
-  }
-  for (const domain of domains) {
-    if (domain.documents === 0) {
+
+  /**
+   * In the order of the list, or of the names.
+   * @throws DoremiError no-documents, empty-domain
+   */
+  finish(rule: DomainRule, skipped: CountOutput["skipped"]): Pick<CountOutput, "domains" | "notes"> {
+    const rest = typeof rule.unlisted === "object" ? rule.unlisted.domain : undefined;
+    const hasDocuments = (name: string) => (this.#domains.get(name)?.documents ?? 0) > 0;
+    const names = rule.listed
+      ? // The domain of what is not listed is there where something is.
+        rule.listed.filter((name) => name !== rest || hasDocuments(name))
+      : [...this.#domains.keys()].filter(hasDocuments).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+    if (names.length === 0) {
+      throw new DoremiError(
+        "bad-data",
+        "no-documents",
+        "no row of any shard is a document with a domain; check data.textColumn, data.domainColumn and the transform",
+      );
+    }
+    const empty = names.find((name) => !hasDocuments(name));
+    if (empty !== undefined) {
       throw new DoremiError(
         "bad-data",
         "empty-domain",
-        `domain “${domain.name}”: needs at least one document, found none${skipped.length > 0 ? ` (${skipped.length} shards were left out)` : ""}; take it out of data.domains or check its files`,
+        `domain “${empty}”: needs at least one document, found none${skipped.length > 0 ? ` (${skipped.length} shards were left out)` : ""}; take it out of data.domains or check its files`,
       );
     }
+    const domains = withShares(
+      names.map((name) => ({ name, ...this.#domains.get(name)! })),
+      this.#tokenizers,
+    );
+    const notes =
+      this.#droppedRows > 0
+        ? [`${this.#droppedRows} rows are not documents (no text, dropped by the transform, or of an unlisted domain)`]
+        : [];
+    return { domains, notes };
   }
-  const notes =
-    droppedRows > 0
-      ? [`${droppedRows} rows are not documents (no text, dropped by the transform, or of an unlisted domain)`]
-      : [];
-  return { domains, notes };
+}
+
+/** With each domain's share of all tokens under each tokenizer, and how far it is from the first tokenizer's. */
+export function withShares<Domain extends Pick<CountTotals, "tokens">>(
+  domains: readonly Domain[],
+  tokenizers: readonly string[],
+): (Domain & Pick<CountOutput["domains"][number], "share" | "difference">)[] {
+  const all = tokenizers.map((name) => domains.reduce((sum, domain) => sum + domain.tokens[name]!, 0));
+  return domains.map((domain) => {
+    const shares = tokenizers.map((name, t) => (all[t] === 0 ? 0 : domain.tokens[name]! / all[t]!));
+    const [first = 0] = shares;
+    return {
+      ...domain,
+      share: Object.fromEntries(tokenizers.map((name, t) => [name, shares[t]!])),
+      difference: Object.fromEntries(tokenizers.map((name, t) => [name, 100 * (shares[t]! - first)]).slice(1)),
+    };
+  });
 }

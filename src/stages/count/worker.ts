@@ -1,74 +1,103 @@
-/** The worker of count: the counts of one unit, or the hash of one file. */
-import { withPlace } from "../../lib/errors.ts";
+/** The worker of count: the counts of units, or the hashes of files; several at a time where they are small. */
+import { DoremiError, withPlace } from "../../lib/errors.ts";
 import { sha256File } from "../../lib/hash.ts";
 import { openOnce } from "../../tokenizer/open.ts";
 import type { Tokenizer, TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
 import { readDocuments, type UnitSource } from "../documents.ts";
+import { storage } from "../files.ts";
 import { asWorker } from "../pool.ts";
+import { NO_DOCUMENT, NO_DOMAIN, type UnitRows } from "./counts-file.ts";
+import { TextCounts } from "./text-counts.ts";
 
-export type CountTask =
-  | { readonly kind: "hash"; readonly path: string }
-  | { readonly kind: "unit"; readonly source: UnitSource; readonly tokenizers: readonly TokenizerDescriptor[] };
-
-/** Row by row what a unit holds; a row that is no document has domain −1. */
-export interface UnitCounts {
-  readonly rows: number;
-  /** names that `domain` points into, in the order of their first row */
-  readonly domainNames: string[];
-  readonly domain: Int32Array;
-  readonly bytes: Uint32Array;
-  /** one per tokenizer */
-  readonly tokens: Uint32Array[];
-  /** rows that have a text but no domain */
-  readonly withoutDomain: number;
+/** One thing to do with one file. */
+export interface CountPart {
+  /** absolute */
+  readonly path: string;
+  /** hash the whole file */
+  readonly hash: boolean;
+  /** count this unit of it */
+  readonly unit: UnitSource | null;
+  /** FileStat.version that the file must have afterwards still; null = any */
+  readonly version: string | null;
 }
 
-export type CountTaskResult = { readonly sha256: string } | UnitCounts;
-
-/** A bad shard is a result where it may be left out, and a failure of the run otherwise. */
 export interface CountJob {
-  readonly task: CountTask;
+  readonly parts: readonly CountPart[];
+  readonly tokenizers: readonly TokenizerDescriptor[];
+  /** a bad shard is a result where it may be left out, and a failure of the run otherwise */
   readonly tolerate: boolean;
 }
 
-export interface CountJobResult {
-  readonly result?: CountTaskResult;
-  readonly failure?: { readonly code: string; readonly message: string };
+/** Row by row what a unit holds. */
+export interface UnitCounts extends UnitRows {
+  /** names that `domain` points into, in the order of their first row */
+  readonly domainNames: readonly string[];
 }
 
-export default asWorker(async ({ task, tolerate }: CountJob): Promise<CountJobResult> => {
-  if (task.kind === "hash") return { result: { sha256: await sha256File(task.path) } };
-  try {
-    return { result: await countUnit(task.source, await Promise.all(task.tokenizers.map(openOnce))) };
-  } catch (error) {
-    const placed = withPlace(error, { file: task.source.path, rowGroup: task.source.unit.index });
-    if (tolerate && placed.kind === "bad-data") return { failure: { code: placed.code, message: placed.message } };
-    throw placed;
+export interface CountPartResult {
+  readonly sha256: string | null;
+  readonly counts: UnitCounts | null;
+  readonly failure: { readonly code: string; readonly message: string } | null;
+}
+
+export interface CountJobResult {
+  /** one per part */
+  readonly parts: readonly CountPartResult[];
+  /** time spent in each tokenizer */
+  readonly seconds: readonly number[];
+}
+
+export default asWorker(async ({ parts, tokenizers, tolerate }: CountJob): Promise<CountJobResult> => {
+  const seconds = new Array<number>(tokenizers.length).fill(0);
+  const results: CountPartResult[] = [];
+  for (const { path, hash, unit, version } of parts) {
+    const sha256 = hash ? await sha256File(path) : null;
+    let counts: UnitCounts | null = null;
+    let failure: CountPartResult["failure"] = null;
+    if (unit) {
+      try {
+        counts = await countUnit(unit, await Promise.all(tokenizers.map(openOnce)), seconds);
+      } catch (error) {
+        const placed = withPlace(error, { file: path, rowGroup: unit.unit.index });
+        if (!tolerate || placed.kind !== "bad-data") throw placed;
+        failure = { code: placed.code, message: placed.message };
+      }
+    }
+    if (version !== null && (await storage.stat(path)).version !== version) throw changed(path);
+    results.push({ sha256, counts, failure });
   }
+  return { parts: results, seconds };
 });
 
-async function countUnit(source: UnitSource, counters: readonly Tokenizer[]): Promise<UnitCounts> {
+function changed(file: string): DoremiError {
+  return new DoremiError(
+    "bad-data",
+    "shard-changed",
+    `${file}: must stay as it is while it is counted, and was written to; run again when its writer is done`,
+    { file },
+  );
+}
+
+/** @param seconds spent in each tokenizer, added to */
+async function countUnit(source: UnitSource, counters: readonly Tokenizer[], seconds: number[]): Promise<UnitCounts> {
   const read = { rows: 0 };
   const names = new Map<string, number>();
   let columns = newColumns(Math.max(source.unit.rows ?? 1024, 1), counters.length);
-  let withoutDomain = 0;
-  for await (const { row, batch } of readDocuments(source, read)) {
+  const counts = new TextCounts(counters, seconds);
+  for await (const { row, batch } of readDocuments(source, read, "lent")) {
     if (read.rows > columns.domain.length) columns = grow(columns, Math.max(read.rows, columns.domain.length * 2));
     const global = batch.domain.names.map((name) => nameIndex(names, name));
+    const { offsets, entries } = batch;
+    const tokens = counts.of(batch);
     for (let i = 0; i < batch.rows; i++) {
       if (batch.validity && !batch.validity[i]) continue;
       const at = row[i]!;
-      columns.bytes[at] = batch.offsets[i + 1]! - batch.offsets[i]!;
+      const text = entries ? entries[i]! : i;
+      columns.bytes[at] = offsets[text + 1]! - offsets[text]!;
+      for (let t = 0; t < tokens.length; t++) columns.tokens[t]![at] = tokens[t]![text]!;
       const index = batch.domain.indices[i]!;
-      if (index < 0) withoutDomain++;
-      else columns.domain[at] = global[index]!;
+      columns.domain[at] = index < 0 ? NO_DOMAIN : global[index]!;
     }
-    const counts = new Uint32Array(batch.rows);
-    counters.forEach((counter, t) => {
-      counter.count(batch.bytes, batch.offsets, counts);
-      const tokens = columns.tokens[t]!;
-      for (let i = 0; i < batch.rows; i++) if (!batch.validity || batch.validity[i]) tokens[row[i]!] = counts[i]!;
-    });
   }
   // Names in the order of their first row, whatever the order of a batch's dictionary.
   const order: number[] = [];
@@ -92,7 +121,6 @@ async function countUnit(source: UnitSource, counters: readonly Tokenizer[]): Pr
     domain,
     bytes: columns.bytes.slice(0, read.rows),
     tokens: columns.tokens.map((tokens) => tokens.slice(0, read.rows)),
-    withoutDomain,
   };
 }
 
@@ -113,7 +141,7 @@ interface Columns {
 
 function newColumns(rows: number, tokenizerCount: number): Columns {
   return {
-    domain: new Int32Array(rows).fill(-1),
+    domain: new Int32Array(rows).fill(NO_DOCUMENT),
     bytes: new Uint32Array(rows),
     tokens: Array.from({ length: tokenizerCount }, () => new Uint32Array(rows)),
   };

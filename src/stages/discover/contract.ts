@@ -1,5 +1,6 @@
 /** Input and output of discover: which shards there are, of which domain, and how each can be read in parts. */
 import { z } from "zod";
+import { domainRule } from "../../manifest/domain-rule.ts";
 
 /** Files of the corpus as patterns with absolute paths. */
 const source = z.strictObject({
@@ -11,17 +12,16 @@ const source = z.strictObject({
 export const discoverInput = z.strictObject({
   sources: z.array(source).min(1),
   heldOutPatterns: z.array(z.string()),
-  /** names in order; null = all that are found, sorted */
-  domains: z.array(z.string()).nullable(),
+  /** which domain a path or a row is of; listed in order, or null = all that are found, sorted */
+  domains: domainRule,
   textColumn: z.string(),
   domainColumn: z.string().nullable(),
   /** further columns that the transform is given */
   extraColumns: z.array(z.string()),
-  onUnlistedDomain: z.enum(["fail", "drop"]),
   onBadShard: z.enum(["fail", "skip"]),
 });
 
-const unit = z.strictObject({
+export const shardUnit = z.strictObject({
   index: z.int(),
   rows: z.int().nullable(),
   storedBytes: z.number(),
@@ -33,10 +33,24 @@ const layout = z.strictObject({
   format: z.enum(["parquet", "arrow-file", "arrow-stream", "jsonl"]),
   size: z.int(),
   rows: z.int().nullable(),
-  units: z.array(unit),
+  units: z.array(shardUnit),
 });
 
 export const skippedShard = z.strictObject({ path: z.string(), code: z.string(), reason: z.string() });
+
+export const discoveredShard = z.strictObject({
+  /** relative to root, `/` between parts */
+  path: z.string(),
+  /** of all its rows; null where a column says it */
+  domain: z.string().nullable(),
+  split: z.enum(["train", "held-out"]),
+  /** from FileStat: changes when the content may have changed */
+  version: z.string(),
+  layout,
+});
+
+/** The shards are a file of JSON lines in the stage's folder, because there may be a hundred thousand of them. */
+export const shardList = z.strictObject({ path: z.string(), sha256: z.string(), shards: z.int() });
 
 export const discoverOutput = z.strictObject({
   /** deepest folder that holds every shard, absolute */
@@ -46,20 +60,10 @@ export const discoverOutput = z.strictObject({
   extraColumns: z.array(z.string()),
   /** null when a column names the domains and the pipeline does not list them */
   domains: z.array(z.string()).nullable(),
-  shards: z.array(
-    z.strictObject({
-      /** relative to root, `/` between parts */
-      path: z.string(),
-      domain: z.string().nullable(),
-      split: z.enum(["train", "held-out"]),
-      /** from FileStat: changes when the content may have changed */
-      version: z.string(),
-      layout,
-    }),
-  ),
+  shards: shardList,
   skipped: z.array(skippedShard),
 });
 
 export type DiscoverInput = z.output<typeof discoverInput>;
 export type DiscoverOutput = z.output<typeof discoverOutput>;
-export type DiscoveredShard = DiscoverOutput["shards"][number];
+export type DiscoveredShard = z.output<typeof discoveredShard>;

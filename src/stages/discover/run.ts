@@ -2,11 +2,13 @@
  * discover: expands the patterns, opens every shard far enough to know its parts, and reports what is missing.
  * Layouts of shards that have not changed since the last run are taken over.
  */
-import { relative, sep } from "node:path";
+import { join, relative, sep } from "node:path";
 import { inspectShard } from "../../formats/read.ts";
 import type { ColumnSelection, ShardLayout } from "../../formats/shard.ts";
 import { DoremiError, toPlainError } from "../../lib/errors.ts";
+import { hashJsonLines, readJsonLines, writeJsonLines } from "../../lib/json-lines.ts";
 import { didYouMean } from "../../lib/nearest.ts";
+import { domainOf, isRefused } from "../../manifest/domain-rule.ts";
 import { expandPattern } from "../../storage/pattern.ts";
 import { storage } from "../files.ts";
 import { throwIfAborted } from "../pool.ts";
@@ -24,61 +26,87 @@ const CONCURRENCY = 16;
 
 interface Candidate {
   readonly path: string; // absolute
+  /** what the path or the table of domains says, before the rule on domains */
+  readonly value: string | null;
   readonly domain: string | null;
   readonly split: "train" | "held-out";
 }
 
+/** The shards in a stage's folder: see readShards. */
+export const SHARDS = "shards.jsonl";
+
 export const discover: Stage<DiscoverInput, DiscoverOutput> = {
   name: "discover",
-  version: 1,
+  version: 2,
   always: true,
   input: discoverInput,
   output: discoverOutput,
   async run(input, context) {
-    const report = reporter(context, "discover");
-    const candidates = await findFiles(input);
-    const listed = listDomains(input, candidates);
-    const kept = candidates.filter((file) => keepFile(file, input, listed));
-    const keptPaths = new Set(kept.map((file) => file.path));
-    const unlisted = new Set(
-      candidates.filter((file) => !keptPaths.has(file.path)).map((file) => file.domain ?? "(none)"),
-    );
-    if (unlisted.size > 0) {
-      report.note(
-        `${candidates.length - kept.length} files are of domains that data.domains does not list: ${[...unlisted].join(", ")}`,
-      );
-    }
-    const root = commonFolder(kept.map((file) => file.path));
-    const known = previousLayouts(context, input, root);
-    const shards: DiscoveredShard[] = [];
-    const skipped: DiscoverOutput["skipped"] = [];
-    for (let at = 0; at < kept.length; at += CONCURRENCY) {
-      throwIfAborted(context.signal);
-      const opened = await Promise.allSettled(
-        kept.slice(at, at + CONCURRENCY).map((file) => openShard(file, root, input, known)),
-      );
-      for (const result of opened) {
-        if (result.status === "rejected") throw result.reason; // the first in order, whichever failed first
-        const shard = result.value;
-        if ("layout" in shard) shards.push(shard);
-        else {
-          skipped.push(shard);
-          report.note(`left out ${shard.path}: ${shard.reason}`);
-        }
-      }
-      report.progress(Math.min(at + CONCURRENCY, kept.length), kept.length, "shards");
-    }
-    if (!shards.some((shard) => shard.split === "train")) {
-      throw new DoremiError(
-        "bad-data",
-        "no-readable-shard",
-        `none of the ${kept.length} shards can be read; see the notes above`,
-      );
-    }
-    const { textColumn, domainColumn, extraColumns } = input;
-    return { root, textColumn, domainColumn, extraColumns, domains: listed, shards, skipped };
+    const { output, shards } = await discoverShards(input, context);
+    await writeJsonLines(join(context.folder, SHARDS), shards);
+    return output;
   },
 };
+
+/** All that discover finds, and its output, without writing anything. */
+export async function discoverShards(
+  input: DiscoverInput,
+  context: Pick<StageContext, "previous" | "signal" | "emit">,
+): Promise<{ output: DiscoverOutput; shards: DiscoveredShard[] }> {
+  const report = reporter(context, "discover");
+  const candidates = await findFiles(input);
+  const listed = listDomains(input, candidates);
+  const rule = { ...input.domains, listed };
+  const kept: Candidate[] = [];
+  const unlisted = new Set<string>();
+  for (const file of candidates) {
+    // With a domain column the rows say the domain, whatever the path says.
+    const domain = input.domainColumn === null ? domainOf(rule, file.value) : null;
+    if (input.domainColumn !== null || domain !== null) kept.push({ ...file, domain });
+    else if (input.domains.listed === null && isRefused(rule, file.value)) throw unlistedFile(file, listed ?? []);
+    else unlisted.add(file.value ?? "(none)");
+  }
+  if (unlisted.size > 0) {
+    report.note(
+      `${candidates.length - kept.length} files are of domains that data.domains does not list: ${[...unlisted].join(", ")}`,
+    );
+  }
+  const root = commonFolder(kept.map((file) => file.path));
+  const known = await previousLayouts(context, input, root);
+  const shards: DiscoveredShard[] = [];
+  const skipped: DiscoverOutput["skipped"] = [];
+  for (let at = 0; at < kept.length; at += CONCURRENCY) {
+    throwIfAborted(context.signal);
+    const opened = await Promise.allSettled(
+      kept.slice(at, at + CONCURRENCY).map((file) => openShard(file, root, input, known)),
+    );
+    for (const result of opened) {
+      if (result.status === "rejected") throw result.reason; // the first in order, whichever failed first
+      const shard = result.value;
+      if ("layout" in shard) shards.push(shard);
+      else {
+        skipped.push(shard);
+        report.note(`left out ${shard.path}: ${shard.reason}`);
+      }
+    }
+    report.progress(Math.min(at + CONCURRENCY, kept.length), kept.length, "shards");
+  }
+  if (!shards.some((shard) => shard.split === "train")) {
+    throw new DoremiError(
+      "bad-data",
+      "no-readable-shard",
+      `none of the ${kept.length} shards can be read; see the notes above`,
+    );
+  }
+  const { textColumn, domainColumn, extraColumns } = input;
+  const list = { path: SHARDS, sha256: hashJsonLines(shards), shards: shards.length };
+  return { output: { root, textColumn, domainColumn, extraColumns, domains: listed, shards: list, skipped }, shards };
+}
+
+/** @param folder of the discover stage */
+export function readShards(folder: string, { path, sha256 }: DiscoverOutput["shards"]): Promise<DiscoveredShard[]> {
+  return readJsonLines<DiscoveredShard>(join(folder, path), sha256);
+}
 
 async function findFiles(input: DiscoverInput): Promise<Candidate[]> {
   const found = new Map<string, Candidate>();
@@ -97,15 +125,15 @@ async function findFiles(input: DiscoverInput): Promise<Candidate[]> {
       for (const file of files) {
         const domain = source.domain ?? file.domain;
         const earlier = found.get(file.path);
-        if (earlier && earlier.domain !== domain) {
+        if (earlier && earlier.value !== domain) {
           throw new DoremiError(
             "bad-configuration",
             "file-in-two-domains",
-            `${file.path}: a file belongs to one domain, found in “${earlier.domain}” and “${domain}”; make the patterns disjoint`,
+            `${file.path}: a file belongs to one domain, found in “${earlier.value}” and “${domain}”; make the patterns disjoint`,
             { file: file.path },
           );
         }
-        found.set(file.path, { path: file.path, domain, split: "train" });
+        found.set(file.path, { path: file.path, value: domain, domain: null, split: "train" });
       }
     }
   }
@@ -117,8 +145,8 @@ async function findFiles(input: DiscoverInput): Promise<Candidate[]> {
       });
     }
     // A file of data.files is known by its domain there, where the pattern here does not say one.
-    const domainOf = (file: (typeof files)[number]) => file.domain ?? found.get(file.path)?.domain ?? null;
-    const unnamed = files.find((file) => domainOf(file) === null);
+    const saidOf = (file: (typeof files)[number]) => file.domain ?? found.get(file.path)?.value ?? null;
+    const unnamed = files.find((file) => saidOf(file) === null);
     if (unnamed && input.domainColumn === null) {
       throw new DoremiError(
         "bad-configuration",
@@ -128,30 +156,33 @@ async function findFiles(input: DiscoverInput): Promise<Candidate[]> {
       );
     }
     // A file that both patterns match is held out: data.files may well say part of it, as in {domain}/*.parquet.
-    for (const file of files) found.set(file.path, { path: file.path, domain: domainOf(file), split: "held-out" });
+    for (const file of files) {
+      found.set(file.path, { path: file.path, value: saidOf(file), domain: null, split: "held-out" });
+    }
   }
   const byCodeUnit = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
   return [...found.values()].sort((a, b) => byCodeUnit(a.path, b.path));
 }
 
 /** The domains in order, or null where only the rows can tell. */
-function listDomains(input: DiscoverInput, files: readonly Candidate[]): string[] | null {
-  const inPaths = new Set(files.filter((file) => file.split === "train").flatMap((file) => file.domain ?? []));
-  if (input.domains) {
-    if (input.domainColumn === null) {
-      for (const name of input.domains) {
-        if (!inPaths.has(name)) {
-          throw new DoremiError(
-            "missing-input",
-            "empty-domain",
-            `domain “${name}”: no file matches${didYouMean(name, inPaths)}`,
-          );
-        }
+function listDomains({ domains: rule, domainColumn }: DiscoverInput, files: readonly Candidate[]): string[] | null {
+  if (domainColumn !== null) return rule.listed;
+  const train = files.filter((file) => file.split === "train");
+  const inPaths = new Set(train.flatMap((file) => domainOf(rule, file.value) ?? []));
+  if (rule.listed) {
+    // The domain of what is not listed may well be empty.
+    const rest = typeof rule.unlisted === "object" ? rule.unlisted.domain : undefined;
+    for (const name of rule.listed) {
+      if (!inPaths.has(name) && name !== rest) {
+        throw new DoremiError(
+          "missing-input",
+          "empty-domain",
+          `domain “${name}”: no file matches${didYouMean(name, inPaths)}`,
+        );
       }
     }
-    return [...new Set(input.domains)];
+    return rule.listed.filter((name) => inPaths.has(name));
   }
-  if (input.domainColumn !== null) return null;
   if (inPaths.size === 0) {
     throw new DoremiError(
       "bad-configuration",
@@ -162,14 +193,11 @@ function listDomains(input: DiscoverInput, files: readonly Candidate[]): string[
   return [...inPaths].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
 }
 
-function keepFile(file: Candidate, input: DiscoverInput, listed: readonly string[] | null): boolean {
-  if (input.domainColumn !== null || listed === null) return true;
-  if (file.domain !== null && listed.includes(file.domain)) return true;
-  if (input.onUnlistedDomain === "drop" || input.domains !== null) return false;
-  throw new DoremiError(
+function unlistedFile(file: Candidate, listed: readonly string[]): DoremiError {
+  return new DoremiError(
     "bad-data",
     "unlisted-domain",
-    `${file.path}: its domain ${file.domain === null ? "is empty" : `“${file.domain}” is not among ${listed.join(", ")}`}; list it in data.domains, or set data.onUnlistedDomain: drop`,
+    `${file.path}: its domain ${file.value === null ? "is empty" : `“${file.value}” is not among ${listed.join(", ")}`}; list it in data.domains, or set data.onUnlistedDomain to drop or a domain`,
     { file: file.path },
   );
 }
@@ -191,8 +219,7 @@ async function openShard(
     const earlier = known.get(path);
     const same = earlier !== undefined && earlier.version === version && earlier.layout.size === size;
     const layout = same ? earlier.layout : await layoutOf(file.path, columns);
-    // With a domain column the rows say the domain, whatever the path says.
-    return { path, domain: input.domainColumn === null ? file.domain : null, split: file.split, version, layout };
+    return { path, domain: file.domain, split: file.split, version, layout };
   } catch (error) {
     const plain = toPlainError(error);
     if (input.onBadShard === "fail" || plain.kind !== "bad-data") throw error;
@@ -211,14 +238,19 @@ async function layoutOf(path: string, columns: ColumnSelection): Promise<Discove
 }
 
 /** Layouts found by the last run, by path, when it looked at the same columns under the same root. */
-function previousLayouts(context: StageContext, input: DiscoverInput, root: string): Map<string, DiscoveredShard> {
-  const found = discoverOutput.safeParse(context.previous?.output);
-  if (!found.success) return new Map();
+async function previousLayouts(
+  { previous }: Pick<StageContext, "previous">,
+  input: DiscoverInput,
+  root: string,
+): Promise<Map<string, DiscoveredShard>> {
+  const found = discoverOutput.safeParse(previous?.output);
+  if (!previous || !found.success) return new Map();
   const { data } = found;
   const columns = (of: DiscoverInput | DiscoverOutput) =>
     JSON.stringify([of.textColumn, of.domainColumn, of.extraColumns]);
-  const same = data.root === root && columns(data) === columns(input);
-  return new Map(same ? data.shards.map((shard) => [shard.path, shard]) : []);
+  if (data.root !== root || columns(data) !== columns(input)) return new Map();
+  const shards = await readShards(previous.folder, data.shards).catch(() => []); // lost or torn: looked at again
+  return new Map(shards.map((shard) => [shard.path, shard]));
 }
 
 /** The deepest folder that holds all the files. */

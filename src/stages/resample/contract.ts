@@ -1,5 +1,6 @@
 /** Input and output of resample: weights, counts and a budget to a manifest. */
 import { z } from "zod";
+import { domainRule } from "../../manifest/domain-rule.ts";
 import { countOutput, tokenizerDescriptor, transformReference } from "../count/contract.ts";
 import { tokenizeInput } from "../tokenize/contract.ts";
 
@@ -13,6 +14,7 @@ export const resampleInput = z.strictObject({
   /** that weights and the budget are counted in */
   tokenizer: tokenizerDescriptor,
   columns: z.strictObject({ text: z.string(), domain: z.string().nullable() }),
+  domainRule,
   transform: transformReference.nullable(),
   heldOut: tokenizeInput.shape.heldOut,
   weights: z.array(z.number()),

@@ -1,13 +1,14 @@
 /** resample: weights, counts and a budget to the manifest: which rows of which shards, and how often. */
-import { join, relative, sep } from "node:path";
+import { relative, sep } from "node:path";
 import { GENERATOR } from "../../lib/version.ts";
-import type { CountSource, ManifestFile } from "../../manifest/contract.ts";
+import type { ManifestFile } from "../../manifest/contract.ts";
 import { type DocumentIndex, indexDocuments } from "../../manifest/document-index.ts";
+import type { DomainRule } from "../../manifest/domain-rule.ts";
 import { planResample } from "../../manifest/plan.ts";
 import { selectDocuments } from "../../manifest/select.ts";
 import { MANIFEST_NAME, SELECTION_NAME, writeResampledSet } from "../../manifest/write.ts";
 import type { CountedShard } from "../count/contract.ts";
-import { readCountsFile } from "../count/counts-file.ts";
+import { RowCountsReader, readCountedShards } from "../count/counted-shards.ts";
 import { reporter, type Stage } from "../stage.ts";
 import { type ResampleInput, type ResampleOutput, resampleInput, resampleOutput } from "./contract.ts";
 
@@ -43,6 +44,7 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
         seed: input.seed,
         tokenizer: { name, source: sourceOf(input), fingerprint, vocabularySize, specialTokens },
         columns: input.columns,
+        ...(changesNames(input.domainRule) && { domainRule: input.domainRule }),
         transform: input.transform && {
           ...input.transform,
           module: relativePath(input.target, input.transform.module),
@@ -79,40 +81,34 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
 
 /** The training documents of the corpus, from what was counted. @param folder of the count stage */
 export async function indexCounts(
-  { count, tokenizer, heldOut, seed }: Pick<ResampleInput, "count" | "heldOut" | "seed"> & { tokenizer: string },
+  {
+    count,
+    tokenizer,
+    domainRule,
+    heldOut,
+    seed,
+  }: Pick<ResampleInput, "count" | "domainRule" | "heldOut" | "seed"> & { tokenizer: string },
   folder: string,
   signal?: AbortSignal,
 ): Promise<DocumentIndex> {
   const domains = count.domains.map((domain) => domain.name);
-  const shards = count.shards.filter((shard) => shard.split === "train");
-  const counts = countsOf(shards, domains, tokenizer, folder);
-  return indexDocuments({ counts, domains, heldOut, seed, ...(signal && { signal }) });
-}
-
-/** The shards' row counts in order, with domains as indices into `names`. */
-function countsOf(
-  shards: readonly CountedShard[],
-  names: readonly string[],
-  tokenizer: string,
-  folder: string,
-): CountSource {
-  const place = new Map(names.map((name, index) => [name, index]));
-  return async function* () {
+  const shards = await readCountedShards(folder, count.shards);
+  const reader = new RowCountsReader(folder, tokenizer, domainRule, domains);
+  const counts = async function* () {
     for (const shard of shards) {
-      const counts = await readCountsFile(join(folder, shard.counts.path), tokenizer, shard.counts.sha256);
-      const domainOf = counts.domainNames.map((name) => place.get(name) ?? -1);
-      yield {
-        file: manifestFile(shard),
-        domain: counts.domain.map((local) => (local < 0 ? -1 : domainOf[local]!)),
-        bytes: counts.bytes,
-        tokens: counts.tokens,
-      };
+      if (shard.split === "train") yield { file: manifestFile(shard), ...(await reader.read(shard)) };
     }
   };
+  return indexDocuments({ counts, domains, heldOut, seed, ...(signal && { signal }) });
 }
 
 export function manifestFile({ path, size, sha256, format, rows, rowGroups, domain }: CountedShard): ManifestFile {
   return { path, size, sha256, format, rows, rowGroups, domain };
+}
+
+/** False where a value is its domain's name, so that the manifest's list of domains says it all. */
+function changesNames({ map, unlisted }: DomainRule): boolean {
+  return map !== null || typeof unlisted === "object";
 }
 
 /** What resolves the tokenizer again, from where the manifest stands. */

@@ -1,16 +1,14 @@
 /** Input and output of tokenize: the part of the corpus that the small models need, as token stores. */
 import { z } from "zod";
-import { countedShard, tokenizerDescriptor, transformReference } from "../count/contract.ts";
-
-/** A counted shard and how to read it. */
-export const readableShard = countedShard
-  .pick({ path: true, sha256: true, split: true, domain: true, rows: true, totals: true, counts: true })
-  .extend({ layout: z.unknown() });
+import { domainRule } from "../../manifest/domain-rule.ts";
+import { countOutput, tokenizerDescriptor, transformReference } from "../count/contract.ts";
 
 export const tokenizeInput = z.strictObject({
   root: z.string(),
-  shards: z.array(readableShard),
+  /** in the folder of count */
+  shards: countOutput.shape.shards,
   domains: z.array(z.string()),
+  domainRule,
   /** of the models; one of those that count counted with */
   tokenizer: tokenizerDescriptor,
   textColumn: z.string(),

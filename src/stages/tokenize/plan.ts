@@ -2,10 +2,10 @@
  * Which documents the small models read: whole units in a seeded order until every domain has what training draws
  * from it, so that of a large corpus only a small part is opened. Held-out documents met on the way feed evaluation.
  */
-import type { ShardLayout } from "../../formats/shard.ts";
 import { Rng } from "../../lib/rng.ts";
 import { heldOutMask } from "../../manifest/held-out.ts";
-import type { ShardRowCounts } from "../count/counts-file.ts";
+import type { CountedShard } from "../count/contract.ts";
+import type { ShardRowCounts } from "../count/counted-shards.ts";
 import type { TokenizeInput } from "./contract.ts";
 
 export type Split = "reference" | "proxy" | "held-out";
@@ -13,7 +13,7 @@ export type Split = "reference" | "proxy" | "held-out";
 /** Chosen rows of one unit. */
 export interface UnitPlan {
   readonly shard: number;
-  /** index into the shard's layout.units */
+  /** index into the shard's units */
   readonly unit: number;
   /** rows within the unit, ascending */
   readonly rows: Uint32Array;
@@ -32,7 +32,10 @@ export interface TokenizePlan {
   readonly disjoint: readonly boolean[];
 }
 
+/** Row counts of the shard of this index, with domains as indices into the input's. */
 export type CountsOf = (shard: number) => Promise<ShardRowCounts>;
+
+type Shards = readonly Pick<CountedShard, "split" | "units" | "unitRows" | "totals">[];
 
 /** Ids that a document takes in its store: its own, and the end-of-text token where the tokenizer has one. */
 export function storedTokens({ tokenizer }: Pick<TokenizeInput, "tokenizer">, tokens: number): number {
@@ -48,11 +51,11 @@ function storeNeeds({ referenceTokens, proxyTokens, sequenceLength }: TokenizeIn
   return referenceTokens.map((drawn, d) => ({ reference: atLeastOne(drawn), proxy: atLeastOne(proxyTokens[d]!) }));
 }
 
-export async function planTokenize(input: TokenizeInput, countsOf: CountsOf): Promise<TokenizePlan> {
+export async function planTokenize(input: TokenizeInput, shards: Shards, countsOf: CountsOf): Promise<TokenizePlan> {
   const K = input.domains.length;
   const domainIndex = new Map(input.domains.map((name, index) => [name, index]));
-  const firstOrdinal = ordinalsBefore(input, domainIndex);
-  const heldOut = heldOutMasks(input);
+  const firstOrdinal = ordinalsBefore(input, shards, domainIndex);
+  const heldOut = heldOutMasks(input, shards);
   const trainTokens = new Array<number>(K).fill(0);
   const heldOutTokens = new Array<number>(K).fill(0);
   const needs = storeNeeds(input);
@@ -62,7 +65,7 @@ export async function planTokenize(input: TokenizeInput, countsOf: CountsOf): Pr
     const { reference, proxy } = needs[d]!;
     return reference + proxy + (reference > 0 && proxy > 0 ? longest[d]! : 0);
   };
-  const available = availableDocuments(input, heldOut);
+  const available = availableDocuments(input, shards, heldOut);
   const taken = { train: new Array<number>(K).fill(0), heldOut: new Array<number>(K).fill(0) };
   const satisfied = () =>
     input.domains.every(
@@ -71,28 +74,25 @@ export async function planTokenize(input: TokenizeInput, countsOf: CountsOf): Pr
         (heldOutTokens[d]! >= input.evaluationTokens || taken.heldOut[d]! >= available.heldOut[d]!),
     );
 
-  const all = input.shards.flatMap((shard, index) =>
-    (shard.layout as ShardLayout).units.map((_, unit) => ({ shard: index, unit })),
-  );
+  const all = shards.flatMap((shard, index) => shard.units.map((_, unit) => ({ shard: index, unit })));
   const order = new Rng(input.seed, "tokenize/units").permutation(all.length);
   const units: UnitPlan[] = [];
   for (let i = 0; i < all.length && !satisfied(); i++) {
     const { shard, unit } = all[order.at(i)]!;
     const counts = await countsOf(shard);
-    const place = counts.domainNames.map((name) => domainIndex.get(name) ?? -1);
-    const start = counts.unitRows.slice(0, unit).reduce((sum, rows) => sum + rows, 0);
-    const end = start + counts.unitRows[unit]!;
-    const ordinal = [...firstOrdinal[shard]!];
+    const { unitRows, split } = shards[shard]!;
+    const start = unitRows.slice(0, unit).reduce((sum, rows) => sum + rows, 0);
+    const end = start + unitRows[unit]!;
+    const ordinal = [...firstOrdinal(shard)];
     for (let row = 0; row < start; row++) {
-      const local = counts.domain[row]!;
-      if (local >= 0 && place[local]! >= 0) ordinal[place[local]!]!++;
+      const domain = counts.domain[row]!;
+      if (domain >= 0) ordinal[domain]!++;
     }
     const chosen: { row: number; domain: number; heldOut: number; tokens: number }[] = [];
     for (let row = start; row < end; row++) {
-      const local = counts.domain[row]!;
-      const domain = local < 0 ? -1 : place[local]!;
+      const domain = counts.domain[row]!;
       if (domain < 0) continue;
-      const out = input.shards[shard]!.split === "held-out" || heldOut[domain]![ordinal[domain]!++] === 1;
+      const out = split === "held-out" || heldOut[domain]![ordinal[domain]!++] === 1;
       const tokens = counts.tokens[row]!;
       if (out) {
         taken.heldOut[domain]!++;
@@ -158,35 +158,44 @@ export function assignSplits(input: TokenizeInput, plan: TokenizePlan): { splits
   return { splits, disjoint };
 }
 
-/** [shard][domain]: documents of the domain in the training shards before this one. */
-function ordinalsBefore(input: TokenizeInput, domainIndex: ReadonlyMap<string, number>): number[][] {
-  const running = new Array<number>(input.domains.length).fill(0);
-  return input.shards.map((shard) => {
-    const before = [...running];
-    if (shard.split === "train") {
-      for (const [name, totals] of Object.entries(shard.totals)) {
-        const domain = domainIndex.get(name);
-        if (domain !== undefined) running[domain]! += totals.documents;
-      }
+/** By domain: documents in the training shards before a shard. */
+function ordinalsBefore(
+  { domains }: TokenizeInput,
+  shards: Shards,
+  domainIndex: ReadonlyMap<string, number>,
+): (shard: number) => Float64Array {
+  const K = domains.length;
+  const before = new Float64Array(shards.length * K); // [shard, K]
+  const running = new Float64Array(K);
+  for (const [index, { split, totals }] of shards.entries()) {
+    before.set(running, index * K);
+    if (split !== "train") continue;
+    for (const [name, { documents }] of Object.entries(totals)) {
+      const domain = domainIndex.get(name);
+      if (domain !== undefined) running[domain]! += documents;
     }
-    return before;
-  });
+  }
+  return (shard) => before.subarray(shard * K, (shard + 1) * K);
 }
 
-function documentsOf(input: TokenizeInput, split: "train" | "held-out"): number[] {
-  return input.domains.map((name) =>
-    input.shards.reduce((sum, shard) => sum + (shard.split === split ? (shard.totals[name]?.documents ?? 0) : 0), 0),
-  );
+function documentsOf({ domains }: TokenizeInput, shards: Shards, split: "train" | "held-out"): number[] {
+  const documents = new Map<string, number>();
+  for (const shard of shards) {
+    if (shard.split !== split) continue;
+    for (const [name, totals] of Object.entries(shard.totals))
+      documents.set(name, (documents.get(name) ?? 0) + totals.documents);
+  }
+  return domains.map((name) => documents.get(name) ?? 0);
 }
 
-function heldOutMasks(input: TokenizeInput): Uint8Array[] {
-  const documents = documentsOf(input, "train");
+function heldOutMasks(input: TokenizeInput, shards: Shards): Uint8Array[] {
+  const documents = documentsOf(input, shards, "train");
   return input.domains.map((name, d) => heldOutMask(input.heldOut, input.seed, name, documents[d]!));
 }
 
-function availableDocuments(input: TokenizeInput, masks: readonly Uint8Array[]) {
-  const train = documentsOf(input, "train");
-  const files = documentsOf(input, "held-out");
+function availableDocuments(input: TokenizeInput, shards: Shards, masks: readonly Uint8Array[]) {
+  const train = documentsOf(input, shards, "train");
+  const files = documentsOf(input, shards, "held-out");
   const heldOut = masks.map((mask, d) => mask.reduce((sum, out) => sum + out, 0) + files[d]!);
   return { train: train.map((documents, d) => documents - (heldOut[d]! - files[d]!)), heldOut };
 }

@@ -1,11 +1,11 @@
 /** tokenize: encodes the chosen documents in the pool and writes them, in a fixed order, into token stores. */
 import { join } from "node:path";
-import type { ShardLayout } from "../../formats/shard.ts";
 import { TokenStoreWriter } from "../../formats/token-store.ts";
 import { DoremiError } from "../../lib/errors.ts";
 import { sha256File } from "../../lib/hash.ts";
 import type { TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
-import { readCountsFile } from "../count/counts-file.ts";
+import type { CountedShard } from "../count/contract.ts";
+import { RowCountsReader, readCountedShards } from "../count/counted-shards.ts";
 import { type PoolTask, throwIfAborted, workerModule } from "../pool.ts";
 import { reporter, type Stage, type StageContext } from "../stage.ts";
 import {
@@ -15,7 +15,7 @@ import {
   tokenizeInput,
   tokenizeOutput,
 } from "./contract.ts";
-import { assignSplits, type CountsOf, planTokenize, type Split, storedTokens, type TokenizePlan } from "./plan.ts";
+import { assignSplits, planTokenize, type Split, storedTokens, type TokenizePlan } from "./plan.ts";
 import type { EncodedDocuments, EncodeTask } from "./worker.ts";
 
 const WORKER = workerModule(import.meta.url, "./worker");
@@ -27,12 +27,18 @@ export const tokenize: Stage<TokenizeInput, TokenizeOutput> = {
   output: tokenizeOutput,
   async run(input, context) {
     const report = reporter(context, "tokenize");
-    const plan = await planTokenize(input, countsReader(input, context));
+    const folder = context.folderOf("count");
+    const shards = await readCountedShards(folder, input.shards);
+    const reader = new RowCountsReader(folder, input.tokenizer.name, input.domainRule, input.domains);
+    const plan = await planTokenize(input, shards, (shard) => {
+      throwIfAborted(context.signal);
+      return reader.read(shards[shard]!);
+    });
     checkSizes(input, plan);
     const { splits, disjoint } = assignSplits(input, plan);
     const notes = describe(input, plan, disjoint);
     for (const note of notes) report.note(note);
-    const stores = await writeStores(input, context, plan, splits, (done, total) =>
+    const stores = await writeStores(input, context, shards, plan, splits, (done, total) =>
       report.progress(done, total, "tokens"),
     );
     const { name, fingerprint, vocabularySize, endOfText } = input.tokenizer;
@@ -55,21 +61,6 @@ export const tokenize: Stage<TokenizeInput, TokenizeOutput> = {
 };
 
 const storeName = (domain: number, split: Split) => `${String(domain).padStart(3, "0")}-${split}`;
-
-/** Reads the row counts under the models' tokenizer, keeping those of the last few shards. */
-function countsReader(input: TokenizeInput, context: StageContext): CountsOf {
-  const kept = new Map<number, ReturnType<CountsOf>>();
-  return async (shard) => {
-    throwIfAborted(context.signal);
-    const open = kept.get(shard);
-    if (open) return open;
-    if (kept.size >= 16) kept.delete(kept.keys().next().value!);
-    const { path, sha256 } = input.shards[shard]!.counts;
-    const read = readCountsFile(join(context.folderOf("count"), path), input.tokenizer.name, sha256);
-    kept.set(shard, read);
-    return read;
-  };
-}
 
 function checkSizes(input: TokenizeInput, plan: TokenizePlan): void {
   for (const [d, name] of input.domains.entries()) {
@@ -103,6 +94,7 @@ function describe(input: TokenizeInput, plan: TokenizePlan, disjoint: readonly b
 async function writeStores(
   input: TokenizeInput,
   context: StageContext,
+  shards: readonly CountedShard[],
   plan: TokenizePlan,
   splits: readonly (readonly Split[])[],
   progress: (done: number, total: number) => void,
@@ -111,7 +103,7 @@ async function writeStores(
   const total = [...plan.trainTokens, ...plan.heldOutTokens].reduce((sum, tokens) => sum + tokens, 0);
   let done = 0;
   try {
-    const jobs = encodeTasks(input, plan);
+    const jobs = encodeTasks(input, shards, plan);
     for await (const { input: job, output } of context.pool.map<EncodeJob, EncodedDocuments>(
       WORKER,
       jobs,
@@ -128,7 +120,7 @@ async function writeStores(
           writers.set(name, writer);
         }
         const ids = output.ids.subarray(output.offsets[i]!, output.offsets[i + 1]!);
-        checkCount(input, unit, i, ids.length);
+        checkCount(shards[unit.shard]!.path, unit, i, ids.length);
         await writer.write(withEnd(ids, input.tokenizer.endOfText));
         done += storedTokens(input, ids.length);
       }
@@ -149,11 +141,14 @@ async function writeStores(
 
 type EncodeJob = EncodeTask & { readonly index: number };
 
-function* encodeTasks(input: TokenizeInput, plan: TokenizePlan): Generator<PoolTask<EncodeJob>> {
+function* encodeTasks(
+  input: TokenizeInput,
+  shards: readonly CountedShard[],
+  plan: TokenizePlan,
+): Generator<PoolTask<EncodeJob>> {
   for (const [index, { shard: at, unit: u, rows }] of plan.units.entries()) {
-    const shard = input.shards[at]!;
-    const layout = shard.layout as ShardLayout;
-    const unit = layout.units[u]!;
+    const shard = shards[at]!;
+    const unit = shard.units[u]!;
     yield {
       memoryBytes: unit.memoryBytes,
       input: {
@@ -162,7 +157,7 @@ function* encodeTasks(input: TokenizeInput, plan: TokenizePlan): Generator<PoolT
         tokenizer: input.tokenizer as TokenizerDescriptor,
         source: {
           path: join(input.root, shard.path),
-          layout: { format: layout.format, size: layout.size },
+          layout: { format: shard.format, size: shard.size },
           unit,
           textColumn: input.textColumn,
           domainColumn: input.domainColumn,
@@ -175,9 +170,8 @@ function* encodeTasks(input: TokenizeInput, plan: TokenizePlan): Generator<PoolT
 }
 
 /** A document that encodes to another number of ids than were counted was changed in between. */
-function checkCount(input: TokenizeInput, unit: TokenizePlan["units"][number], i: number, found: number): void {
+function checkCount(file: string, unit: TokenizePlan["units"][number], i: number, found: number): void {
   if (found === unit.tokens[i]) return;
-  const file = input.shards[unit.shard]!.path;
   throw new DoremiError(
     "bad-data",
     "shard-changed",

@@ -1,0 +1,219 @@
+/**
+ * Counts that were made before and still hold, in the folder of this run, of the last one and of the cache. Beside each
+ * counts file lies a list of what is in it: of which content, under which tokenizers, read how. A shard is known by its
+ * content; its place, size and time only save hashing it again.
+ */
+import { randomBytes } from "node:crypto";
+import { copyFile, link, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { writeFileAtomic } from "../../lib/atomic-write.ts";
+import { canonicalJson, sha256, sha256File } from "../../lib/hash.ts";
+import { recordsOf } from "../../lib/json-lines.ts";
+import type { TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
+import type { DiscoveredShard } from "../discover/contract.ts";
+
+const LIST_SUFFIX = ".kept.jsonl";
+
+/** Where kept counts come from. */
+export type Origin = "work" | "previous" | "cache";
+
+/** Documents, bytes and tokens of one value of the domain column or path; null = documents without one. */
+export interface ValueTotals {
+  readonly value: string | null;
+  readonly documents: number;
+  readonly bytes: number;
+  /** one per tokenizer */
+  readonly tokens: readonly number[];
+}
+
+/** What is said of a shard in the list beside a counts file. */
+export interface KeptShard {
+  /** absolute path, size and FileStat.version when it was counted */
+  readonly path: string;
+  readonly size: number;
+  readonly version: string;
+  readonly sha256: string;
+  /** of all its rows, as it was counted; null where a column says it */
+  readonly domain: string | null;
+  /** its first row in the counts file */
+  readonly rowStart: number;
+  readonly unitRows: readonly number[];
+  readonly totals: readonly ValueTotals[];
+}
+
+/** The first line of the list: what all of the file's shards have in common. */
+interface KeptHeader {
+  readonly doremi: "kept counts";
+  /** hash of everything but content and tokenizers that a row's counts depend on */
+  readonly profile: string;
+  readonly counts: { readonly path: string; readonly sha256: string; readonly shards: number };
+  readonly tokenizers: readonly { readonly name: string; readonly fingerprint: string }[];
+}
+
+/** A counts file with a list beside it. */
+export interface KeptFile {
+  readonly origin: Origin;
+  /** absolute */
+  readonly path: string;
+  readonly sha256: string;
+  readonly shards: number;
+  readonly tokenizers: KeptHeader["tokenizers"];
+}
+
+export interface Hit {
+  readonly file: KeptFile;
+  readonly shard: KeptShard;
+}
+
+export class KeptCounts {
+  /** content by path, size and version */
+  readonly #hashes = new Map<string, string>();
+  readonly #sizes = new Set<number>();
+  readonly #byContent = new Map<string, Hit[]>();
+  readonly #whole = new Map<KeptFile, Promise<boolean>>();
+  readonly #contentOf: (sha256: string, domain: string | null) => string;
+
+  /** @param domainMatters whether a row's counts depend on the domain that the path says, as under a transform */
+  private constructor(domainMatters: boolean) {
+    this.#contentOf = (hash, domain) => (domainMatters ? `${hash}/${domain ?? ""}` : hash);
+  }
+
+  /** @param folders in the order of preference; one that is not there holds nothing */
+  static async open(
+    folders: readonly { readonly path: string; readonly origin: Origin }[],
+    wanted: {
+      readonly profile: string;
+      readonly tokenizers: readonly TokenizerDescriptor[];
+      readonly domainMatters: boolean;
+    },
+  ): Promise<KeptCounts> {
+    const kept = new KeptCounts(wanted.domainMatters);
+    for (const { path: folder, origin } of folders) {
+      const names = await readdir(folder).catch(() => []);
+      for (const name of names.sort()) {
+        if (!name.endsWith(LIST_SUFFIX)) continue;
+        const list = await readFile(join(folder, name)).catch(() => undefined); // another run may clear the cache
+        if (list) kept.#add(folder, origin, list, wanted);
+      }
+    }
+    return kept;
+  }
+
+  #add(
+    folder: string,
+    origin: Origin,
+    list: Buffer,
+    { profile, tokenizers }: { readonly profile: string; readonly tokenizers: readonly TokenizerDescriptor[] },
+  ): void {
+    const records = recordsOf<KeptHeader | KeptShard>(list);
+    const header = records.next().value as KeptHeader | undefined;
+    if (header?.doremi !== "kept counts" || header.profile !== profile) return;
+    if (!tokenizers.every((tokenizer) => placeOf(tokenizer, header) >= 0)) return;
+    const { path, sha256, shards } = header.counts;
+    const file: KeptFile = {
+      origin,
+      path: join(folder, basename(path)),
+      sha256,
+      shards,
+      tokenizers: header.tokenizers,
+    };
+    for (const shard of records as Generator<KeptShard>) {
+      this.#hashes.set(stateOf(shard.path, shard.size, shard.version), shard.sha256);
+      this.#sizes.add(shard.size);
+      const key = this.#contentOf(shard.sha256, shard.domain);
+      const hits = this.#byContent.get(key);
+      if (hits) hits.push({ file, shard });
+      else this.#byContent.set(key, [{ file, shard }]);
+    }
+  }
+
+  /** The content's hash, where a file of this path, size and version was hashed before. */
+  hashOf(path: string, { version, layout }: DiscoveredShard): string | undefined {
+    return this.#hashes.get(stateOf(path, layout.size, version));
+  }
+
+  /** Could a file of this size be one that is known? */
+  hasSize(size: number): boolean {
+    return this.#sizes.has(size);
+  }
+
+  /** Counts of a shard of this content, from a file that is whole. */
+  async find(hash: string, shard: DiscoveredShard): Promise<Hit | undefined> {
+    for (const hit of this.#byContent.get(this.#contentOf(hash, shard.domain)) ?? []) {
+      if (hasUnits(hit.shard, shard) && (await this.#isWhole(hit.file))) return hit;
+    }
+    return undefined;
+  }
+
+  #isWhole(file: KeptFile): Promise<boolean> {
+    let whole = this.#whole.get(file);
+    if (whole === undefined) {
+      whole = sha256File(file.path).then(
+        (found) => found === file.sha256,
+        () => false,
+      );
+      this.#whole.set(file, whole);
+    }
+    return whole;
+  }
+}
+
+const stateOf = (path: string, size: number, version: string) => `${version}/${size}/${path}`;
+
+/** The same content may be cut into other units by another version of the readers. */
+function hasUnits({ unitRows, size, domain: was }: KeptShard, { layout, domain: is }: DiscoveredShard): boolean {
+  return (
+    size === layout.size &&
+    (was === null) === (is === null) &&
+    unitRows.length === layout.units.length &&
+    layout.units.every(({ rows }, i) => rows === null || rows === unitRows[i])
+  );
+}
+
+/** Index of a tokenizer's column in a kept file; −1 where it was not counted. */
+export function placeOf(
+  { fingerprint }: Pick<TokenizerDescriptor, "fingerprint">,
+  { tokenizers }: Pick<KeptHeader, "tokenizers">,
+): number {
+  return tokenizers.findIndex((other) => other.fingerprint === fingerprint);
+}
+
+/** Writes the list beside a counts file. @param counts of the file at `path` */
+export async function writeKeptList(
+  path: string,
+  header: Omit<KeptHeader, "doremi" | "counts"> & { readonly sha256: string },
+  shards: readonly KeptShard[],
+): Promise<void> {
+  const { sha256: hash, ...common } = header;
+  const counts = { path: basename(path), sha256: hash, shards: shards.length };
+  const first: KeptHeader = { doremi: "kept counts", ...common, counts };
+  await writeFileAtomic(listOf(path), [first, ...shards].map((record) => `${canonicalJson(record)}\n`).join(""));
+}
+
+const listOf = (path: string) => `${path}${LIST_SUFFIX}`;
+
+/**
+ * Puts a counts file and its list into the cache. Its names come from what it holds, so runs that do the same at once
+ * write the same; the list comes last, and a counts file without one is nobody's.
+ */
+export async function addToCache(cache: string, path: string, hash: string): Promise<void> {
+  await mkdir(cache, { recursive: true });
+  const target = join(cache, `${hash.slice(0, 40)}.counts.arrow`);
+  await linkOrCopy(path, target);
+  const [first = "", ...rest] = (await readFile(listOf(path), "utf8")).split("\n");
+  const header = JSON.parse(first) as KeptHeader;
+  const renamed = { ...header, counts: { ...header.counts, path: basename(target) } };
+  const list = [canonicalJson(renamed), ...rest].join("\n");
+  await writeFileAtomic(join(cache, `${sha256(list).slice(0, 40)}${LIST_SUFFIX}`), list);
+}
+
+/** A second name for a file that nobody writes to any more, or a copy where the file system has no such thing. */
+export async function linkOrCopy(from: string, to: string): Promise<void> {
+  const temporary = `${to}.${randomBytes(6).toString("hex")}.tmp`;
+  try {
+    await link(from, temporary).catch(() => copyFile(from, temporary));
+    await rename(temporary, to);
+  } finally {
+    await rm(temporary, { force: true }); // renaming one name of a file to another of its names does nothing
+  }
+}

@@ -49,9 +49,12 @@ export function tokenBytes(token: string): Uint8Array | undefined {
   return size < 0 ? undefined : out.subarray(0, size);
 }
 
-/** Whether no byte can be unknown to the model. */
+/** Whether no byte of valid UTF-8 can be unknown to the model. */
 export function hasAllBytes(vocab: TokenTable): boolean {
-  return BYTE_CHARACTERS.every((character) => vocab.idOf(character) !== undefined);
+  return BYTE_CHARACTERS.every((character, byte) => {
+    const isInUtf8 = byte !== 0xc0 && byte !== 0xc1 && byte < 0xf5;
+    return !isInUtf8 || vocab.idOf(character) !== undefined;
+  });
 }
 
 /** @throws DoremiError bad-tokenizer where a merge has no token */

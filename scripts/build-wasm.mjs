@@ -1,49 +1,60 @@
-// Compiles the tokenizer's AssemblyScript to src/tokenizer/counter.wasm, and copies it beside the compiled JavaScript,
-// so that `new URL("./counter.wasm", import.meta.url)` finds it from the source and from dist alike. With --check it
-// writes nothing, and fails unless counter.wasm is what the sources compile to.
+// Compiles the AssemblyScript of the token counter and of the JSON Lines scanner, each to one .wasm file beside the
+// TypeScript that uses it, and copies it beside the compiled JavaScript, so that
+// `new URL("./counter.wasm", import.meta.url)` finds it from the source and from dist alike. With --check it writes
+// nothing, and fails unless the files are what the sources compile to.
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const built = join(root, "src/tokenizer/counter.wasm");
-const copy = join(root, "dist/tokenizer/counter.wasm");
+/** Folder with an assembly/ in it, and the file's name. */
+const modules = [
+  ["tokenizer", "counter.wasm"],
+  ["formats/jsonl", "scanner.wasm"],
+];
 
-let binary;
-const compiled = await asc.main(
-  [
-    "src/tokenizer/assembly/index.ts",
-    "--baseDir",
-    root,
-    "-O3",
-    "--noAssert",
-    "--runtime",
-    "stub",
-    "--enable",
-    "simd",
-    "--enable",
-    "bulk-memory",
-    "--use",
-    "abort=",
-    "--outFile",
-    "counter.wasm",
-  ],
-  {
-    writeFile: (name, contents) => {
-      if (name.endsWith(".wasm")) binary = contents;
+async function compile(folder, name) {
+  let binary;
+  const { error, stderr } = await asc.main(
+    [
+      `src/${folder}/assembly/index.ts`,
+      "--baseDir",
+      root,
+      "-O3",
+      "--noAssert",
+      "--runtime",
+      "stub",
+      "--enable",
+      "simd",
+      "--enable",
+      "bulk-memory",
+      "--use",
+      "abort=",
+      "--outFile",
+      name,
+    ],
+    {
+      writeFile: (file, contents) => {
+        if (file.endsWith(".wasm")) binary = contents;
+      },
     },
-  },
-);
-if (compiled.error) {
-  console.error(`${compiled.stderr.toString()}${compiled.error.message}`);
+  );
+  if (!error) return binary;
+  console.error(`${stderr.toString()}${error.message}`);
   process.exit(1);
 }
-if (process.argv.includes("--check")) {
-  if ((await readFile(built)).equals(binary)) process.exit();
-  console.error(`${built}: is not what src/tokenizer/assembly compiles to; run \`node scripts/build-wasm.mjs\``);
-  process.exit(1);
+
+for (const [folder, name] of modules) {
+  const built = join(root, "src", folder, name);
+  const binary = await compile(folder, name);
+  if (process.argv.includes("--check")) {
+    if ((await readFile(built)).equals(binary)) continue;
+    console.error(`${built}: is not what src/${folder}/assembly compiles to; run \`node scripts/build-wasm.mjs\``);
+    process.exit(1);
+  }
+  await writeFile(built, binary);
+  const copy = join(root, "dist", folder, name);
+  await mkdir(dirname(copy), { recursive: true });
+  await copyFile(built, copy);
 }
-await writeFile(built, binary);
-await mkdir(dirname(copy), { recursive: true });
-await copyFile(built, copy);

@@ -61,13 +61,8 @@ export class BatchBuilder {
 
   /** A row whose text is a string, written as UTF-8 straight into the arena. */
   appendString(text: string): void {
-    this.appendWith(Buffer.byteLength(text), (out, at) => at + encoder.encodeInto(text, out.subarray(at)).written);
-  }
-
-  /** A row whose text, of at most so many bytes, is written at a position of the arena by a function that returns its end. */
-  appendWith(maxBytes: number, write: (out: Uint8Array, at: number) => number): void {
-    this.#reserve(maxBytes);
-    this.#used = write(this.#arena, this.#used);
+    this.#reserve(Buffer.byteLength(text));
+    this.#used += encoder.encodeInto(text, this.#arena.subarray(this.#used)).written;
     this.#endRow(1);
   }
 

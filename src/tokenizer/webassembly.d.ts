@@ -1,6 +1,7 @@
-// The part of the WebAssembly API that counter.ts uses; the compiler has it only in the DOM's library.
+// The part of the WebAssembly API that is used here; the compiler has it only in the DOM's library.
 declare namespace WebAssembly {
   class Module {
+    constructor(code: Uint8Array<ArrayBuffer>);
     private readonly brand;
   }
   class Memory {

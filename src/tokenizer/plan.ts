@@ -67,6 +67,8 @@ export type SplitPlan =
       readonly family: 0 | 1 | 2 | 3;
       /** most digits in a piece; r50k has no limit */
       readonly maxDigits: number;
+      /** o200k's words without contractions */
+      readonly bareWords: boolean;
     }
   /** the model takes the text whole, or (`words`) cut before every space */
   | { readonly kind: "whole"; readonly words: boolean }

@@ -21,7 +21,7 @@ export function matcherTables(steps: readonly SplitStep[]): MatcherTables {
   const sets = new CharacterSets();
   const words: number[] = [];
   const levels = steps.flatMap((step) => {
-    if (step.kind === "pattern") return [BY_HAND, step.family, step.maxDigits, 0];
+    if (step.kind === "pattern") return [BY_HAND, step.family, step.maxDigits, step.bareWords ? 1 : 0];
     const program = compileRegex(step.regex, sets);
     const address = words.length;
     words.push(...program.words);

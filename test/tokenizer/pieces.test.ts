@@ -8,17 +8,18 @@ interface Compare {
   readonly memory: WebAssembly.Memory;
   allocClasses(pages: number): number;
   initPieces(): void;
-  setPattern(family: number, maxDigits: number): void;
+  setPattern(family: number, maxDigits: number, bareWords: boolean): void;
   reserve(bytes: number): number;
   firstDifference(bytes: number): number;
 }
 
 const PATTERNS = [
-  ["r50k", 0, 0xffffffff],
-  ["cl100k", 1, 3],
-  ["llama3", 2, 3],
-  ["qwen2", 2, 1],
-  ["o200k", 3, 3],
+  ["r50k", 0, 0xffffffff, false],
+  ["cl100k", 1, 3, false],
+  ["llama3", 2, 3, false],
+  ["qwen2", 2, 1, false],
+  ["o200k", 3, 3, false],
+  ["tekken", 3, 1, true],
 ] as const;
 const WINDOW = 4096;
 
@@ -50,8 +51,8 @@ beforeAll(async () => {
 function differences(text: Uint8Array): string[] {
   const input = wasm.reserve(text.length);
   new Uint8Array(wasm.memory.buffer).set(text, input);
-  return PATTERNS.flatMap(([name, family, maxDigits]) => {
-    wasm.setPattern(family, maxDigits);
+  return PATTERNS.flatMap(([name, family, maxDigits, bareWords]) => {
+    wasm.setPattern(family, maxDigits, bareWords);
     const at = wasm.firstDifference(text.length);
     return at === -1 ? [] : [`${name} at ${at}: ${JSON.stringify(Buffer.from(text.subarray(at, at + 40)).toString())}`];
   });

@@ -16,8 +16,8 @@ export { allocMerges, allocTokenEnds, allocVocabulary, indexMerges, indexTokens 
 export { allocBoundaries, allocPrefix, indexWordPieces, indexWords } from "./words";
 
 /** Once, after the vocabulary. */
-export function start(model: i32, family: i32, maxDigits: u32): void {
-  setPattern(family, maxDigits);
+export function start(model: i32, family: i32, maxDigits: u32, bareWords: bool): void {
+  setPattern(family, maxDigits, bareWords);
   initPieces();
   initModel(model);
   initCache();

@@ -40,7 +40,7 @@ let SET_BITS: usize = 0;
 let PROGRAMS: usize = 0;
 /**
  * u32[levels][4]: 0 or LOOP_FIRST, address of the program, set that matches begin with, whether on bytes; or BY_HAND,
- * family and most digits of split.ts.
+ * family, most digits and bare words of split.ts.
  */
 let LEVELS: usize = 0;
 let levels: u32 = 0;
@@ -231,9 +231,9 @@ function advance(level: u32, p: usize, start: usize, end: usize): usize {
   const described = LEVELS + (level << 4);
   const kind = load<u32>(described);
   if (kind == BY_HAND) {
-    setPattern(load<u32>(described, 4), load<u32>(described, 8));
+    setPattern(load<u32>(described, 4), load<u32>(described, 8), load<u32>(described, 12) != 0);
     const behind = handPieceEnd(p, end);
-    setPattern(STEPS, 0);
+    setPattern(STEPS, 0, false);
     store<u32>(state, <u32>behind, 4);
     return behind;
   }

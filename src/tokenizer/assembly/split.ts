@@ -23,9 +23,13 @@ export let FAMILY: i32 = 0;
 /** Most digits in a piece; r50k has no limit. */
 export let MAX_DIGITS: u32 = 3;
 
-export function setPattern(family: i32, maxDigits: u32): void {
+/** o200k's words without 's and the like at their ends, as Mistral's Tekken has them. */
+export let BARE_WORDS: bool = false;
+
+export function setPattern(family: i32, maxDigits: u32, bareWords: bool): void {
   FAMILY = family;
   MAX_DIGITS = maxDigits;
+  BARE_WORDS = bareWords;
 }
 
 const APOSTROPHE: u32 = 39;
@@ -86,7 +90,7 @@ function o200kWordEnd(p: usize, end: usize): usize {
         wordEnd = lowerEnd(q, end);
       }
       if (wordEnd) {
-        return wordEnd < end && load<u8>(wordEnd) == APOSTROPHE ? wordEnd + contraction(wordEnd, end, true) : wordEnd;
+        return !BARE_WORDS && wordEnd < end && load<u8>(wordEnd) == APOSTROPHE ? wordEnd + contraction(wordEnd, end, true) : wordEnd;
       }
     }
   }

@@ -15,7 +15,9 @@ const MAGIC = /[*?[\]{}]/;
 
 /** What is ordinary in a path here and syntax to the matcher: extended globs and negation. */
 export function escapeLiterals(pattern: string): string {
-  return pattern.replace(/[()|!+@]/g, "\\$&");
+  return pattern.replace(/\[(!?)(?=[^/]*\])([^\]]*)\]|[()|!+@]/g, (found, not: string | undefined, members: string) =>
+    not === undefined ? `\\${found}` : `[${not && "^"}${members}]`,
+  );
 }
 
 export interface SplitPattern {

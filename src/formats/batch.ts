@@ -2,7 +2,16 @@
  * TextBatches from rows: built one by one (BatchBuilder: texts go into one growing buffer, the arena), cut from a column
  * whose texts already lie together, or spread from a dictionary. Knows nothing of where the bytes come from.
  */
-import type { ReadLimits, TextBatch } from "./shard.ts";
+import type { BatchForm, ReadLimits, TextBatch } from "./shard.ts";
+
+export interface BuilderOptions {
+  /** text bytes that the unit will give, as far as known: the arena starts no larger than needed */
+  readonly expectedBytes?: number;
+  /** of the first row, within the unit */
+  readonly rowStart?: number;
+  /** a builder that lends writes its next batch over the last one */
+  readonly form?: BatchForm;
+}
 
 /** Below this, a byte-by-byte loop beats making a view for TypedArray.set. */
 const SMALL_COPY = 24;
@@ -14,6 +23,7 @@ const encoder = new TextEncoder();
 export class BatchBuilder {
   readonly #unit: number;
   readonly #batchBytes: number;
+  readonly #isLending: boolean;
   /** bytes that the next arena begins with; it is taken when its first text comes */
   #capacity: number;
   #arena = EMPTY;
@@ -23,12 +33,10 @@ export class BatchBuilder {
   #rows = 0;
   #rowStart: number;
 
-  /**
-   * @param expectedBytes text bytes that the unit will give, as far as known: the arena starts no larger than needed
-   * @param rowStart of the first row, within the unit
-   */
-  constructor(unit: number, limits: ReadLimits, expectedBytes = limits.batchBytes, rowStart = 0) {
+  constructor(unit: number, limits: ReadLimits, options: BuilderOptions = {}) {
+    const { expectedBytes = limits.batchBytes, rowStart = 0, form = "owned" } = options;
     this.#unit = unit;
+    this.#isLending = form === "lent";
     this.#rowStart = rowStart;
     this.#batchBytes = limits.batchBytes;
     this.#capacity = Math.max(64, Math.min(expectedBytes, limits.batchBytes));
@@ -84,8 +92,10 @@ export class BatchBuilder {
     };
     this.#rowStart += rows;
     this.#capacity = Math.max(64, Math.min(this.#used, this.#batchBytes));
-    this.#arena = EMPTY;
-    this.#offsets = new Uint32Array(Math.max(257, rows + 1));
+    if (!this.#isLending) {
+      this.#arena = EMPTY;
+      this.#offsets = new Uint32Array(Math.max(257, rows + 1));
+    }
     this.#validity = undefined;
     this.#used = 0;
     this.#rows = 0;
@@ -173,7 +183,7 @@ export function* spreadEntries(batch: TextBatch, limits: ReadLimits): Generator<
   const lengthOf = (row: number) => offsets[entries[row]! + 1]! - offsets[entries[row]!]!;
   let total = 0;
   for (let row = 0; row < rows; row++) if (validity?.[row] !== 0) total += lengthOf(row);
-  const builder = new BatchBuilder(unit, limits, total, rowStart);
+  const builder = new BatchBuilder(unit, limits, { expectedBytes: total, rowStart });
   const take = () => {
     const texts = builder.take();
     return { ...texts, ...columnsOf(batch, texts.rowStart - rowStart, texts.rows) };

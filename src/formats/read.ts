@@ -52,11 +52,16 @@ export async function* readUnit(
   form: BatchForm = "owned",
 ): AsyncGenerator<TextBatch> {
   const all = { ...DEFAULT_LIMITS, ...limits };
-  for await (const batch of readAsStored(file, layout, unit, columns, all, form)) {
-    if (form === "lent") yield batch;
-    else yield* spreadEntries(batch, all);
+  if (form === "lent") {
+    const batchBytes = Math.min(all.batchBytes, LENT_BATCH_BYTES);
+    yield* readAsStored(file, layout, unit, columns, { ...all, batchBytes }, form);
+    return;
   }
+  for await (const batch of readAsStored(file, layout, unit, columns, all, form)) yield* spreadEntries(batch, all);
 }
+
+/** A lent batch is looked at once: it should still be in the processor's cache then. */
+const LENT_BATCH_BYTES = 1 << 20;
 
 function readAsStored(
   file: RandomAccessFile,
@@ -71,9 +76,9 @@ function readAsStored(
       return readRowGroup(file, unit, columns, all, form);
     case "arrow-file":
     case "arrow-stream":
-      return readRecordBatch(file, layout.format, unit, columns, all);
+      return readRecordBatch(file, layout.format, unit, columns, all, form);
     case "jsonl":
-      return readStretch(file, unit, columns, all);
+      return readStretch(file, unit, columns, all, form);
     default:
       return layout.format satisfies never;
   }

@@ -116,7 +116,7 @@ describe("stretches of JSON Lines", () => {
       const layout = jsonlLayout(file.size, "none", DEFAULT_LIMITS, stretchBytes);
       const texts: string[] = [];
       for (const unit of layout.units) {
-        for await (const batch of readStretch(file, unit, { text: "text" }, DEFAULT_LIMITS))
+        for await (const batch of readStretch(file, unit, { text: "text" }, DEFAULT_LIMITS, "owned"))
           texts.push(...rowsOf(batch).map(String));
       }
       expect(texts).toEqual(lines.map((line) => JSON.parse(line).text));
@@ -131,7 +131,7 @@ describe("stretches of JSON Lines", () => {
       const errors: unknown[] = [];
       for (const unit of units) {
         try {
-          for await (const _ of readStretch(file, unit, { text: "text" }, DEFAULT_LIMITS));
+          for await (const _ of readStretch(file, unit, { text: "text" }, DEFAULT_LIMITS, "owned"));
         } catch (error) {
           errors.push(error);
         }

@@ -6,9 +6,9 @@ import { MessageHeader } from "apache-arrow/fb/message-header";
 import type { ErrorPlace } from "../../lib/errors.ts";
 import type { RandomAccessFile } from "../../storage/storage.ts";
 import type { DomainColumn } from "../batch.ts";
-import { BatchBuilder, NameDictionary, withColumns } from "../batch.ts";
+import { BatchBuilder, cutBatches, NameDictionary, withColumns } from "../batch.ts";
 import { badShard, guarded } from "../failure.ts";
-import type { ColumnSelection, ReadLimits, ShardFormat, ShardUnit, TextBatch } from "../shard.ts";
+import type { BatchForm, ColumnSelection, ReadLimits, ShardFormat, ShardUnit, TextBatch } from "../shard.ts";
 import type { BatchSource } from "./buffers.ts";
 import { readExtraColumns } from "./extra.ts";
 import type { BatchLocator } from "./layout.ts";
@@ -27,6 +27,7 @@ export async function* readRecordBatch(
   unit: ShardUnit,
   columns: ColumnSelection,
   limits: ReadLimits,
+  form: BatchForm,
 ): AsyncGenerator<TextBatch> {
   if (unit.rows === 0) return;
   const locator = unit.locator as BatchLocator;
@@ -43,7 +44,12 @@ export async function* readRecordBatch(
     ? await readExtraColumns({ source, schema, version, fields, positions, locator, paths: columns.extra })
     : undefined;
   const cursor = await readTextColumn(source, text, positions, dictionaries);
-  const builder = new BatchBuilder(unit.index, limits, locator.batch.bodyBytes);
+  const together = cursor.together?.();
+  if (together) {
+    for (const batch of cutBatches(unit.index, 0, together, limits)) yield withColumns(batch, domainColumn, extra);
+    return;
+  }
+  const builder = new BatchBuilder(unit.index, limits, { expectedBytes: locator.batch.bodyBytes, form });
   for (let row = 0; row < cursor.rows; row++) {
     if (!cursor.locate(row)) {
       builder.appendNull();

@@ -2,18 +2,23 @@
  * A text column of one record batch as a cursor over its buffers: utf8, binary, their large and view kinds, and
  * dictionaries of these. No string and no object per row; every offset is checked where it is used.
  */
+import type { TextRows } from "../batch.ts";
 import { badShard } from "../failure.ts";
 import type { BatchSource } from "./buffers.ts";
 import { readBuffer } from "./buffers.ts";
 import type { ArrowField, FieldPosition, TextLayout, TextPath } from "./schema.ts";
 
-/** After `locate(row)` is true, the row's text is bytes[start .. end]; it is false for null. */
+/**
+ * After `locate(row)` is true, the row's text is bytes[start .. end]; it is false for null. Texts that lie together in
+ * one buffer, and entries of a dictionary whose texts do, need no cursor: `together` gives them as they are.
+ */
 export interface TextCursor {
   readonly rows: number;
   bytes: Uint8Array;
   start: number;
   end: number;
   locate(row: number): boolean;
+  together?(): TextRows | undefined;
 }
 
 /** Dictionaries by id, as cursors over their entries. */
@@ -53,6 +58,10 @@ export async function readTextColumn(
   const rows = source.header.nodes[position.node]!.length;
   const indices = indexReader(await readSized(source, position.buffer + 1, rows * indexBytes), indexBytes, isSigned);
   if (!dictionary && rows > 0) throw corrupt(source, `needs dictionary ${id}, which does not come before it`);
+  const requireEntry = (row: number, index: number): void => {
+    if (index >= 0 && index < dictionary!.rows) return;
+    throw corrupt(source, `row ${row} refers to entry ${index} of dictionary ${id}, which has ${dictionary!.rows}`);
+  };
   return {
     rows,
     bytes: EMPTY,
@@ -62,14 +71,28 @@ export async function readTextColumn(
     locate(this: TextCursor, row) {
       if (!isValid(row)) return false;
       const index = indices(row);
-      if (!(index >= 0 && index < dictionary!.rows)) {
-        throw corrupt(source, `row ${row} refers to entry ${index} of dictionary ${id}, which has ${dictionary!.rows}`);
-      }
+      requireEntry(row, index);
       if (!dictionary!.locate(index)) return false;
       this.bytes = dictionary!.bytes;
       this.start = dictionary!.start;
       this.end = dictionary!.end;
       return true;
+    },
+    together() {
+      const texts = dictionary?.together?.();
+      if (!texts) return undefined;
+      const entries = new Int32Array(rows);
+      const validity = new Uint8Array(rows);
+      let valid = 0;
+      for (let row = 0; row < rows; row++) {
+        if (!isValid(row)) continue;
+        const index = indices(row);
+        requireEntry(row, index);
+        entries[row] = index;
+        validity[row] = texts.validity?.[index] ?? 1;
+        valid += validity[row]!;
+      }
+      return { rows, bytes: texts.bytes, offsets: texts.offsets, entries, ...(valid < rows && { validity }) };
     },
   };
 }
@@ -139,6 +162,7 @@ async function readValues(
             `row ${row} must lie in ${bytes.length} bytes of text; it lies at ${this.start} to ${this.end}`,
           );
         },
+        together: () => textsTogether(rows, bytes, offset, isValid),
       };
     }
     case "views": {
@@ -171,6 +195,32 @@ async function readValues(
     default:
       return layout satisfies never;
   }
+}
+
+/** undefined where null rows have bytes, which no batch may show, or where an offset is wrong, which `locate` reports. */
+function textsTogether(
+  rows: number,
+  bytes: Uint8Array,
+  offsetOf: (row: number) => number,
+  isValid: IsValid,
+): TextRows | undefined {
+  const offsets = new Uint32Array(rows + 1);
+  const start = rows === 0 ? 0 : offsetOf(0);
+  if (start < 0) return undefined;
+  let validity: Uint8Array | undefined;
+  let end = start;
+  for (let row = 0; row < rows; row++) {
+    const next = offsetOf(row + 1);
+    if (next < end || next > bytes.length) return undefined;
+    if (!isValid(row)) {
+      if (next !== end) return undefined;
+      validity ??= new Uint8Array(rows).fill(1);
+      validity[row] = 0;
+    }
+    end = next;
+    offsets[row + 1] = end - start;
+  }
+  return { rows, bytes: bytes.subarray(start, end), offsets, ...(validity && { validity }) };
 }
 
 async function readValidity(

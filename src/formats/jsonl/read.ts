@@ -4,7 +4,7 @@
  */
 import type { RandomAccessFile } from "../../storage/storage.ts";
 import { badShard } from "../failure.ts";
-import type { ColumnSelection, ReadLimits, ShardLayout, ShardUnit, TextBatch } from "../shard.ts";
+import type { BatchForm, ColumnSelection, ReadLimits, ShardLayout, ShardUnit, TextBatch } from "../shard.ts";
 import type { Compression } from "../sniff.ts";
 import { blocksOf, LineTooLong } from "./blocks.ts";
 import { decompressed } from "./decompress.ts";
@@ -49,13 +49,14 @@ export async function* readStretch(
   unit: ShardUnit,
   columns: ColumnSelection,
   limits: ReadLimits,
+  form: BatchForm,
 ): AsyncGenerator<TextBatch> {
   const { compression, start, end } = unit.locator as StretchLocator;
   // From the byte before: where that is a newline, the first line of the stretch is its own.
   const from = start > 0 ? start - 1 : 0;
   const bytes = compression === "none" ? file.stream(from) : decompressed(file, compression);
   const stop = compression === "none" ? end - from : Number.POSITIVE_INFINITY;
-  const rows = new RowCollector(unit.index, columns, limits);
+  const rows = new RowCollector(unit.index, columns, limits, form);
   let index = 0; // of the line, in this stream
   try {
     for await (const block of blocksOf(bytes, limits.maxLineBytes)) {

@@ -4,7 +4,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { BatchBuilder, NameDictionary } from "../batch.ts";
-import type { ColumnSelection, ReadLimits, TextBatch } from "../shard.ts";
+import type { BatchForm, ColumnSelection, ReadLimits, TextBatch } from "../shard.ts";
 import { type Found, LineFinder } from "./find.ts";
 import { parseRecord, stringAt, valueAt } from "./record.ts";
 import { KIND } from "./scanner.ts";
@@ -25,9 +25,9 @@ export class RowCollector {
   #lastDomain: Buffer = Buffer.alloc(0);
   #lastIndex = -1;
 
-  constructor(unit: number, columns: ColumnSelection, limits: ReadLimits) {
+  constructor(unit: number, columns: ColumnSelection, limits: ReadLimits, form: BatchForm) {
     this.#columns = columns;
-    this.#builder = new BatchBuilder(unit, limits, Math.min(limits.batchBytes, 1 << 20));
+    this.#builder = new BatchBuilder(unit, limits, { expectedBytes: 1 << 20, form });
     this.#finder = new LineFinder(columns.domain === undefined ? [columns.text] : [columns.text, columns.domain]);
     this.#extra = this.#emptyExtra();
   }

@@ -24,8 +24,8 @@ interface CharacterMap {
   readonly actions: Uint8Array;
   /** UTF-8 of what those with REPLACE become */
   readonly replacements: ReadonlyMap<number, Uint8Array>;
-  /** what each byte of ASCII with TO_BYTE becomes */
-  readonly bytes: Uint8Array;
+  /** the same for ASCII */
+  readonly ascii: AsciiTable;
 }
 
 const KEEP = 0;
@@ -33,7 +33,6 @@ const DROP = 1;
 const TO_SPACE = 2;
 const REPLACE = 3;
 const BETWEEN_SPACES = 4;
-const TO_BYTE = 5;
 
 const CODE_POINTS = 0x110000;
 const SPACE = 0x20;
@@ -52,7 +51,6 @@ function characterMap(name: CharacterMapName): CharacterMap {
 function build(name: CharacterMapName): CharacterMap {
   const actions = new Uint8Array(CODE_POINTS);
   const replacements = new Map<number, Uint8Array>();
-  const bytes = new Uint8Array(128);
   const ranges = (action: number, list: readonly (readonly [number, number])[]) => {
     for (const [first, last] of list) actions.fill(action, first, last + 1);
   };
@@ -63,9 +61,8 @@ function build(name: CharacterMapName): CharacterMap {
   switch (name) {
     case "lowercase":
       for (const [upper, lower] of lowercasePairs()) {
-        actions[upper] = upper < 0x80 ? TO_BYTE : REPLACE;
-        if (upper < 0x80) bytes[upper] = lower;
-        else replacements.set(upper, utf8(String.fromCodePoint(lower)));
+        actions[upper] = REPLACE;
+        replacements.set(upper, utf8(String.fromCodePoint(lower)));
       }
       actions[0x130] = REPLACE;
       replacements.set(0x130, utf8("i\u0307"));
@@ -90,7 +87,12 @@ function build(name: CharacterMapName): CharacterMap {
     default:
       name satisfies never;
   }
-  return { actions, replacements, bytes };
+  const ascii = Uint8Array.from({ length: 128 }, (_, byte) => {
+    const action = actions[byte];
+    if (action === REPLACE) return replacements.get(byte)![0]!; // one byte for one: an upper case letter
+    return action === DROP ? DROPPED : action === TO_SPACE ? SPACE : byte;
+  });
+  return { actions, replacements, ascii };
 }
 
 /** What SentencePiece's nmt rules, as Hugging Face has them, take out and turn into a space. */
@@ -129,14 +131,29 @@ function utf8(text: string): Uint8Array {
   return Uint8Array.from(Buffer.from(text, "utf8"));
 }
 
-/** Whether the map has something to do for this byte of ASCII. */
-export function changesAscii(name: CharacterMapName, byte: number): boolean {
-  return characterMap(name).actions[byte] !== KEEP;
+/** What each byte of ASCII becomes by itself: a byte, or DROPPED. */
+export type AsciiTable = Uint8Array;
+export const DROPPED = 0xff;
+
+export function asciiTable(name: CharacterMapName): AsciiTable {
+  return characterMap(name).ascii;
+}
+
+/** ASCII in and out. */
+export function mapAscii(table: AsciiTable, text: Uint8Array): Uint8Array {
+  const out = new Uint8Array(text.length);
+  let to = 0;
+  for (let at = 0; at < text.length; at++) {
+    const byte = table[text[at]!]!;
+    out[to] = byte;
+    if (byte !== DROPPED) to++;
+  }
+  return out.subarray(0, to);
 }
 
 /** Valid UTF-8 in and out; the text itself where nothing changes. */
 export function mapCharacters(name: CharacterMapName, text: Uint8Array): Uint8Array {
-  const { actions, replacements, bytes } = characterMap(name);
+  const { actions, replacements, ascii } = characterMap(name);
   const first = firstChange(actions, text);
   if (first === text.length) return text;
   // no map makes more than two bytes of one, or five of three
@@ -146,31 +163,35 @@ export function mapCharacters(name: CharacterMapName, text: Uint8Array): Uint8Ar
   let at = first;
   while (at < text.length) {
     const lead = text[at]!;
-    const width = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    const scalar = width === 1 ? lead : scalarAt(text, at, width);
-    switch (actions[scalar]) {
-      case KEEP:
-        for (let i = 0; i < width; i++) out[to++] = text[at + i]!;
-        break;
-      case DROP:
-        break;
-      case TO_SPACE:
-        out[to++] = SPACE;
-        break;
-      case TO_BYTE:
-        out[to++] = bytes[lead]!;
-        break;
-      case BETWEEN_SPACES:
-        out[to++] = SPACE;
-        for (let i = 0; i < width; i++) out[to++] = text[at + i]!;
-        out[to++] = SPACE;
-        break;
-      default:
-        for (const byte of replacements.get(scalar)!) out[to++] = byte;
+    if (lead < 0x80) {
+      const byte = ascii[lead]!;
+      out[to] = byte;
+      if (byte !== DROPPED) to++;
+      at++;
+      continue;
+    }
+    const width = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    const scalar = scalarAt(text, at, width);
+    const action = actions[scalar]!;
+    if (action === REPLACE) {
+      to = put(replacements.get(scalar)!, 0, out, to, -1);
+    } else if (action === TO_SPACE) {
+      out[to++] = SPACE;
+    } else if (action !== DROP) {
+      if (action === BETWEEN_SPACES) out[to++] = SPACE;
+      to = put(text, at, out, to, width);
+      if (action === BETWEEN_SPACES) out[to++] = SPACE;
     }
     at += width;
   }
   return out.subarray(0, to);
+}
+
+/** Copies `length` bytes, or (−1) all; returns where the next go. */
+function put(from: Uint8Array, at: number, out: Uint8Array, to: number, length: number): number {
+  const end = length < 0 ? from.length : at + length;
+  for (let i = at; i < end; i++) out[to++] = from[i]!;
+  return to;
 }
 
 /** Where the first character begins that does not stay as it is. */

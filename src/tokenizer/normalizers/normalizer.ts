@@ -2,9 +2,17 @@
  * Normalizers of a tokenizer.json: what the file says as a plan of steps, and the steps applied to UTF-8 bytes. Text
  * that a plan leaves as it is, nearly all there is, is only looked at.
  */
+import { isAscii } from "node:buffer";
 import { BYTE_CHARACTERS } from "../byte-level.ts";
 import type { Part } from "../tokenizer-json.ts";
-import { type CharacterMapName, changesAscii, mapCharacters } from "./character-map.ts";
+import {
+  type AsciiTable,
+  asciiTable,
+  type CharacterMapName,
+  DROPPED,
+  mapAscii,
+  mapCharacters,
+} from "./character-map.ts";
 import { type NormalForm, toNormalForm } from "./normal-forms.ts";
 import { applyCharsmap, type Charsmap, readCharsmap } from "./precompiled.ts";
 import { type ReplacePattern, replaceAll, replacePattern, whiteSpaceWidth } from "./replace.ts";
@@ -103,46 +111,71 @@ export function keepsStart(step: NormalizerStep): boolean {
 
 const MARK = Buffer.from("\u2581", "utf8");
 
-/** Bytes that at least one step has something to do for or may have: 1. Steps that look at the whole text: all are. */
-const touched = new WeakMap<NormalizerPlan, Uint8Array>();
-
-function touchedBytes(plan: NormalizerPlan): Uint8Array {
-  let bytes = touched.get(plan);
-  if (bytes === undefined) {
-    bytes = new Uint8Array(256).fill(1, 0x80);
-    for (const step of plan) for (let byte = 0; byte < 0x80; byte++) if (touchesAscii(step, byte)) bytes[byte] = 1;
-    touched.set(plan, bytes);
-  }
-  return bytes;
+/** What a plan does to ASCII, worked out once. */
+interface AsciiEffect {
+  /** bytes that no step has anything to do for: 0; for steps that look at the whole text, and beyond ASCII, all are 1 */
+  readonly touched: Uint8Array;
+  /** all steps in one, where each looks at one character at a time */
+  readonly table: AsciiTable | undefined;
+  /** the table is not for text with CR: a charsmap sees it together with the LF behind it */
+  readonly withoutCr: boolean;
 }
 
-function touchesAscii(step: NormalizerStep, byte: number): boolean {
+const effects = new WeakMap<NormalizerPlan, AsciiEffect>();
+
+function asciiEffect(plan: NormalizerPlan): AsciiEffect {
+  let effect = effects.get(plan);
+  if (effect === undefined) {
+    let table: AsciiTable | undefined = IDENTITY;
+    for (const step of plan) {
+      const next = stepTable(step);
+      table = next && table?.map((byte) => (byte === DROPPED ? DROPPED : next[byte]!));
+    }
+    const touched = new Uint8Array(256).fill(1);
+    table?.forEach((to, byte) => {
+      if (to === byte) touched[byte] = 0;
+    });
+    const withoutCr = plan.some(({ kind }) => kind === "charsmap");
+    if (withoutCr) touched[CR] = 1;
+    effect = { touched, table, withoutCr };
+    effects.set(plan, effect);
+  }
+  return effect;
+}
+
+const CR = 13;
+const IDENTITY: AsciiTable = Uint8Array.from({ length: 128 }, (_, byte) => byte);
+
+function stepTable(step: NormalizerStep): AsciiTable | undefined {
   switch (step.kind) {
     case "normal-form":
-      return false;
+      return IDENTITY;
     case "map":
-      return changesAscii(step.map, byte);
+      return asciiTable(step.map);
+    case "charsmap":
+      return step.charsmap.ascii;
     case "strip":
     case "replace":
     case "prepend":
     case "byte-level":
-      return true;
-    case "charsmap":
-      return step.charsmap.ascii[byte]! >= 0;
+      return undefined;
   }
 }
 
 /** Whether the plan can't change bytes[start..end]; where it says no it still may not. */
 export function leavesAlone(plan: NormalizerPlan, bytes: Uint8Array, start: number, end: number): boolean {
   if (plan.length === 0) return true;
-  const touches = touchedBytes(plan);
-  for (let i = start; i < end; i++) if (touches[bytes[i]!] !== 0) return false;
+  const { touched } = asciiEffect(plan);
+  for (let i = start; i < end; i++) if (touched[bytes[i]!] !== 0) return false;
   return true;
 }
 
 /** Valid UTF-8 in and out; the text itself where nothing changes. */
 export function normalize(plan: NormalizerPlan, text: Uint8Array): Uint8Array {
-  return leavesAlone(plan, text, 0, text.length) ? text : plan.reduce(apply, text);
+  if (leavesAlone(plan, text, 0, text.length)) return text;
+  const { table, withoutCr } = asciiEffect(plan);
+  const byTable = table !== undefined && isAscii(text) && !(withoutCr && text.includes(CR));
+  return byTable ? mapAscii(table, text) : plan.reduce(apply, text);
 }
 
 function apply(text: Uint8Array, step: NormalizerStep): Uint8Array {
@@ -162,11 +195,6 @@ function apply(text: Uint8Array, step: NormalizerStep): Uint8Array {
     case "byte-level":
       return byteLevel(text);
   }
-}
-
-function isAscii(text: Uint8Array): boolean {
-  for (const byte of text) if (byte >= 0x80) return false;
-  return true;
 }
 
 function strip(text: Uint8Array, left: boolean, right: boolean): Uint8Array {

@@ -2,6 +2,7 @@
  * SentencePiece's compiled normalization rules (`precompiled_charsmap`): a double-array trie from character sequences
  * to places in a list of replacements; applied to a grapheme cluster at a time, as Hugging Face's tokenizers does.
  */
+import { type AsciiTable, DROPPED } from "./character-map.ts";
 import { clusterEnd } from "./graphemes.ts";
 
 export interface Charsmap {
@@ -10,7 +11,9 @@ export interface Charsmap {
   /** replacements, each ended by a zero byte */
   readonly replacements: Uint8Array;
   /** place of the replacement of each ASCII character; −1: it stays */
-  readonly ascii: Int32Array;
+  readonly places: Int32Array;
+  /** the same as bytes; undefined where one becomes more than a byte */
+  readonly ascii: AsciiTable | undefined;
 }
 
 /** Clusters of at least this many bytes are replaced character by character only. */
@@ -25,10 +28,20 @@ export function readCharsmap(base64: string): Charsmap | undefined {
   if (trieBytes === 0 || trieBytes % 4 !== 0 || 4 + trieBytes > file.length) return undefined;
   const trie = Uint32Array.from({ length: trieBytes / 4 }, (_, i) => file.readUInt32LE(4 + 4 * i));
   const replacements = Uint8Array.from(file.subarray(4 + trieBytes));
-  const ascii = new Int32Array(128).fill(-1);
-  const charsmap = { trie, replacements, ascii };
-  for (let byte = 1; byte < 128; byte++) ascii[byte] = shortestMatch(charsmap, Uint8Array.of(byte), 0, 1);
-  return charsmap;
+  const places = Int32Array.from({ length: 128 }, (_, byte) => shortestMatch({ trie }, Uint8Array.of(byte), 0, 1));
+  return { trie, replacements, places, ascii: asciiBytes(places, replacements) };
+}
+
+function asciiBytes(places: Int32Array, replacements: Uint8Array): AsciiTable | undefined {
+  const bytes = new Uint8Array(128);
+  for (let byte = 0; byte < 128; byte++) {
+    const place = places[byte]!;
+    const length = place < 0 ? 1 : replacementEnd(replacements, place) - place;
+    const to = place < 0 ? byte : replacements[place]!;
+    if (length > 1 || to >= 0x80) return undefined;
+    bytes[byte] = length === 0 ? DROPPED : to;
+  }
+  return bytes;
 }
 
 /** Place of the replacement for the shortest prefix of text[start..end] that has one, or −1. */
@@ -52,13 +65,13 @@ function offsetOf(unit: number): number {
 
 /** Valid UTF-8 in and out; the text itself where nothing changes. */
 export function applyCharsmap(charsmap: Charsmap, text: Uint8Array): Uint8Array {
-  const { ascii } = charsmap;
+  const { places, replacements } = charsmap;
   let out: Output | undefined;
   let copied = 0;
   const replace = (start: number, end: number, place: number) => {
     out ??= new Output(text.length + 64);
     out.append(text, copied, start);
-    out.append(charsmap.replacements, place, replacementEnd(charsmap, place));
+    out.append(replacements, place, replacementEnd(replacements, place));
     copied = end;
   };
   let at = 0;
@@ -67,7 +80,7 @@ export function applyCharsmap(charsmap: Charsmap, text: Uint8Array): Uint8Array 
     const next = at + 1 < text.length ? text[at + 1]! : 0;
     if (byte < 0x80 && next < 0x80 && byte !== CR) {
       // alone in its cluster: of ASCII characters only CR and LF share one
-      if (ascii[byte]! >= 0) replace(at, at + 1, ascii[byte]!);
+      if (places[byte]! >= 0) replace(at, at + 1, places[byte]!);
       at++;
       continue;
     }
@@ -94,7 +107,7 @@ export function applyCharsmap(charsmap: Charsmap, text: Uint8Array): Uint8Array 
   return out.bytes();
 }
 
-function replacementEnd({ replacements }: Charsmap, place: number): number {
+function replacementEnd(replacements: Uint8Array, place: number): number {
   const end = replacements.indexOf(0, place);
   return end < 0 ? replacements.length : end;
 }

@@ -5,13 +5,16 @@ import type { Pipeline } from "../pipeline/load.ts";
 import { runPipeline } from "../pipeline/run.ts";
 import type { CountOutput } from "../stages/count/contract.ts";
 import type { StageEvent } from "../stages/stage.ts";
+import { estimateLine, estimateLines } from "./estimating.ts";
 import { formatBytes, formatDuration, formatInteger, formatPoints, formatShare } from "./numbers.ts";
 import type { Session } from "./session.ts";
 import { type Column, formatTable, printable } from "./table.ts";
 
 type Counted = Extract<StageEvent, { type: "counted" }>;
 
-export async function runCount(session: Session, pipeline: Pipeline): Promise<object> {
+/** @param sample fraction of the corpus's units to read; without it, all */
+export async function runCount(session: Session, pipeline: Pipeline, sample?: number): Promise<object> {
+  if (sample !== undefined) return runEstimate(session, pipeline, sample);
   let counted: Counted | undefined;
   const { count } = await runPipeline(pipeline, {
     until: "count",
@@ -24,6 +27,13 @@ export async function runCount(session: Session, pipeline: Pipeline): Promise<ob
   if (!count) throw new DoremiError("internal", "no-count", "the run ended without counts");
   session.summarise(["", ...countLines(count, counted)]);
   return countLine(count, counted);
+}
+
+async function runEstimate(session: Session, pipeline: Pipeline, sample: number): Promise<object> {
+  const { estimate } = await runPipeline(pipeline, { sample, signal: session.signal, onEvent: session.onEvent });
+  if (!estimate) throw new DoremiError("internal", "no-estimate", "the run ended without an estimate");
+  session.summarise(["", ...estimateLines(estimate)]);
+  return estimateLine(estimate);
 }
 
 /**

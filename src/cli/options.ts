@@ -1,5 +1,7 @@
 /** Options that several commands share, and the checks of their values. Wrong values are usage errors. */
+import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { parseBytes } from "../lib/byte-size.ts";
 import type { Pipeline } from "../pipeline/load.ts";
 import type { LogFormat } from "./progress/contract.ts";
 import type { CommonOptions } from "./session.ts";
@@ -11,6 +13,9 @@ export const STAGES = ["discover", "count", "tokenize", "reference", "proxy", "r
 export interface RunningOptions extends CommonOptions {
   readonly output?: string;
   readonly workers?: number;
+  readonly maxMemory?: string;
+  /** false: --no-cache */
+  readonly cache?: string | false;
 }
 
 export function addCommonOptions(command: Command): Command {
@@ -28,16 +33,44 @@ export function addRunningOptions(command: Command): Command {
   return addCommonOptions(
     command
       .option("-o, --output <folder>", "folder of the results, in place of the pipeline file's")
-      .option("-w, --workers <n>", "worker threads (default: the pipeline file's, or all cores)", positiveInteger),
+      .option("-w, --workers <n>", "worker threads (default: the pipeline file's, or all cores)", positiveInteger)
+      .option("--max-memory <size>", "of the shards in flight, such as 2GB (default: the pipeline file's)", byteSize)
+      .option("--cache <folder>", "folder of counts that runs share (default: .doremi-cache beside the output)")
+      .option("--no-cache", "count everything anew that the output folder does not hold"),
   );
+}
+
+/** The settings of a pipeline that these options replace; a folder is relative to the current one. */
+export function overriddenSettings({ workers, maxMemory, cache }: RunningOptions) {
+  return {
+    ...(workers !== undefined && { workers }),
+    ...(maxMemory !== undefined && { memory: maxMemory }),
+    ...(cache !== undefined && { cache: cache === false ? cache : resolve(cache) }),
+  };
 }
 
 export async function openPipeline(path: string, options: RunningOptions): Promise<Pipeline> {
   const { loadPipeline } = await import("../pipeline/load.ts");
   const pipeline = await loadPipeline(path, { ...(options.output !== undefined && { output: options.output }) });
-  return options.workers === undefined
-    ? pipeline
-    : { ...pipeline, config: { ...pipeline.config, workers: options.workers } };
+  return { ...pipeline, config: { ...pipeline.config, ...overriddenSettings(options) } };
+}
+
+/** 2GB, 512 MiB, 1000000: as the setting `memory` of a pipeline file takes it. */
+export function byteSize(text: string): string {
+  if (!(parseBytes(text) > 0)) {
+    throw new InvalidArgumentError("It must be a size above 0, such as 512MB or 2GiB.");
+  }
+  return text;
+}
+
+/** A fraction of the whole: 1%, 0.5 % or 0.01. */
+export function fractionOfAll(text: string): number {
+  const match = /^(\d+(?:\.\d+)?|\.\d+) ?(%?)$/.exec(text);
+  const value = match ? Number(match[1]) / (match[2] === "%" ? 100 : 1) : Number.NaN;
+  if (!(value > 0 && value <= 1)) {
+    throw new InvalidArgumentError("It must be a part of the corpus, such as 1% or 0.01.");
+  }
+  return value;
 }
 
 export function positiveInteger(text: string): number {

@@ -10,6 +10,8 @@ import type { CountInput, CountOutput } from "../stages/count/contract.ts";
 import { count } from "../stages/count/run.ts";
 import type { DiscoverInput, DiscoverOutput } from "../stages/discover/contract.ts";
 import { discover } from "../stages/discover/run.ts";
+import type { EstimateInput } from "../stages/estimate/contract.ts";
+import { estimate } from "../stages/estimate/run.ts";
 import type { ProxyInput, ProxyOutput } from "../stages/proxy/contract.ts";
 import { proxy } from "../stages/proxy/run.ts";
 import type { ReferenceInput, ReferenceOutput, TrainingInput } from "../stages/reference/contract.ts";
@@ -160,6 +162,17 @@ function countInputOf(prepared: Prepared, discovered: DiscoverOutput): CountInpu
     transform: prepared.transform,
     onBadShard: data.onBadShard,
   };
+}
+
+/** The stages of a sampled count. Its output is no count, so nothing comes after it. */
+export function bindEstimate(prepared: Prepared, fraction: number): BoundStage[] {
+  const { seed } = prepared.pipeline.config;
+  const input = (outputs: Outputs): EstimateInput => ({
+    ...countInputOf(prepared, outputs.discover as DiscoverOutput),
+    fraction,
+    seed,
+  });
+  return [...bindStages(prepared, "discover"), { stage: estimate, input }];
 }
 
 export function heldOutRule(pipeline: Pipeline): TokenizeInput["heldOut"] {

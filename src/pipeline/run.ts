@@ -1,23 +1,26 @@
 /** Runs a pipeline, whole or up to a stage: folder, lock, pool, signals around the runner. */
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
+import { parseBytes } from "../lib/byte-size.ts";
 import { explainSystemError } from "../lib/errors.ts";
 import type { CountOutput } from "../stages/count/contract.ts";
+import type { EstimateOutput } from "../stages/estimate/contract.ts";
 import { WorkerPool } from "../stages/pool.ts";
 import type { ProxyOutput } from "../stages/proxy/contract.ts";
 import type { ReferenceOutput } from "../stages/reference/contract.ts";
 import type { ResampleOutput } from "../stages/resample/contract.ts";
 import type { StageEvent } from "../stages/stage.ts";
-import { bindStages, type StageName } from "./bindings.ts";
+import { bindEstimate, bindStages, type StageName } from "./bindings.ts";
 import { fromBase, type Pipeline } from "./load.ts";
 import { OutputFolder } from "./output-folder.ts";
 import { prepare } from "./prepare.ts";
 import { runStages, type StageReport } from "./runner.ts";
-import { parseBytes } from "./schema.ts";
 
 export interface RunOptions {
   /** last stage to run; default resample */
   readonly until?: StageName;
+  /** count a random sample of this fraction of the corpus's units, in (0, 1], and nothing else */
+  readonly sample?: number;
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: StageEvent) => void;
 }
@@ -28,6 +31,8 @@ export interface RunResult {
   readonly output: string;
   readonly stages: readonly StageReport[];
   readonly count?: CountOutput;
+  /** of a sampled count */
+  readonly estimate?: EstimateOutput;
   readonly reference?: ReferenceOutput;
   readonly proxy?: ProxyOutput;
   readonly resample?: ResampleOutput;
@@ -52,7 +57,8 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions = {}):
 async function run(pipeline: Pipeline, options: RunOptions): Promise<RunResult> {
   const { config, output } = pipeline;
   const prepared = await prepare(pipeline);
-  const stages = bindStages(prepared, options.until);
+  const stages =
+    options.sample === undefined ? bindStages(prepared, options.until) : bindEstimate(prepared, options.sample);
   const folder = new OutputFolder(output);
   const lock = await folder.open(config.name);
   const pool = new WorkerPool({
@@ -74,8 +80,9 @@ async function run(pipeline: Pipeline, options: RunOptions): Promise<RunResult> 
       status: reports.every((report) => report.status === "unchanged") ? "unchanged" : "done",
       output,
       stages: reports,
-      ...(outputs as Pick<RunResult, "count" | "reference" | "proxy" | "resample">),
+      ...(outputs as Pick<RunResult, "count" | "estimate" | "reference" | "proxy" | "resample">),
       paths: {
+        ...("estimate" in outputs && { counts: join(output, "estimate", "estimate.json") }),
         ...("count" in outputs && { counts: join(output, "count", "counts.json") }),
         ...("proxy" in outputs && { weights: join(output, "proxy", "weights.json") }),
         ...("resample" in outputs && {

@@ -3,6 +3,7 @@
  * editors is generated from it.
  */
 import { z } from "zod";
+import { BYTE_SIZE } from "../lib/byte-size.ts";
 import type { UnlistedPolicy } from "../manifest/domain-rule.ts";
 import { modelFaults, optimizerFaults, type SettingFault } from "../trainer/settings.ts";
 
@@ -216,7 +217,7 @@ export const pipelineSchema = z.strictObject({
   workers: positiveInteger.optional().describe("Worker threads. Default: all cores."),
   memory: z
     .string()
-    .regex(/^\d+(\.\d+)? ?(kB|KB|MB|GB|KiB|MiB|GiB)?$/, "must be a size such as 512MB")
+    .regex(BYTE_SIZE, "must be a size such as 512MB")
     .default("512MB")
     .describe(
       "How much of the shards may be in flight at once, beside the tokenizers' tables. A row group that needs more is read alone.",
@@ -249,20 +250,3 @@ export const pipelineSchema = z.strictObject({
 
 /** A checked pipeline file with every default filled in. Paths are still as written. */
 export type PipelineFile = z.output<typeof pipelineSchema>;
-
-const UNITS: Record<string, number> = {
-  "": 1,
-  kB: 1e3,
-  KB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-  KiB: 2 ** 10,
-  MiB: 2 ** 20,
-  GiB: 2 ** 30,
-};
-
-/** "512MB" → bytes. */
-export function parseBytes(text: string): number {
-  const match = /^([\d.]+) ?([A-Za-z]*)$/.exec(text);
-  return Math.round(Number(match?.[1]) * (UNITS[match?.[2] ?? ""] ?? Number.NaN));
-}

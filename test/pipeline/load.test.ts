@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { parseBytes } from "../../src/lib/byte-size.ts";
 import { DoremiError } from "../../src/lib/errors.ts";
 import { parsePipeline } from "../../src/pipeline/load.ts";
-import { parseBytes } from "../../src/pipeline/schema.ts";
 
 const HEAD = "version: 1\nname: a\noutput: out\ntokenizer: r50k\n";
 

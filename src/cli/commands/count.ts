@@ -10,7 +10,14 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { DoremiError } from "../../lib/errors.ts";
 import type { Pipeline } from "../../pipeline/load.ts";
 import type { SpecialTokens } from "../../tokenizer/tokenizer.ts";
-import { addExample, addRunningOptions, openPipeline, type RunningOptions } from "../options.ts";
+import {
+  addExample,
+  addRunningOptions,
+  fractionOfAll,
+  openPipeline,
+  overriddenSettings,
+  type RunningOptions,
+} from "../options.ts";
 import { Session, type SetStatus } from "../session.ts";
 
 interface CountOptions extends RunningOptions {
@@ -19,6 +26,9 @@ interface CountOptions extends RunningOptions {
   readonly specialTokens?: SpecialTokens;
   readonly textColumn?: string;
   readonly domainColumn?: string;
+  readonly domainMap?: readonly string[];
+  readonly unlisted?: string;
+  readonly sample?: number;
 }
 
 /** Name of the one domain of data that has no domains. */
@@ -37,12 +47,19 @@ export function countCommand(setStatus: SetStatus): Command {
       ]),
     )
     .option("--text-column <path>", "column of the text (default: text); dots go into structs", nonEmpty)
-    .option("--domain-column <path>", "column that names each document's domain", nonEmpty);
+    .option("--domain-column <path>", "column that names each document's domain", nonEmpty)
+    .option("--domain-map <value=domain...>", "domain of a value of that column, where it is not the value itself")
+    .option("--unlisted <fail|drop|domain>", "documents without a listed domain: stop, leave out, or this domain")
+    .option("--sample <part>", "estimate from a random part of the row groups, with 95 % intervals", fractionOfAll);
   addRunningOptions(command);
   addExample(
     command,
     "doremi count pipelines/quickstart.yaml",
     "doremi count --data 'corpus/{domain}/*.parquet' --tokenizer r50k tokenizer.json",
+    "doremi count --data 'pile/*.jsonl.zst' --tokenizer r50k --domain-column meta.pile_set_name \\",
+    "    --domain-map Pile-CC=web OpenWebText2=web Github=code --unlisted other",
+    "doremi count --data 'corpus/{domain}/*.parquet' --tokenizer r50k cl100k --sample 1%",
+    "doremi count mine.yaml --max-memory 2GB --cache /scratch/counts",
   );
   return command.action(async (path: string | undefined, options: CountOptions) => {
     const session = new Session("count", options);
@@ -50,7 +67,7 @@ export function countCommand(setStatus: SetStatus): Command {
       checkUsage(path, options);
       const run = async (pipeline: Pipeline) => {
         const { runCount } = await import("../counting.ts");
-        return { result: await runCount(session, pipeline) };
+        return { result: await runCount(session, pipeline, options.sample) };
       };
       if (path !== undefined) return run(await openPipeline(path, options));
       return withOutputFolder(options.output, async (output) => run(await pipelineOfData(options, output)));
@@ -60,7 +77,7 @@ export function countCommand(setStatus: SetStatus): Command {
 }
 
 function checkUsage(path: string | undefined, options: CountOptions): void {
-  const { data, tokenizer, specialTokens, textColumn, domainColumn } = options;
+  const { data, tokenizer, specialTokens, textColumn, domainColumn, domainMap, unlisted } = options;
   const usage = (message: string) => new DoremiError("usage", "count-arguments", message);
   if (path === undefined) {
     if (data === undefined) throw usage("needs a pipeline file, or --data with --tokenizer; see doremi count --help");
@@ -73,6 +90,8 @@ function checkUsage(path: string | undefined, options: CountOptions): void {
     "--special-tokens": specialTokens,
     "--text-column": textColumn,
     "--domain-column": domainColumn,
+    "--domain-map": domainMap,
+    "--unlisted": unlisted,
   };
   const option = Object.entries(given).find(([, value]) => value !== undefined)?.[0];
   if (option !== undefined) {
@@ -84,7 +103,7 @@ function checkUsage(path: string | undefined, options: CountOptions): void {
 
 /** A pipeline that only counts; patterns and files are relative to the current folder. */
 export async function pipelineOfData(options: CountOptions, output: string): Promise<Pipeline> {
-  const { data = [], tokenizer = [], specialTokens, textColumn, domainColumn, workers } = options;
+  const { data = [], tokenizer = [], specialTokens, textColumn, domainColumn, domainMap, unlisted } = options;
   const [first, ...others] = tokenizer;
   const named = data.filter((pattern) => pattern.includes("{domain}"));
   if (domainColumn === undefined && named.length > 0 && named.length < data.length) {
@@ -104,17 +123,38 @@ export async function pipelineOfData(options: CountOptions, output: string): Pro
       tokenizer: first!,
       count: { tokenizers: others },
       ...(specialTokens !== undefined && { specialTokens }),
-      ...(workers !== undefined && { workers }),
+      // A folder that is gone afterwards is no place to keep counts beside.
+      ...(options.output === undefined && { cache: false }),
+      ...overriddenSettings(options),
       data: {
         ...(domainColumn === undefined && named.length === 0
           ? { domains: { [ALL]: [...data] } }
           : { files: [...data] }),
         ...(textColumn !== undefined && { textColumn }),
         ...(domainColumn !== undefined && { domainColumn }),
+        ...(domainMap !== undefined && { domainMap: mapOf(domainMap) }),
+        ...(unlisted !== undefined && {
+          onUnlistedDomain: unlisted === "fail" || unlisted === "drop" ? unlisted : { domain: unlisted },
+        }),
         heldOut: "none",
       },
     },
     { base: process.cwd(), output },
+  );
+}
+
+/** Pile-CC=web → { "Pile-CC": "web" }; the value may hold = itself. */
+function mapOf(pairs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.lastIndexOf("=");
+      if (at > 0 && at < pair.length - 1) return [pair.slice(0, at), pair.slice(at + 1)];
+      throw new DoremiError(
+        "usage",
+        "count-arguments",
+        `--domain-map ${pair}: must be value=domain, such as Pile-CC=web`,
+      );
+    }),
   );
 }
 

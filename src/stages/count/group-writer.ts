@@ -3,24 +3,14 @@
  * before. The same shards give the same bytes, whichever way their counts came.
  */
 import { join } from "node:path";
-import { DoremiError, toPlainError } from "../../lib/errors.ts";
-import { isRefused, ruleWithin } from "../../manifest/domain-rule.ts";
+import { toPlainError } from "../../lib/errors.ts";
 import type { TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
 import type { DiscoveredShard } from "../discover/contract.ts";
 import type { StageContext } from "../stage.ts";
 import type { CountedShard, CountInput } from "./contract.ts";
 import { type CountsFile, readCountsFile, type UnitRows, writeCountsFile } from "./counts-file.ts";
-import {
-  addToCache,
-  type Hit,
-  type KeptFile,
-  type KeptShard,
-  linkOrCopy,
-  placeOf,
-  type ValueTotals,
-  writeKeptList,
-} from "./kept.ts";
-import { shardTotals, valueTotals } from "./totals.ts";
+import { addToCache, type Hit, type KeptFile, type KeptShard, linkOrCopy, placeOf, writeKeptList } from "./kept.ts";
+import { refuseUnlisted, shardTotals, valueTotals } from "./totals.ts";
 import type { UnitCounts } from "./worker.ts";
 
 /** Counts of a shard that was counted in this run. */
@@ -155,8 +145,7 @@ export class GroupWriter {
   ): CountedShard {
     const { domains: rule, transform } = this.#input;
     const { path, split, domain, layout } = shard;
-    const refused = values.find(({ value }) => isRefused(ruleWithin(rule, shard), value));
-    if (refused) throw unlistedError(join(this.#input.root, path), refused);
+    refuseUnlisted(values, shard, rule, join(this.#input.root, path));
     const rows = sum(unitRows);
     const totals = shardTotals(values, shard, rule, this.#tokenizers);
     const documents = sum(Object.values(totals).map((counted) => counted.documents));
@@ -219,21 +208,4 @@ export function rowGroupsOf(
   transformed: boolean,
 ): number[] {
   return format === "jsonl" && !transformed ? [sum(unitRows)] : [...unitRows];
-}
-
-function unlistedError(file: string, { value, documents }: Pick<ValueTotals, "value" | "documents">): DoremiError {
-  if (value === null) {
-    return new DoremiError(
-      "bad-data",
-      "missing-domain",
-      `${file}: every row needs a domain, found ${documents} without one; fill the column, or set data.onUnlistedDomain to drop or a domain`,
-      { file },
-    );
-  }
-  return new DoremiError(
-    "bad-data",
-    "unlisted-domain",
-    `${file}: holds rows of the domain “${value}”, which data.domains does not list; list it, or set data.onUnlistedDomain to drop or a domain`,
-    { file },
-  );
 }

@@ -98,17 +98,37 @@ export function* countJobs(
 }
 
 /** Jobs that only hash. */
-export function* hashJobs(
+export function hashJobs(
   shards: readonly DiscoveredShard[],
-  pending: Iterable<number>,
+  pending: readonly number[],
   input: Reading,
 ): Generator<PoolTask<PlannedJob>> {
+  const parts = pending.map((index) => {
+    const shard = shards[index]!;
+    return hashPart(shard, index, input, { bytes: shard.layout.size, last: true });
+  });
+  return together(parts, input);
+}
+
+/** Jobs that count some units, in their order. */
+export function unitJobs(
+  shards: readonly DiscoveredShard[],
+  units: readonly { readonly shard: number; readonly unit: number }[],
+  input: Reading,
+): Generator<PoolTask<PlannedJob>> {
+  const parts = units.map(({ shard, unit }) => {
+    const { storedBytes: bytes } = shards[shard]!.layout.units[unit]!;
+    return unitPart(shards[shard]!, shard, unit, false, { bytes, last: true }, input);
+  });
+  return together(parts, input);
+}
+
+function* together(parts: readonly PlannedPart[], input: Reading): Generator<PoolTask<PlannedJob>> {
   let batch: PlannedPart[] = [];
   let bytes = 0;
-  for (const index of pending) {
-    const shard = shards[index]!;
-    batch.push(hashPart(shard, index, input, { bytes: shard.layout.size, last: true }));
-    bytes += shard.layout.size;
+  for (const part of parts) {
+    batch.push(part);
+    bytes += part.step.bytes;
     if (bytes < JOB_BYTES && batch.length < JOB_SHARDS) continue;
     yield jobOf(batch, input);
     [batch, bytes] = [[], 0];
@@ -118,30 +138,34 @@ export function* hashJobs(
 
 /** In order; a large shard is hashed by itself, so that its units need not wait for it. */
 function partsOf(shard: DiscoveredShard, index: number, hash: boolean, input: Reading): PlannedPart[] {
-  const { units, size, format } = shard.layout;
+  const { units, size } = shard.layout;
   const apart = hash && (size > SMALL_BYTES || units.length === 0);
   const stored = units.reduce((sum, unit) => sum + unit.storedBytes, 0);
-  const parts = units.map((unit, i): PlannedPart => {
-    const path = join(input.root, shard.path);
-    const source = {
-      path,
-      layout: { format, size },
-      unit,
-      textColumn: input.textColumn,
-      domainColumn: input.domainColumn,
-      domain: shard.domain,
-      transform: input.transform,
-    };
-    const share = stored > 0 ? unit.storedBytes / stored : 1 / units.length;
-    return {
-      part: { path, hash: hash && !apart && i === 0, unit: source, version: shard.version },
-      step: { shard: index, bytes: size * share, last: i === units.length - 1 },
-      memoryBytes: unit.memoryBytes,
-    };
+  const parts = units.map(({ storedBytes }, i) => {
+    const bytes = size * (stored > 0 ? storedBytes / stored : 1 / units.length);
+    return unitPart(shard, index, i, hash && !apart && i === 0, { bytes, last: i === units.length - 1 }, input);
   });
   if (!apart && units.length > 0) return parts;
   const empty = units.length === 0;
   return [hashPart(shard, index, input, { bytes: empty ? size : 0, last: empty }), ...parts];
+}
+
+function unitPart(
+  { path: name, domain, version, layout: { units, format, size } }: DiscoveredShard,
+  index: number,
+  i: number,
+  hash: boolean,
+  step: Omit<CountStep, "shard">,
+  { root, textColumn, domainColumn, transform }: Reading,
+): PlannedPart {
+  const path = join(root, name);
+  const unit = units[i]!;
+  const source = { path, layout: { format, size }, unit, textColumn, domainColumn, domain, transform };
+  return {
+    part: { path, hash, unit: source, version },
+    step: { shard: index, ...step },
+    memoryBytes: unit.memoryBytes,
+  };
 }
 
 function hashPart(

@@ -1,6 +1,6 @@
 /** Sums of row counts: per shard and value, per shard and domain, then over the corpus. Pure. */
 import { DoremiError } from "../../lib/errors.ts";
-import { type DomainRule, domainOf, ruleWithin } from "../../manifest/domain-rule.ts";
+import { type DomainRule, domainOf, isRefused, ruleWithin } from "../../manifest/domain-rule.ts";
 import type { CountedShard, CountOutput, CountTotals } from "./contract.ts";
 import { NO_DOCUMENT, type UnitRows } from "./counts-file.ts";
 import type { ValueTotals } from "./kept.ts";
@@ -53,6 +53,36 @@ export function shardTotals(
     for (const [t, name] of tokenizers.entries()) into.tokens[name]! += tokens[t]!;
   }
   return Object.fromEntries(totals);
+}
+
+/**
+ * Refuses what the rule on domains does, naming the first of it.
+ * @param file for the message @throws DoremiError unlisted-domain, missing-domain
+ */
+export function refuseUnlisted(
+  values: readonly Pick<ValueTotals, "value" | "documents">[],
+  shard: Pick<CountedShard, "domain">,
+  rule: DomainRule,
+  file: string,
+): void {
+  const within = ruleWithin(rule, shard);
+  const refused = values.find(({ value }) => isRefused(within, value));
+  if (!refused) return;
+  const { value, documents } = refused;
+  if (value === null) {
+    throw new DoremiError(
+      "bad-data",
+      "missing-domain",
+      `${file}: every row needs a domain, found ${documents} without one; fill the column, or set data.onUnlistedDomain to drop or a domain`,
+      { file },
+    );
+  }
+  throw new DoremiError(
+    "bad-data",
+    "unlisted-domain",
+    `${file}: holds rows of the domain “${value}”, which data.domains does not list; list it, or set data.onUnlistedDomain to drop or a domain`,
+    { file },
+  );
 }
 
 /** Adds up shards as they are settled. */

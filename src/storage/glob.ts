@@ -55,9 +55,9 @@ export async function listFiles(pattern: string): Promise<string[]> {
     ({ path, isLink }) => !isLink || picomatch.isMatch(relative(cwd, path), escapeLiterals(rest)),
   );
   if (missed !== undefined) throw withPlace(missed.error, { file: missed.path });
-  const spelled = rest.split("/").filter((segment) => segment.startsWith("_"));
+  const spelled = rest.split("/").filter((segment) => /^[._]/.test(segment));
   return found
-    .filter((path) => path.split("/").every((name) => !name.startsWith("_") || isSpelled(name, spelled)))
+    .filter((path) => path.split("/").every((name) => !/^[._]/.test(name) || isSpelled(name, spelled)))
     .map((path) => base + path)
     .sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
 }

@@ -134,7 +134,7 @@ describe.each(NAMES)("%s", (name) => {
 
   // the large one for one vocabulary of each kind, the others share its code
   const size = name === "cl100k" || name === "llama2" ? 50_000_000 : 5_000_000;
-  it(`takes time in proportion to a document without a space, up to ${size / 1e6} MB`, () => {
+  it(`takes time in proportion to a document without a space, up to ${size / 1e6} MB`, { timeout: 180_000 }, () => {
     const letters = documentsOf("unspaced")[1]!.subarray(0, 4000);
     const seconds = (bytes: number) => {
       const text = Buffer.alloc(bytes, letters);

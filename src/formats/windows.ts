@@ -1,8 +1,10 @@
 /**
  * A byte range of a file in order, a window at a time. The next window is on its way from the disk while this one is
- * decoded and counted, and memory holds two windows, or one page where a page is larger.
+ * decoded and counted, and memory holds two or three windows, or one page where a page is larger.
  */
 import type { RandomAccessFile } from "../storage/storage.ts";
+import { outputOf, PageBuffer } from "./codecs/page-buffer.ts";
+import type { BatchForm } from "./shard.ts";
 
 /** Large enough that a disk reads at full speed, small enough for two of them in each worker. */
 export const WINDOW_BYTES = 2 << 20;
@@ -18,9 +20,20 @@ export class ByteWindows {
   #at = 0;
   #hereBytes = 0;
   #position: number;
+  /** For bytes that cross windows; with it, windows that are done with are read into again. */
+  readonly #joined: PageBuffer | undefined;
+  /** memory of windows that all was skipped of */
+  #spent: Uint8Array[] = [];
+  /** of those, what nobody looks at any more */
+  #free: Uint8Array[] = [];
 
-  /** Bytes start..end (exclusive); reading begins at once. */
-  constructor(file: RandomAccessFile, start: number, end: number) {
+  /**
+   * Bytes start..end (exclusive); reading begins at once.
+   *
+   * @param form with "lent", what `peek` gives is valid until the next `peek`
+   */
+  constructor(file: RandomAccessFile, start: number, end: number, form: BatchForm) {
+    this.#joined = form === "lent" ? new PageBuffer() : undefined;
     this.#file = file;
     this.#end = end;
     this.#ahead = start;
@@ -41,12 +54,13 @@ export class ByteWindows {
   /** The next bytes, fewer only where the range ends. They stay the next ones until `skip`. */
   async peek(bytes: number): Promise<Uint8Array> {
     const wanted = Math.min(bytes, this.remaining);
+    this.#free.push(...this.#spent.splice(0));
     while (this.#hereBytes < wanted) await this.#receive();
     const first = this.#here[0];
     if (first === undefined || wanted <= first.length - this.#at) {
       return first?.subarray(this.#at, this.#at + wanted) ?? new Uint8Array(0);
     }
-    const joined = new Uint8Array(Buffer.allocUnsafeSlow(wanted).buffer);
+    const joined = outputOf(wanted, this.#joined);
     let from = this.#at;
     let to = 0;
     for (const window of this.#here) {
@@ -66,7 +80,8 @@ export class ByteWindows {
     this.#at += bytes;
     while (this.#here[0] && this.#at >= this.#here[0].length) {
       this.#at -= this.#here[0].length;
-      this.#here.shift();
+      const done = this.#here.shift()!;
+      if (this.#joined && done.length === WINDOW_BYTES) this.#spent.push(done);
     }
   }
 
@@ -85,7 +100,7 @@ export class ByteWindows {
   #request(): void {
     const start = this.#ahead;
     this.#ahead = Math.min(this.#end, start + WINDOW_BYTES);
-    this.#pending = start < this.#ahead ? this.#file.read(start, this.#ahead) : undefined;
+    this.#pending = start < this.#ahead ? this.#file.read(start, this.#ahead, this.#free.pop()) : undefined;
     this.#pending?.catch(() => {}); // reported when it is waited for
   }
 }

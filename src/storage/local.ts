@@ -53,11 +53,11 @@ class LocalFile implements RandomAccessFile {
     this.#handle = handle;
   }
 
-  async read(start: number, end: number): Promise<Uint8Array> {
+  async read(start: number, end: number, into?: Uint8Array): Promise<Uint8Array> {
     const length = Math.min(end, this.size) - start;
     if (length <= 0) return new Uint8Array(0);
     // allocUnsafeSlow: an ArrayBuffer of its own, so that views at any 8-byte offset stay aligned.
-    const bytes = Buffer.allocUnsafeSlow(length);
+    const bytes = into && into.length >= length ? into : Buffer.allocUnsafeSlow(length);
     let done = 0;
     while (done < length) {
       const { bytesRead } = await this.#handle

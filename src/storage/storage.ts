@@ -15,8 +15,13 @@ export interface RandomAccessFile {
   readonly uri: string;
   /** bytes */
   readonly size: number;
-  /** Bytes start..end (exclusive), clipped to the file's end. @throws DoremiError missing-file, truncated */
-  read(start: number, end: number): Promise<Uint8Array>;
+  /**
+   * Bytes start..end (exclusive), clipped to the file's end.
+   *
+   * @param into memory to read into, where it is large enough; a storage may leave it aside
+   * @throws DoremiError missing-file, truncated
+   */
+  read(start: number, end: number, into?: Uint8Array): Promise<Uint8Array>;
   /** The bytes from `start` on, in order, in chunks of about a MiB. */
   stream(start?: number, end?: number): AsyncIterable<Uint8Array>;
   close(): Promise<void>;

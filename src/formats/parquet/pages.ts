@@ -58,7 +58,7 @@ export async function* readPages(
       `column ${locator.path} is compressed with ${locator.codec}; read are ${CODEC_NAMES.join(", ")}. Write it again with one of them`,
     );
   }
-  const windows = new ByteWindows(file, locator.start, locator.end);
+  const windows = new ByteWindows(file, locator.start, locator.end, buffer ? "lent" : "owned");
   try {
     while (windows.remaining > 0) {
       const at = `column ${locator.path}, the page at byte ${windows.position}`;
@@ -97,6 +97,8 @@ export async function* readPages(
         let output: Uint8Array;
         try {
           output = decompress(input, length, scratch);
+          // What was not compressed lies in a window, which is more than the page and may be read into again.
+          if (output === input && !scratch) output = input.slice();
         } catch (error) {
           throw corrupt(`must decompress (${locator.codec}) to ${length} bytes: ${reason(error)}`);
         }

@@ -2,8 +2,8 @@
 import { DoremiError } from "../lib/errors.ts";
 import { byteLevelVocabulary } from "./byte-level.ts";
 import { characterVocabulary } from "./characters.ts";
-import type { ModelTables } from "./counter.ts";
 import { Counter } from "./counter.ts";
+import type { ModelTables } from "./counter-instance.ts";
 import { FastTokenizer } from "./fast-tokenizer.ts";
 import { readHuggingFace } from "./huggingface.ts";
 import { LibraryTokenizer } from "./library-tokenizer.ts";

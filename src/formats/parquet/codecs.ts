@@ -5,13 +5,13 @@
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { compressors } from "hyparquet-compressors";
 import { lz4Block, lz4Hadoop } from "../codecs/lz4.ts";
-import type { PageBuffer } from "../codecs/page-buffer.ts";
+import { outputOf, type PageBuffer } from "../codecs/page-buffer.ts";
 import { zstdDecompress } from "../codecs/zstd.ts";
 
-type Decompress = (input: Uint8Array, length: number, buffer?: PageBuffer) => Uint8Array;
+export type Decompress = (input: Uint8Array, length: number, buffer?: PageBuffer) => Uint8Array;
 
 const CODECS: ReadonlyMap<string, Decompress> = new Map([
-  ["UNCOMPRESSED", (input) => input],
+  ["UNCOMPRESSED", storedPage],
   ["SNAPPY", snappy],
   ["GZIP", (input, length) => gunzipSync(input, zlibOptions(length))],
   ["BROTLI", (input, length) => brotliDecompressSync(input, zlibOptions(length))],
@@ -25,6 +25,14 @@ export const CODEC_NAMES: readonly string[] = [...CODECS.keys()];
 /** undefined for a codec that nobody reads any more (LZO) or knows yet */
 export function codecNamed(name: string): Decompress | undefined {
   return CODECS.get(name);
+}
+
+/** A copy: the bytes are the file's or a window's, and decoding moves those of a page. */
+export function storedPage(input: Uint8Array, length: number, buffer?: PageBuffer): Uint8Array {
+  if (input.length !== length) throw new Error(`stored: must give ${length} bytes, has ${input.length}`);
+  const output = outputOf(length, buffer);
+  output.set(input);
+  return output;
 }
 
 function zlibOptions(length: number) {

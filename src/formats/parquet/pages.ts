@@ -11,7 +11,7 @@ import type { PageBuffer } from "../codecs/page-buffer.ts";
 import { badShard, reason } from "../failure.ts";
 import type { ReadLimits } from "../shard.ts";
 import { ByteWindows } from "../windows.ts";
-import { CODEC_NAMES, codecNamed } from "./codecs.ts";
+import { CODEC_NAMES, codecNamed, type Decompress, storedPage } from "./codecs.ts";
 import type { ChunkLocator } from "./layout.ts";
 
 export interface DictionaryPage {
@@ -92,13 +92,11 @@ export async function* readPages(
       }
       // A dictionary outlives the pages after it.
       const scratch = header.type === "DICTIONARY_PAGE" ? undefined : buffer;
-      const expand = (input: Uint8Array, length: number): Uint8Array => {
+      const expand = (input: Uint8Array, length: number, codec = decompress): Uint8Array => {
         if (length === 0) return new Uint8Array(0);
         let output: Uint8Array;
         try {
-          output = decompress(input, length, scratch);
-          // What was not compressed lies in a window, which is more than the page and may be read into again.
-          if (output === input && !scratch) output = input.slice();
+          output = codec(input, length, scratch);
         } catch (error) {
           throw corrupt(`must decompress (${locator.codec}) to ${length} bytes: ${reason(error)}`);
         }
@@ -143,7 +141,7 @@ function bodyOf(
   bytes: Uint8Array,
   locator: ChunkLocator,
   corrupt: (message: string) => Error,
-  expand: (input: Uint8Array, length: number) => Uint8Array,
+  expand: (input: Uint8Array, length: number, codec?: Decompress) => Uint8Array,
   place: ErrorPlace,
 ): DictionaryPage | DataPage {
   const size = header.uncompressed_page_size;
@@ -186,8 +184,7 @@ function bodyOf(
       throw corrupt(`says ${repetition} + ${definition} bytes of levels and has ${bytes.length} in all`);
     }
     const stored = bytes.subarray(start);
-    const body = v2.is_compressed === false ? stored : expand(stored, size - start);
-    if (body.length !== size - start) throw corrupt(`must have ${size - start} bytes of values, has ${body.length}`);
+    const body = expand(stored, size - start, v2.is_compressed === false ? storedPage : undefined);
     const levels = locator.maxDefinition === 0 ? undefined : bytes.subarray(repetition, start);
     return { kind: "data", values, encoding: v2.encoding, levels, body };
   }

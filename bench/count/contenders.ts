@@ -120,19 +120,18 @@ function endToEnd(options: Options, inputs: Inputs, data: string, installed: Rea
   ];
 }
 
-/** The program as built, with no results of an earlier run to go by. */
+/** The program as built; without --output it starts from nothing and keeps nothing. */
 function doremi({ runs }: Options, { vocabularies }: Inputs, data: string, workers: number): Contender {
   return {
     name: workers === 1 ? "doremi, 1 worker" : `doremi, ${workers} workers`,
     rounds: runs,
-    command: (scratch) => ({
+    command: () => ({
       program: process.execPath,
       args: [
         ...[MAIN, "count", "--data", join(data, "{domain}/*.parquet")],
         ...["--tokenizer", tokenizerArgument(vocabularies, END_TO_END_VOCABULARY)],
-        ...["--workers", String(workers), "--output", join(scratch, "out"), "--log-format", "json"],
+        ...["--workers", String(workers), "--log-format", "json"],
       ],
-      env: { XDG_CACHE_HOME: join(scratch, "cache") },
     }),
   };
 }

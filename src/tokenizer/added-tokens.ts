@@ -82,8 +82,9 @@ export class AddedTokenFinder {
       if (token.lstrip) start = Math.max(whiteSpaceStart(text, start, this.#spaceIsMark), from);
       if (token.rstrip) end = whiteSpaceEnd(text, end, this.#spaceIsMark);
       if (from < start) parts.push({ text: text.subarray(from, start), start: from });
-      parts.push(token.id);
-      from = end; // the white space that it took may hold another token, as in the reference implementation
+      // the white space that the one before took may hold this one, which is dropped if nothing is left of it
+      if (start < end) parts.push(token.id);
+      from = end;
     }
     if (from !== text.length) parts.push({ text: text.subarray(from), start: from });
     return parts;

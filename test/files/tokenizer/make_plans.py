@@ -95,8 +95,8 @@ TOKENS = [
 ]
 
 
-def added(base, names=None):
-    vocab, tokens = base["model"]["vocab"], [t for t in TOKENS if names is None or t[0] in names]
+def added(base, changes={}):
+    vocab, tokens = base["model"]["vocab"], [(c, {**its, **changes.get(c, {})}) for c, its in TOKENS]
     new = [content for content, _ in tokens if content not in vocab]
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False}
     return [{"id": vocab[c] if c in vocab else len(vocab) + new.index(c), "content": c, **flags, **its} for c, its in tokens]
@@ -106,7 +106,10 @@ ADDED = {
     "added": {},
     "added-lowercase": {"normalizer": {"type": "Lowercase"}},
     "added-roberta": {"pre_tokenizer": byte_level(True, True)},
+    "added-greedy": {},
 }
+# white space that one token takes may hold another, of which then nothing is left
+GREEDY = {"    ": {"lstrip": True, "rstrip": True}, "  ": {"lstrip": True, "rstrip": True, "normalized": False}}
 ADDED_CHARACTERS = {
     "added-llama": {},
     "added-first": {"normalizer": None, "pre_tokenizer": {**METASPACE, "prepend_scheme": "first", "split": False}},
@@ -153,7 +156,7 @@ if __name__ == "__main__":
         variants += [(name, base, change, "text") for name, change in changes.items()]
     for base, changes in (("bytes", ADDED), ("characters", ADDED_CHARACTERS)):
         for special in ("text", "parse"):
-            variants += [(name, base, {**change, "added_tokens": added(BASES[base])}, special) for name, change in changes.items()]
+            variants += [(name, base, {**change, "added_tokens": added(BASES[base], GREEDY if name == "added-greedy" else {})}, special) for name, change in changes.items()]
     written = {
         "documents": texts,
         "variants": [

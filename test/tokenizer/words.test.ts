@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { decimal } from "../../src/tokenizer/decimal.ts";
 import { openTokenizer } from "../../src/tokenizer/open.ts";
 import { resolveTokenizer } from "../../src/tokenizer/resolve.ts";
 import type { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
@@ -22,6 +23,8 @@ interface Variant {
 }
 
 const expected: {
+  /** a number as written in a tokenizer.json, and what Hugging Face's reads */
+  readonly decimals: readonly (readonly [string, number])[];
   readonly models: Record<string, { readonly type: string; readonly vocab: unknown }>;
   readonly variants: Record<string, Variant>;
   readonly groups: Record<string, Record<string, string[]>>;
@@ -87,4 +90,92 @@ describe.each(Object.entries(expected.variants))("%s", (name, variant) => {
   it.runIf(name in expected.scalars)("has Hugging Face's ids of every scalar value", () => {
     expect(checksums(tokenizer, scalars, PER_SCALAR_CHECKSUM)).toEqual(expected.scalars[name]);
   });
+});
+
+it("reads scores as the reference implementation does, which is not always the nearest number", () => {
+  const found = expected.decimals.map(([written]) => [written, decimal(written)]);
+  expect(found).toEqual(expected.decimals);
+  expect(expected.decimals.some(([written, read]) => Number(written) !== read)).toBe(true);
+});
+
+describe("time is linear in a text without a space", () => {
+  it.each(["never", "ties-whole", "bert-cased", "word-level"])("%s", async (name) => {
+    const tokenizer = await open(spec(expected.variants[name]!), name);
+    const count = (times: number): [number, number] => {
+      const text = Buffer.from("zqxjab".repeat(times));
+      const counts = new Uint32Array(1);
+      const before = process.cpuUsage();
+      tokenizer.count(text, Uint32Array.of(0, text.length), counts);
+      const { user, system } = process.cpuUsage(before);
+      return [counts[0]!, user + system];
+    };
+    const [few, short] = count(200_000);
+    const [many, long] = count(2_000_000);
+    // a word that is unknown as a whole is one token, of any length
+    expect(Math.abs(many - (few === 1 ? 1 : 10 * few))).toBeLessThanOrEqual(10);
+    expect(long).toBeLessThan(40 * short + 200_000); // quadratic would be a hundred times as long
+  });
+});
+
+describe("what can't be exact is refused", () => {
+  const change = (name: string, part: object, model: object = {}): object => {
+    const json = spec(expected.variants[name]!) as { model: object };
+    return { ...json, ...part, model: { ...json.model, ...model } };
+  };
+  const mark = { type: "Metaspace", replacement: "\u2581", split: true };
+  const markedWords = (scheme: string) => ({
+    type: "Sequence",
+    pretokenizers: [{ type: "WhitespaceSplit" }, { ...mark, prepend_scheme: scheme }],
+  });
+  const first = { ...mark, prepend_scheme: "first" };
+  const bytes = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
+  const unsupported: Record<string, () => object> = {
+    "Unigram without an unknown token": () => change("t5", {}, { unk_id: null }),
+    "another mark for spaces": () => change("t5", { pre_tokenizer: { ...mark, replacement: "_" } }),
+    "a mark on the first word only": () => change("t5", { pre_tokenizer: markedWords("first") }),
+    "a first text that a normalizer moves": () =>
+      change("t5", { normalizer: { type: "Strip", strip_left: true, strip_right: false }, pre_tokenizer: first }),
+    "settings of the mark that contradict each other": () =>
+      change("t5", { pre_tokenizer: { ...mark, prepend_scheme: "always", add_prefix_space: false } }),
+    "punctuation that goes with a neighbour": () =>
+      change("bert-cased", { pre_tokenizer: { type: "Punctuation", behavior: "MergedWithPrevious" } }),
+    "bytes as characters": () => change("t5", { pre_tokenizer: bytes }),
+    "a replacement of what only a whole expression tells": () =>
+      change("bert-cased", { normalizer: { type: "Replace", pattern: { Regex: "(a|b)+c" }, content: "" } }),
+    "an unknown normalizer": () => change("word-level", { normalizer: { type: "Rot13" } }),
+    "a charsmap that is none": () =>
+      change("t5", { normalizer: { type: "Precompiled", precompiled_charsmap: "AAAA" } }),
+  };
+  it.each(Object.entries(unsupported))("%s", async (_, json) => {
+    await expect(open(json())).rejects.toMatchObject({ code: "unsupported-tokenizer", kind: "bad-configuration" });
+  });
+
+  const bad: Record<string, () => object> = {
+    "an unknown token that is not in the vocabulary": () => change("bert-cased", {}, { unk_token: "[NONE]" }),
+    "the same of whole words": () => change("word-level", {}, { unk_token: "[NONE]" }),
+    "no limit for words": () => change("bert-cased", {}, { max_input_chars_per_word: undefined }),
+    "an unknown token beyond the vocabulary": () => change("t5", {}, { unk_id: 1e6 }),
+    "ids where scores must be": () => change("t5", {}, { vocab: { a: 0 } }),
+    "scores where ids must be": () => change("bert-cased", {}, { vocab: [["[UNK]", 0]] }),
+  };
+  it.each(Object.entries(bad))("%s", async (_, json) => {
+    await expect(open(json())).rejects.toMatchObject({ code: "bad-tokenizer", kind: "bad-data" });
+  });
+});
+
+it("knows the models of files from before they had a type", async () => {
+  for (const name of ["t5", "bert-cased", "word-level"]) {
+    const json = spec(expected.variants[name]!) as { model: object };
+    const typed = await open(json, name);
+    const untyped = await open({ ...json, model: { ...json.model, type: undefined } }, name);
+    const text = Buffer.from("Data mixtures, learned");
+    expect(untyped.encode(text)).toEqual(typed.encode(text));
+  }
+});
+
+it("has a fingerprint that scores are part of", async () => {
+  const json = spec(expected.variants.ties!) as { model: { vocab: [string, number][] } };
+  const vocab = json.model.vocab.map(([token, score]) => [token, token === "st" ? score - 1 : score]);
+  const [one, other] = [await open(json), await open({ ...json, model: { ...json.model, vocab } })];
+  expect(other.descriptor.fingerprint).not.toBe(one.descriptor.fingerprint);
 });

@@ -97,6 +97,18 @@ def checksums(tokenizer, documents, per_checksum):
     return [hashlib.sha256(part.encode()).hexdigest()[:12] for part in parts]
 
 
+def as_read(written):
+    scores = ",".join(f'["t{i}",{number}]' for i, number in enumerate(written))
+    made = json.dumps(spec("ties", None, None)).replace(json.dumps(ties["vocab"]), f'[["<unk>",0.0],{scores}]')
+    return [score for _, score in json.loads(Tokenizer.from_str(made).to_str())["model"]["vocab"][1:]]
+
+
+# digits as a trainer writes them, more than an integer of 64 bits holds, exponents
+digits = [hashlib.sha512(bytes([i])).hexdigest().translate({ord(c): None for c in "abcdef"}) for i in range(60)]
+written = [f"-{d[0]}.{d[1:12 + i % 14]}" for i, d in enumerate(digits)]
+written += [f"{d[:3].lstrip('0') or 7}.{d[3:9]}e-{i}" for i, d in enumerate(digits[:20])]
+written += ["-0.0", "1e-320", "1E+3", "-12", "18446744073709551615.5", "0.00000000000000000000000000001234567890123456789"]
+decimals = list(map(list, zip(written, as_read(written))))
 groups, scalars = {}, {}
 documents = {group: make() for group, make in adversarial.GROUPS.items()}
 every = adversarial.every_scalar(adversarial.CONTEXTS["doubled"])
@@ -107,5 +119,5 @@ for name, variant in VARIANTS.items():
     if name in SCALARS:
         scalars[name] = checksums(tokenizer, every, PER_SCALAR_CHECKSUM)
     print(name, flush=True)
-text = json.dumps({"models": MODELS, "variants": VARIANTS, "groups": groups, "scalars": scalars}, separators=(",", ":"), ensure_ascii=True)
+text = json.dumps({"decimals": decimals, "models": MODELS, "variants": VARIANTS, "groups": groups, "scalars": scalars}, separators=(",", ":"), ensure_ascii=True)
 (HERE / "words.json").write_text(text.replace('},"', '},\n"') + "\n")

@@ -6,6 +6,7 @@
 import * as arrow from "apache-arrow";
 import { readUnit } from "../formats/read.ts";
 import type { BatchForm, ColumnSelection, ShardLayout, ShardUnit, TextBatch } from "../formats/shard.ts";
+import type { RandomAccessFile } from "../storage/storage.ts";
 import type { TransformReference } from "./count/contract.ts";
 import { storage } from "./files.ts";
 import { applyTransform, loadTransform } from "./transform.ts";
@@ -36,11 +37,15 @@ export interface UnitRead {
   rows: number;
 }
 
-/** @param form how batches are handed over where no transform makes them anew */
+/**
+ * @param form how batches are handed over where no transform makes them anew
+ * @param open gives the shard; closed at the end
+ */
 export async function* readDocuments(
   source: UnitSource,
   read: UnitRead,
   form: BatchForm = "owned",
+  open: () => Promise<RandomAccessFile> = () => storage.open(source.path),
 ): AsyncGenerator<DocumentBatch> {
   const columns: ColumnSelection = {
     text: source.textColumn,
@@ -48,7 +53,7 @@ export async function* readDocuments(
     ...(source.transform && source.transform.columns.length > 0 && { extra: source.transform.columns }),
   };
   const transform = source.transform && (await loadTransform(source.transform));
-  const file = await storage.open(source.path);
+  const file = await open();
   try {
     const layout: ShardLayout = { ...source.layout, rows: null, units: [source.unit] };
     for await (const batch of readUnit(file, layout, source.unit, columns, {}, transform ? "owned" : form)) {

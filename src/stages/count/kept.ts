@@ -68,7 +68,8 @@ export interface Hit {
 export class KeptCounts {
   /** content by path, size and version */
   readonly #hashes = new Map<string, string>();
-  readonly #sizes = new Set<number>();
+  /** by size: files that were counted and have not been found where and as they were */
+  readonly #missing = new Map<number, number>();
   readonly #byContent = new Map<string, Hit[]>();
   readonly #whole = new Map<KeptFile, Promise<boolean>>();
   readonly #contentOf: (sha256: string, domain: string | null) => string;
@@ -118,8 +119,9 @@ export class KeptCounts {
       tokenizers: header.tokenizers,
     };
     for (const shard of records as Generator<KeptShard>) {
-      this.#hashes.set(stateOf(shard.path, shard.size, shard.version), shard.sha256);
-      this.#sizes.add(shard.size);
+      const state = stateOf(shard.path, shard.size, shard.version);
+      if (!this.#hashes.has(state)) this.#missing.set(shard.size, (this.#missing.get(shard.size) ?? 0) + 1);
+      this.#hashes.set(state, shard.sha256);
       const key = this.#contentOf(shard.sha256, shard.domain);
       const hits = this.#byContent.get(key);
       if (hits) hits.push({ file, shard });
@@ -127,14 +129,16 @@ export class KeptCounts {
     }
   }
 
-  /** The content's hash, where a file of this path, size and version was hashed before. */
-  hashOf(path: string, { version, layout }: DiscoveredShard): string | undefined {
-    return this.#hashes.get(stateOf(path, layout.size, version));
+  /** The content's hash, where a file of this path, size and version was hashed before. Asked once of every shard. */
+  claim(path: string, { version, layout: { size } }: DiscoveredShard): string | undefined {
+    const hash = this.#hashes.get(stateOf(path, size, version));
+    if (hash !== undefined) this.#missing.set(size, this.#missing.get(size)! - 1);
+    return hash;
   }
 
-  /** Could a file of this size be one that is known? */
-  hasSize(size: number): boolean {
-    return this.#sizes.has(size);
+  /** Once all are claimed: could a file of this size be one that was moved, copied or touched? */
+  isLikely(size: number): boolean {
+    return (this.#missing.get(size) ?? 0) > 0;
   }
 
   /** Counts of a shard of this content, from a file that is whole. */

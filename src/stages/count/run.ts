@@ -147,13 +147,12 @@ async function findKept(
     { profile: profileOf(input), tokenizers: input.tokenizers, domainMatters: input.transform !== null },
   );
   const hashes = new Map<number, string>();
-  const unknown: number[] = [];
   for (const [index, shard] of shards.entries()) {
-    const known = kept.hashOf(join(input.root, shard.path), shard);
+    const known = kept.claim(join(input.root, shard.path), shard);
     if (known !== undefined) hashes.set(index, known);
-    // A file of a new name or time may hold what was counted before; one of a new size does not.
-    else if (kept.hasSize(shard.layout.size)) unknown.push(index);
   }
+  // A file of a new name or time may hold what was counted before; one of a new size does not.
+  const unknown = [...shards.keys()].filter((index) => !hashes.has(index) && kept.isLikely(shards[index]!.layout.size));
   const total = bytesOf(unknown.map((index) => shards[index]!));
   let done = 0;
   const jobs = hashJobs(shards, unknown, input);

@@ -1,6 +1,9 @@
 /** The worker of count: the counts of units, or the hashes of files; several at a time where they are small. */
+import { readFile } from "node:fs/promises";
 import { DoremiError, withPlace } from "../../lib/errors.ts";
-import { sha256File } from "../../lib/hash.ts";
+import { sha256, sha256File } from "../../lib/hash.ts";
+import { MemoryFile } from "../../storage/memory-file.ts";
+import type { RandomAccessFile } from "../../storage/storage.ts";
 import { openOnce } from "../../tokenizer/open.ts";
 import type { Tokenizer, TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
 import { readDocuments, type UnitSource } from "../documents.ts";
@@ -47,27 +50,62 @@ export interface CountJobResult {
   readonly seconds: readonly number[];
 }
 
+/** Shards up to this size are read whole, once, to be hashed and counted from the same bytes: */
+const WHOLE_BYTES = 1 << 20;
+/** so many of them ahead, since opening and reading a small file is mostly waiting. */
+const READ_AHEAD = 8;
+
 export default asWorker(async ({ parts, tokenizers, tolerate }: CountJob): Promise<CountJobResult> => {
   const seconds = new Array<number>(tokenizers.length).fill(0);
   const results: CountPartResult[] = [];
-  for (const { path, hash, unit, version } of parts) {
-    const sha256 = hash ? await sha256File(path) : null;
+  const ahead: (Promise<Read> | undefined)[] = parts.slice(0, READ_AHEAD).map(readAhead);
+  for (const [i, part] of parts.entries()) {
+    const { path, unit, version } = part;
+    const next = parts[i + READ_AHEAD];
+    if (next) ahead.push(readAhead(next));
+    const { sha256, open } = await ahead[i]!;
+    ahead[i] = undefined;
     let counts: UnitCounts | null = null;
     let failure: CountPartResult["failure"] = null;
     if (unit) {
       try {
-        counts = await countUnit(unit, await Promise.all(tokenizers.map(openOnce)), seconds);
+        counts = await countUnit(unit, await Promise.all(tokenizers.map(openOnce)), seconds, open);
       } catch (error) {
         const placed = withPlace(error, { file: path, rowGroup: unit.unit.index });
         if (!tolerate || placed.kind !== "bad-data") throw placed;
         failure = { code: placed.code, message: placed.message };
       }
     }
-    if (version !== null && (await storage.stat(path)).version !== version) throw changed(path);
+    if (open === undefined) await checkVersion(path, version);
     results.push({ sha256, counts, failure });
   }
   return { parts: results, seconds };
 });
+
+interface Read {
+  readonly sha256: string | null;
+  /** gives the shard out of memory; undefined where it is too large for that */
+  readonly open?: () => Promise<RandomAccessFile>;
+}
+
+/** What of a part can be done before its turn. */
+function readAhead({ path, hash, unit, version }: CountPart): Promise<Read> {
+  const read = async (): Promise<Read> => {
+    if (!unit || unit.layout.size > WHOLE_BYTES) return { sha256: hash ? await sha256File(path) : null };
+    const bytes = await readFile(path);
+    await checkVersion(path, version);
+    return { sha256: hash ? sha256(bytes) : null, open: async () => new MemoryFile(path, bytes) };
+  };
+  const result = read().catch((error: unknown) => {
+    throw withPlace(error, { file: path });
+  });
+  result.catch(() => {}); // it is reported when its turn comes
+  return result;
+}
+
+async function checkVersion(path: string, version: string | null): Promise<void> {
+  if (version !== null && (await storage.stat(path)).version !== version) throw changed(path);
+}
 
 function changed(file: string): DoremiError {
   return new DoremiError(
@@ -79,12 +117,17 @@ function changed(file: string): DoremiError {
 }
 
 /** @param seconds spent in each tokenizer, added to */
-async function countUnit(source: UnitSource, counters: readonly Tokenizer[], seconds: number[]): Promise<UnitCounts> {
+async function countUnit(
+  source: UnitSource,
+  counters: readonly Tokenizer[],
+  seconds: number[],
+  open?: () => Promise<RandomAccessFile>,
+): Promise<UnitCounts> {
   const read = { rows: 0 };
   const names = new Map<string, number>();
   let columns = newColumns(Math.max(source.unit.rows ?? 1024, 1), counters.length);
   const counts = new TextCounts(counters, seconds);
-  for await (const { row, batch } of readDocuments(source, read, "lent")) {
+  for await (const { row, batch } of readDocuments(source, read, "lent", open)) {
     if (read.rows > columns.domain.length) columns = grow(columns, Math.max(read.rows, columns.domain.length * 2));
     const global = batch.domain.names.map((name) => nameIndex(names, name));
     const { offsets, entries } = batch;

@@ -1,4 +1,4 @@
-// Compiles the AssemblyScript of the token counter and of the JSON Lines scanner, each to one .wasm file beside the
+// Compiles the AssemblyScript of the token counter, the JSON Lines scanner and the LZ4 decoder, each to one .wasm file beside the
 // TypeScript that uses it, and copies it beside the compiled JavaScript, so that
 // `new URL("./counter.wasm", import.meta.url)` finds it from the source and from dist alike. With --check it writes
 // nothing, and fails unless the files are what the sources compile to.
@@ -11,6 +11,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 /** Folder with an assembly/ in it, and the file's name. */
 const modules = [
   ["tokenizer", "counter.wasm"],
+  ["formats/codecs", "lz4.wasm"],
   ["formats/jsonl", "scanner.wasm"],
 ];
 

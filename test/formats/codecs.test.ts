@@ -62,6 +62,44 @@ describe("lz4", () => {
     expect(Buffer.from(lz4Block(block, 13)).toString()).toBe("abcabcabcabc!");
   });
 
+  it("decodes literals and matches of every length and offset, and nothing beyond", () => {
+    const length = fc.oneof(fc.nat(40), fc.nat(600));
+    const sequence = fc.record({
+      literals: length,
+      offset: fc.oneof(fc.integer({ min: 1, max: 40 }), fc.nat(900)),
+      match: length,
+    });
+    fc.assert(
+      fc.property(fc.array(sequence, { minLength: 1, maxLength: 12 }), fc.nat(20), (sequences, last) => {
+        const out: number[] = [];
+        const bytes: number[] = [];
+        const extra = (value: number) => {
+          for (let rest = value - 15; rest >= 0; rest -= 255) bytes.push(Math.min(rest, 255));
+        };
+        const put = (count: number, match: number) => {
+          bytes.push((Math.min(count, 15) << 4) | Math.min(match, 15));
+          extra(count);
+          for (let i = 0; i < count; i++) bytes.push((out.length * 7 + i) & 0xff);
+          out.push(...bytes.slice(bytes.length - count));
+        };
+        for (const { literals, offset, match } of sequences) {
+          put(Math.max(literals, out.length === 0 ? 1 : 0), match);
+          const back = Math.max(1, Math.min(offset, out.length));
+          bytes.push(back & 0xff, back >> 8);
+          extra(match);
+          for (let i = 0; i < match + 4; i++) out.push(out[out.length - back]!);
+        }
+        put(last, 0);
+        const block = Uint8Array.from(bytes);
+        expect(Buffer.compare(lz4Block(block, out.length), Uint8Array.from(out))).toBe(0);
+        expect(() => lz4Block(block, out.length - 1)).toThrow("lz4");
+        const cut = block.subarray(0, block.length - 1);
+        if (last > 0) expect(() => lz4Block(cut, out.length)).toThrow("lz4");
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it.each([12, 14])("refuses a block that gives not %d bytes", (length) => {
     expect(() => lz4Block(block, length)).toThrow("lz4");
   });

@@ -2,17 +2,15 @@
  * LZ4 decoding in the three wrappings that data files have: a bare block, Hadoop's frames around blocks (Parquet codec
  * id 5) and the LZ4 frame format (Arrow). Strict: the output has exactly the stated length or it is an error.
  */
+import { compiledModule } from "../../lib/compiled.ts";
 import { outputOf, type PageBuffer } from "./page-buffer.ts";
 import { xxh32 } from "./xxh32.ts";
 
 const FRAME_MAGIC = 0x184d2204;
-const MIN_MATCH = 4;
 
 export function lz4Block(input: Uint8Array, length: number, buffer?: PageBuffer): Uint8Array {
-  const output = outputOf(length, buffer);
-  const end = decodeBlock(input, output, 0, 0);
-  if (end !== length) throw new Error(`lz4: must give ${length} bytes, gave ${end}`);
-  return output;
+  const decoder = new Decoder(input.length, length);
+  return decoder.take(decoder.block(input, 0, length, 0), buffer);
 }
 
 /**
@@ -32,20 +30,20 @@ export function lz4Hadoop(input: Uint8Array, length: number, buffer?: PageBuffer
     at = frame.end;
   }
   if (total !== length) return lz4Block(input, length, buffer);
-  const output = outputOf(length, buffer);
+  const decoder = new Decoder(input.length, length);
   let at = 0;
   for (const frame of frames) {
-    const end = decodeBlock(input.subarray(frame.start, frame.end), output.subarray(0, at + frame.length), at, at);
+    const end = decoder.block(input.subarray(frame.start, frame.end), at, at + frame.length, at);
     if (end !== at + frame.length) throw new Error(`lz4: must give ${frame.length} bytes, gave ${end - at}`);
     at = end;
   }
-  return output;
+  return decoder.take(at, buffer);
 }
 
 /** All frames of the input; `length` is known from outside and bounds the output. */
 export function lz4Frames(input: Uint8Array, length: number): Uint8Array {
   const view = new DataView(input.buffer, input.byteOffset, input.byteLength);
-  const output = new Uint8Array(length);
+  const decoder = new Decoder(input.length, length);
   let written = 0;
   let at = 0;
   while (at < input.length) {
@@ -63,67 +61,89 @@ export function lz4Frames(input: Uint8Array, length: number): Uint8Array {
       const end = at + (size & 0x7fff_ffff);
       if (end > input.length) throw new Error("lz4: ends inside a block");
       const block = input.subarray(at, end);
-      if (size & 0x8000_0000) {
-        output.set(block, written);
-        written += block.length;
-      } else {
-        written = decodeBlock(block, output, written, linked ? frameStart : written);
-      }
+      written =
+        size & 0x8000_0000
+          ? decoder.stored(block, written)
+          : decoder.block(block, written, length, linked ? frameStart : written);
       at = end + (blockSums ? 4 : 0);
     }
     if (hasSum) {
-      if (view.getUint32(at, true) !== xxh32(output.subarray(frameStart, written)))
+      if (view.getUint32(at, true) !== xxh32(decoder.written(frameStart, written)))
         throw new Error("lz4: content checksum mismatch");
       at += 4;
     }
   }
-  if (written !== length) throw new Error(`lz4: must give ${length} bytes, gave ${written}`);
-  return output;
+  return decoder.take(written, undefined);
 }
 
-/**
- * One block into output from `start` on; matches may reach back to `history`.
- * @returns the position after the last byte written
- */
-function decodeBlock(input: Uint8Array, output: Uint8Array, start: number, history: number): number {
-  let at = 0;
-  let to = start;
-  while (at < input.length) {
-    const token = input[at++]!;
-    let literals = token >> 4;
-    if (literals === 15) {
-      let more = 255;
-      while (more === 255) {
-        if (at >= input.length) throw new Error("lz4: ends inside a length");
-        more = input[at++]!;
-        literals += more;
-      }
-    }
-    if (at + literals > input.length || to + literals > output.length) throw new Error("lz4: literals beyond the end");
-    if (literals <= 32) for (let i = 0; i < literals; i++) output[to + i] = input[at + i]!;
-    else output.set(input.subarray(at, at + literals), to);
-    at += literals;
-    to += literals;
-    if (at === input.length) return to;
-    if (at + 2 > input.length) throw new Error("lz4: ends inside an offset");
-    const offset = input[at]! | (input[at + 1]! << 8);
-    at += 2;
-    let match = token & 15;
-    if (match === 15) {
-      let more = 255;
-      while (more === 255) {
-        if (at >= input.length) throw new Error("lz4: ends inside a length");
-        more = input[at++]!;
-        match += more;
-      }
-    }
-    match += MIN_MATCH;
-    const from = to - offset;
-    if (offset === 0 || from < history) throw new Error(`lz4: offset ${offset} reaches before the data`);
-    if (to + match > output.length) throw new Error("lz4: a match beyond the end");
-    if (offset >= match && match > 64) output.copyWithin(to, from, from + match);
-    else for (let i = 0; i < match; i++) output[to + i] = output[from + i]!;
-    to += match;
+interface Lz4Exports {
+  readonly memory: WebAssembly.Memory;
+  reserve(inputBytes: number, outputBytes: number): void;
+  input(): number;
+  output(): number;
+  decodeBlock(bytes: number, start: number, limit: number, history: number): number;
+}
+
+/** What is wrong, by what `decodeBlock` returns. */
+const FAULTS: ReadonlyMap<number, string> = new Map([
+  [-1, "ends inside a length"],
+  [-2, "literals beyond the end"],
+  [-3, "ends inside an offset"],
+  [-4, "an offset reaches before the data"],
+  [-5, "a match beyond the end"],
+]);
+
+/** An instance that a huge page made larger than this is not kept. */
+const KEPT_BYTES = 64 << 20;
+
+let compiled: WebAssembly.Module | undefined;
+let kept: Lz4Exports | undefined;
+
+/** The memory in which one output is put together from blocks. */
+class Decoder {
+  readonly #wasm: Lz4Exports;
+  readonly #memory: Uint8Array;
+  readonly #length: number;
+
+  /** @param inputBytes of the largest block @param length of the output */
+  constructor(inputBytes: number, length: number) {
+    compiled ??= compiledModule(new URL("./lz4.wasm", import.meta.url), "LZ4 decoder");
+    kept ??= new WebAssembly.Instance(compiled).exports as unknown as Lz4Exports;
+    this.#wasm = kept;
+    this.#wasm.reserve(inputBytes, length);
+    this.#memory = new Uint8Array(this.#wasm.memory.buffer);
+    this.#length = length;
+    if (this.#memory.length > KEPT_BYTES) kept = undefined;
   }
-  return to;
+
+  /**
+   * One block into the output from `start` on, not beyond `limit`; matches may reach back to `history`.
+   * @returns the position after the last byte written
+   */
+  block(input: Uint8Array, start: number, limit: number, history: number): number {
+    this.#memory.set(input, this.#wasm.input() >>> 0);
+    const end = this.#wasm.decodeBlock(input.length, start, limit, history);
+    if (end < 0) throw new Error(`lz4: ${FAULTS.get(end)}`);
+    return end;
+  }
+
+  /** Bytes that are stored as they are. @returns the position after them */
+  stored(input: Uint8Array, start: number): number {
+    if (start + input.length > this.#length) throw new Error("lz4: literals beyond the end");
+    this.#memory.set(input, (this.#wasm.output() >>> 0) + start);
+    return start + input.length;
+  }
+
+  written(start: number, end: number): Uint8Array {
+    const output = this.#wasm.output() >>> 0;
+    return this.#memory.subarray(output + start, output + end);
+  }
+
+  /** All of the output, once `end` bytes are written. */
+  take(end: number, buffer: PageBuffer | undefined): Uint8Array {
+    if (end !== this.#length) throw new Error(`lz4: must give ${this.#length} bytes, gave ${end}`);
+    const output = outputOf(this.#length, buffer);
+    output.set(this.written(0, end));
+    return output;
+  }
 }

@@ -1,9 +1,7 @@
 /**
  * The host of assembly/: a WebAssembly instance with a block of lines in its memory, which positions here are places in.
  */
-import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { DoremiError } from "../../lib/errors.ts";
+import { compiledModule } from "../../lib/compiled.ts";
 
 interface ScannerExports {
   readonly memory: WebAssembly.Memory;
@@ -30,20 +28,6 @@ const VALUE_WORD = 2;
 
 let compiled: WebAssembly.Module | undefined;
 
-function compile(): WebAssembly.Module {
-  const path = fileURLToPath(new URL("./scanner.wasm", import.meta.url));
-  try {
-    return new WebAssembly.Module(new Uint8Array(readFileSync(path)));
-  } catch (cause) {
-    throw new DoremiError(
-      "internal",
-      "scanner-not-built",
-      `${path}: the compiled scanner of JSON Lines must be here and can't be read; build it with \`npm run build\`, or reinstall doremi`,
-      { file: path, cause },
-    );
-  }
-}
-
 export class Scanner {
   readonly #wasm: ScannerExports;
   /** all of the instance's memory: a block's bytes, by the places in it */
@@ -52,7 +36,7 @@ export class Scanner {
   #base = 0;
 
   constructor() {
-    compiled ??= compile();
+    compiled ??= compiledModule(new URL("./scanner.wasm", import.meta.url), "scanner of JSON Lines");
     this.#wasm = new WebAssembly.Instance(compiled).exports as unknown as ScannerExports;
     this.#memory = Buffer.from(this.#wasm.memory.buffer);
     this.#words = new Uint32Array(this.#wasm.memory.buffer);

@@ -138,7 +138,24 @@ describe("count", () => {
       name,
       { documents, bytes, tokens: { r50k: tokens.r50k } },
     ]);
-    expect(result).toEqual({ command: "count", domains: Object.fromEntries(domains), skipped: [] });
+    expect(result).toMatchObject({ command: "count", domains: Object.fromEntries(domains), skipped: [] });
+    expect(Object.keys(result.domains)).toEqual(Object.keys(expected));
+    expect(result.shards).toEqual({ counted: 5, kept: 0, cached: 0 });
+    expect(leftovers()).toEqual([]);
+  });
+
+  it("estimates from a sample under names of its own, so that no script takes it for counts", () => {
+    const { status, stderr, result } = doremi(
+      ...["count", "--data", `${CORPUS}/{domain}/part-*`, "--tokenizer", "r50k", "cl100k", "--sample", "50%"],
+      ...["--log-format", "text"],
+    );
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/95 % interval[\s\S]*Estimated from \d+ of \d+ row groups/);
+    expect(result.domains).toBeUndefined();
+    expect(result.sample).toMatchObject({ fraction: 0.5, seed: 1 });
+    const { tokens } = JSON.parse(readFileSync(`${CORPUS}.counts.json`, "utf8")).domains.math;
+    // A domain of so few units is read whole.
+    expect(result.estimates.math.tokens.r50k).toEqual({ estimate: tokens.r50k, low: tokens.r50k, high: tokens.r50k });
     expect(leftovers()).toEqual([]);
   });
 

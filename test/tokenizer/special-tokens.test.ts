@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { definePipeline } from "../../src/pipeline/load.ts";
+import { prepare } from "../../src/pipeline/prepare.ts";
 import { openTokenizer } from "../../src/tokenizer/open.ts";
 import { resolveTokenizer } from "../../src/tokenizer/resolve.ts";
-import { batch } from "./vectors.ts";
+import { batch, REPOSITORY } from "./vectors.ts";
 
 const TEXTS = [
   "a<|endoftext|>b",
@@ -76,4 +78,25 @@ describe.each(Object.entries(PARSED))("%s", (name, parsed) => {
     expect(parse).toMatchObject({ vocabularySize, endOfText, specialTokens: "parse" });
     expect(parse.fingerprint).not.toBe(text.fingerprint);
   });
+});
+
+it("is one setting of a pipeline for all its tokenizers", async () => {
+  const of = async (setting: object) => {
+    const pipeline = await definePipeline(
+      {
+        version: 1,
+        name: "parsed",
+        output: "out",
+        tokenizer: "r50k",
+        count: { tokenizers: ["o200k"] },
+        data: { files: ["a.jsonl"] },
+        ...setting,
+      },
+      { base: REPOSITORY },
+    );
+    return (await prepare(pipeline)).countTokenizers.map(({ specialTokens }) => specialTokens);
+  };
+  expect(await of({ specialTokens: "parse" })).toEqual(["parse", "parse"]);
+  expect(await of({})).toEqual(["text", "text"]);
+  await expect(of({ specialTokens: "skip" })).rejects.toMatchObject({ kind: "bad-configuration" });
 });

@@ -8,7 +8,8 @@ import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { DoremiError, withPlace } from "../lib/errors.ts";
 import type { FlatVocab } from "./flat-json.ts";
-import { FlatJsonError, readFlatJson } from "./flat-json.ts";
+import { readFlatJson } from "./flat-json.ts";
+import { FlatJsonError } from "./json-scanner.ts";
 import type { Strings } from "./token-table.ts";
 import { TokenTable } from "./token-table.ts";
 

@@ -6,8 +6,24 @@ import type { RandomAccessFile } from "../storage/storage.ts";
 import { outputOf, PageBuffer } from "./codecs/page-buffer.ts";
 import type { BatchForm } from "./shard.ts";
 
-/** Large enough that a disk reads at full speed, small enough for two of them in each worker. */
-export const WINDOW_BYTES = 2 << 20;
+/** Large enough that a disk reads at full speed, small enough for a few of them in each worker. */
+export const WINDOW_BYTES = 1 << 20;
+
+/** Memory of lent windows that nobody looks at any more, of this thread, for the next ones. */
+const spare: Uint8Array[] = [];
+const MAX_SPARE = 4;
+/** A file may give out memory of its own: only what was made here is written to again. */
+const made = new WeakSet<ArrayBufferLike>();
+
+function windowMemory(): Uint8Array {
+  const window = spare.pop() ?? outputOf(WINDOW_BYTES, undefined);
+  made.add(window.buffer);
+  return window;
+}
+
+function spareWindow(window: Uint8Array | undefined): void {
+  if (window && made.has(window.buffer) && spare.length < MAX_SPARE) spare.push(new Uint8Array(window.buffer));
+}
 
 export class ByteWindows {
   readonly #file: RandomAccessFile;
@@ -22,10 +38,8 @@ export class ByteWindows {
   #position: number;
   /** For bytes that cross windows; with it, windows that are done with are read into again. */
   readonly #joined: PageBuffer | undefined;
-  /** memory of windows that all was skipped of */
+  /** windows that all was skipped of, and that the last `peek` may have shown */
   #spent: Uint8Array[] = [];
-  /** of those, what nobody looks at any more */
-  #free: Uint8Array[] = [];
 
   /**
    * Bytes start..end (exclusive); reading begins at once.
@@ -54,7 +68,7 @@ export class ByteWindows {
   /** The next bytes, fewer only where the range ends. They stay the next ones until `skip`. */
   async peek(bytes: number): Promise<Uint8Array> {
     const wanted = Math.min(bytes, this.remaining);
-    this.#free.push(...this.#spent.splice(0));
+    this.#spent.splice(0).forEach(spareWindow);
     while (this.#hereBytes < wanted) await this.#receive();
     const first = this.#here[0];
     if (first === undefined || wanted <= first.length - this.#at) {
@@ -81,13 +95,15 @@ export class ByteWindows {
     while (this.#here[0] && this.#at >= this.#here[0].length) {
       this.#at -= this.#here[0].length;
       const done = this.#here.shift()!;
-      if (this.#joined && done.length === WINDOW_BYTES) this.#spent.push(done);
+      if (this.#joined) this.#spent.push(done);
     }
   }
 
-  /** Waits for what is on its way, so that the file can be closed. */
+  /** Waits for what is on its way, so that the file can be closed; what a lent `peek` gave is no longer valid. */
   async close(): Promise<void> {
-    await this.#pending?.catch(() => {}); // nobody wants it any more
+    const last = await this.#pending?.catch(() => undefined); // nobody wants it any more
+    if (!this.#joined) return;
+    for (const window of [...this.#spent.splice(0), ...this.#here.splice(0), last]) spareWindow(window);
   }
 
   async #receive(): Promise<void> {
@@ -100,7 +116,13 @@ export class ByteWindows {
   #request(): void {
     const start = this.#ahead;
     this.#ahead = Math.min(this.#end, start + WINDOW_BYTES);
-    this.#pending = start < this.#ahead ? this.#file.read(start, this.#ahead, this.#free.pop()) : undefined;
-    this.#pending?.catch(() => {}); // reported when it is waited for
+    this.#pending = undefined;
+    if (start >= this.#ahead) return;
+    const into = this.#joined && windowMemory();
+    this.#pending = this.#file.read(start, this.#ahead, into).then((window) => {
+      if (window.buffer !== into?.buffer) spareWindow(into); // the file left it aside
+      return window;
+    });
+    this.#pending.catch(() => {}); // reported when it is waited for
   }
 }

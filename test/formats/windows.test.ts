@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const rng = new Rng(5, "windows");
-const noise = Uint8Array.from({ length: 3 * WINDOW_BYTES + 12_345 }, (_, i) => rng.uint32(i));
+const noise = Uint8Array.from({ length: 6 * WINDOW_BYTES + 12_345 }, (_, i) => rng.uint32(i));
 
 /** A file that says what was asked of it, and reads into the memory that it is given, as a file on disk does. */
 function watched(bytes: Uint8Array) {
@@ -89,8 +89,32 @@ describe("windows", () => {
       expect(ahead).toBeLessThanOrEqual(2 * WINDOW_BYTES + 1000);
       if (windows.remaining > WINDOW_BYTES) expect(ahead).toBeGreaterThan(WINDOW_BYTES);
     }
-    expect(seen.ranges.map(([start]) => start)).toEqual([0, 1, 2, 3].map((i) => i * WINDOW_BYTES));
+    expect(seen.ranges.map(([start]) => start)).toEqual([0, 1, 2, 3, 4, 5, 6].map((i) => i * WINDOW_BYTES));
     expect(seen.buffers.size).toBeLessThanOrEqual(3);
+    await windows.close();
+    const again = new ByteWindows(file, 0, WINDOW_BYTES, "lent");
+    await again.peek(1);
+    await again.close();
+    expect(seen.buffers.size).toBeLessThanOrEqual(3);
+  });
+
+  it("never write into memory that the file keeps", async () => {
+    const kept = noise.slice();
+    const keeping: RandomAccessFile = {
+      uri: "kept",
+      size: kept.length,
+      read: async (start, end) => kept.subarray(start, end),
+      stream: () => {
+        throw new Error("not used here");
+      },
+      close: async () => {},
+    };
+    for (const { file } of [{ file: keeping }, watched(noise.map((byte) => byte ^ 1)), { file: keeping }]) {
+      const windows = new ByteWindows(file, 0, file.size, "lent");
+      while (windows.remaining > 0) windows.skip((await windows.peek(100_000)).length);
+      await windows.close();
+    }
+    expect(Buffer.compare(kept, noise)).toBe(0);
   });
 });
 

@@ -177,7 +177,7 @@ function listDomains({ domains: rule, domainColumn }: DiscoverInput, files: read
         throw new DoremiError(
           "missing-input",
           "empty-domain",
-          `domain “${name}”: no file matches${didYouMean(name, inPaths)}`,
+          `domain “${name}”: no file matches${didYouMean(name, new Set(train.flatMap((file) => file.value ?? [])))}`,
         );
       }
     }

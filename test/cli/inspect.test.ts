@@ -50,18 +50,19 @@ describe("files of ours, whatever their name", () => {
 
   it("row counts", async () => {
     const unit = {
-      rows: 3,
-      domain: Int32Array.of(0, -1, 1),
-      bytes: Uint32Array.of(10, 0, 7),
-      tokens: [Uint32Array.of(4, 0, 2)],
+      rows: 4,
+      domain: Int32Array.of(0, -1, 1, -2),
+      bytes: Uint32Array.of(10, 0, 7, 5),
+      tokens: [Uint32Array.of(4, 0, 2, 1)],
     };
     await writeCountsFile(at("c"), [unit, unit], ["a", "b"], ["r50k"]);
     expect(await inspectPath(at("c"))).toMatchObject({
-      kind: "token counts of a shard's rows",
+      kind: "token counts of shards' rows",
       facts: {
-        rows: 6,
-        units: [3, 3],
+        rows: 8,
+        units: [4, 4],
         notDocuments: 2,
+        withoutDomain: 2,
         domains: {
           a: { documents: 2, bytes: 20, tokens: { r50k: 8 } },
           b: { documents: 2, bytes: 14, tokens: { r50k: 4 } },

@@ -1,5 +1,6 @@
-/** Arrow files that the program itself writes: the row counts of a shard, the trajectory of a training. */
+/** Arrow files that the program itself writes: the row counts of shards, the trajectory of a training. */
 import { tableFromIPC } from "apache-arrow";
+import { NO_DOMAIN } from "../../stages/count/counts-file.ts";
 import { formatInteger, plural } from "../numbers.ts";
 import { formatTable } from "../table.ts";
 import type { Inspection } from "./contract.ts";
@@ -9,7 +10,7 @@ const TOKENS_PREFIX = "tokens.";
 const SHOWN_STEPS = 10;
 const SHOWN_WEIGHTS = 6;
 
-/** Totals by domain of one shard's rows. */
+/** Totals by domain of the rows, whichever shards they are of. */
 export function inspectRowCounts(data: Uint8Array, names: readonly string[]): Inspection {
   const table = tableFromIPC(data);
   const tokenizers = table.schema.fields.flatMap(({ name }) =>
@@ -17,6 +18,7 @@ export function inspectRowCounts(data: Uint8Array, names: readonly string[]): In
   );
   const domains = names.map((name) => ({ name, documents: 0, bytes: 0, tokens: tokenizers.map(() => 0) }));
   let dropped = 0;
+  let withoutDomain = 0;
   for (const batch of table.batches) {
     const column = (name: string) => batch.getChild(name)!.toArray() as ArrayLike<number>;
     const [domain, bytes, tokens] = [
@@ -27,7 +29,8 @@ export function inspectRowCounts(data: Uint8Array, names: readonly string[]): In
     for (let row = 0; row < batch.numRows; row++) {
       const entry = domains[domain[row]!];
       if (!entry) {
-        dropped++;
+        if (domain[row] === NO_DOMAIN) withoutDomain++;
+        else dropped++;
         continue;
       }
       entry.documents++;
@@ -39,6 +42,7 @@ export function inspectRowCounts(data: Uint8Array, names: readonly string[]): In
     rows: table.numRows,
     units: table.batches.map((batch) => batch.numRows),
     notDocuments: dropped,
+    withoutDomain,
     domains: Object.fromEntries(
       domains.map(({ name, documents, bytes, tokens }) => [
         name,
@@ -47,10 +51,10 @@ export function inspectRowCounts(data: Uint8Array, names: readonly string[]): In
     ),
   };
   return {
-    kind: "token counts of a shard's rows",
+    kind: "token counts of shards' rows",
     facts,
     lines: [
-      `${plural(table.numRows, "row")} in ${plural(facts.units.length, "unit")}${dropped > 0 ? `, ${formatInteger(dropped)} of them no documents` : ""}`,
+      `${plural(table.numRows, "row")} in ${plural(facts.units.length, "unit")}${dropped > 0 ? `, ${formatInteger(dropped)} of them no documents` : ""}${withoutDomain > 0 ? `, ${formatInteger(withoutDomain)} documents without a domain` : ""}`,
       "",
       ...formatTable(
         [

@@ -1,7 +1,7 @@
 /** What inspecting a file gives: types only. */
 
 export interface Inspection {
-  /** what the file is, in a few words: manifest, token counts of a shard, Parquet shard, … */
+  /** what the file is, in a few words: manifest, token counts of rows, Parquet shard, … */
   readonly kind: string;
   /** for the JSON line */
   readonly facts: object;

@@ -3,7 +3,9 @@ import { open, readFile } from "node:fs/promises";
 import { checkManifest } from "../../manifest/schema.ts";
 import type { DoneMark } from "../../pipeline/output-folder.ts";
 import { type CountOutput, countOutput } from "../../stages/count/contract.ts";
+import { estimateOutput } from "../../stages/estimate/contract.ts";
 import { countLines } from "../counting.ts";
+import { estimateLines } from "../estimating.ts";
 import { formatBytes, formatInteger, plural } from "../numbers.ts";
 import { formatPairs, formatTable } from "../table.ts";
 import { type Inspection, SHOWN_ROWS } from "./contract.ts";
@@ -61,6 +63,11 @@ function parseObject(text: string): Json | undefined {
 /** "model" for a model's config.json, whose tensors lie beside it; undefined where the document is none of ours. */
 export async function inspectJson(path: string, document: Json): Promise<Inspection | "model" | undefined> {
   if (document.format === "doremi-manifest") return inspectManifest(checkManifest(document, path));
+  if (document.format === "doremi-estimate") {
+    const estimate = estimateOutput.safeParse(document);
+    if (estimate.success)
+      return { kind: "estimated token counts", facts: estimate.data, lines: estimateLines(estimate.data) };
+  }
   if (document.format === "doremi-checkpoint") return inspectCheckpoint(document);
   if (typeof document.stage === "string" && typeof document.key === "string" && Array.isArray(document.files)) {
     return inspectDone(document as unknown as DoneMark);

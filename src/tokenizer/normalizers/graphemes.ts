@@ -68,6 +68,15 @@ export function clusterEnd(text: Uint8Array, at: number): number {
   return end;
 }
 
+/** Whether the text's last character is in one cluster with the one behind it, whatever that is but a control. */
+export function endsInPrepended(text: Uint8Array): boolean {
+  classes ??= decodeRuns(GRAPHEME_RUNS);
+  let last = text.length - 1;
+  while (last > 0 && (text[last]! & 0xc0) === 0x80) last--;
+  const width = text.length - last;
+  return width > 1 && (classes[scalarAt(text, last, width)]! & BREAK) === Prepend;
+}
+
 /** GB3 to GB9b: what two neighbours decide alone. */
 function pairTogether(before: number, after: number): boolean {
   if (before === CR && after === LF) return true;

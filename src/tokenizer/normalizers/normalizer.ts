@@ -16,6 +16,7 @@ import {
 import { type NormalForm, toNormalForm } from "./normal-forms.ts";
 import { applyCharsmap, type Charsmap, readCharsmap } from "./precompiled.ts";
 import { type ReplacePattern, replaceAll, replacePattern, whiteSpaceWidth } from "./replace.ts";
+import { type KnownRuns, normalizeByRuns } from "./runs.ts";
 
 export type NormalizerStep =
   | { readonly kind: "normal-form"; readonly form: NormalForm }
@@ -117,6 +118,9 @@ interface AsciiEffect {
   readonly touched: Uint8Array;
   /** all steps in one, where each looks at one character at a time */
   readonly table: AsciiTable | undefined;
+  /** what beyond ASCII is between ASCII can be normalized alone */
+  readonly byRuns: boolean;
+  readonly known: KnownRuns;
   /** the table is not for text with CR: a charsmap sees it together with the LF behind it */
   readonly withoutCr: boolean;
 }
@@ -137,10 +141,25 @@ function asciiEffect(plan: NormalizerPlan): AsciiEffect {
     });
     const withoutCr = plan.some(({ kind }) => kind === "charsmap");
     if (withoutCr) touched[CR] = 1;
-    effect = { touched, table, withoutCr };
+    effect = { touched, table, withoutCr, byRuns: table !== undefined && inRuns(plan), known: new Map() };
     effects.set(plan, effect);
   }
   return effect;
+}
+
+/**
+ * Whether each run of characters beyond ASCII, with the ASCII before it, can be normalized alone. Where ASCII is dropped,
+ * what was around it may come together in a later step; and what a charsmap sees or makes may reach beyond a run.
+ */
+function inRuns(plan: NormalizerPlan): boolean {
+  const charsmap = plan.findLastIndex(({ kind }) => kind === "charsmap");
+  if (charsmap >= 0) return charsmap === 0 && plan.slice(1).every(({ kind }) => kind === "map");
+  const dropping = plan.findIndex((step) => stepTable(step)?.includes(DROPPED));
+  return dropping < 0 || plan.slice(dropping + 1).every((step) => step.kind === "map" || isDecomposing(step));
+}
+
+function isDecomposing(step: NormalizerStep): boolean {
+  return step.kind === "normal-form" && (step.form === "NFD" || step.form === "NFKD");
 }
 
 const CR = 13;
@@ -173,9 +192,11 @@ export function leavesAlone(plan: NormalizerPlan, bytes: Uint8Array, start: numb
 /** Valid UTF-8 in and out; the text itself where nothing changes. */
 export function normalize(plan: NormalizerPlan, text: Uint8Array): Uint8Array {
   if (leavesAlone(plan, text, 0, text.length)) return text;
-  const { table, withoutCr } = asciiEffect(plan);
-  const byTable = table !== undefined && isAscii(text) && !(withoutCr && text.includes(CR));
-  return byTable ? mapAscii(table, text) : plan.reduce(apply, text);
+  const { table, withoutCr, byRuns, known } = asciiEffect(plan);
+  const slowly = (part: Uint8Array) => plan.reduce(apply, part);
+  if (table === undefined || (withoutCr && text.includes(CR))) return slowly(text);
+  if (isAscii(text)) return mapAscii(table, text);
+  return (byRuns ? normalizeByRuns(table, known, text, slowly) : undefined) ?? slowly(text);
 }
 
 function apply(text: Uint8Array, step: NormalizerStep): Uint8Array {

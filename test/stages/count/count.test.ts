@@ -211,6 +211,19 @@ describe("counts that were made before", () => {
   });
 });
 
+it("a unit that needs more than the memory is counted all the same, alone, and a note says so", async () => {
+  const folder = temporaryFolder();
+  corpus(join(folder, "data"), { "a/0.jsonl": 3, "b/0.jsonl": 30 });
+  const data = { files: join(folder, "data/{domain}/*"), heldOut: "none" as const };
+  const little = await countOf(join(folder, "little"), { data, cache: false, memory: "1 MB" });
+  expect(little.notes.join()).toMatch(
+    /2 row groups need more memory than 1 MiB \(largest: row group 0 of \S+, some \d+ MiB\)/,
+  );
+  const plenty = await countOf(join(folder, "plenty"), { data, cache: false });
+  expect(plenty.notes).toEqual([]);
+  expect(result(little.folder)).toEqual(result(plenty.folder));
+});
+
 describe("domains by a map", () => {
   const rows = [
     { text: "a page", meta: { set: "Pile-CC" } },

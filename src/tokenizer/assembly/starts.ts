@@ -17,7 +17,7 @@ import {
   wides,
 } from "./masks";
 import { alloc } from "./memory";
-import { CL100K, FAMILY, MAX_DIGITS, O200K, R50K, contraction, pieceEnd } from "./split";
+import { BARE_WORDS, CL100K, FAMILY, MAX_DIGITS, O200K, R50K, contraction, pieceEnd } from "./split";
 import { STARTS, UNSURE, clearStart, initStartBits, next, previous, setStart } from "./start-bits";
 
 /** Bytes behind a start that may decide whether it is one: a contraction, the next character. */
@@ -63,7 +63,7 @@ export function findStarts(p: usize, n: u32, isEnd: bool, end: usize): u32 {
     if (behind < n && isLetter(behind)) clearStart(behind);
   }
   if (FAMILY != R50K) limitDigits(p, n, words, end);
-  if (contractions) applyContractions(p, n, end);
+  if (contractions && !BARE_WORDS) applyContractions(p, n, end);
   if (isEnd && isWhite(n - 1)) closeText(p, n);
   return isEnd ? n : certain(n);
 }

@@ -12,7 +12,16 @@ export { allocByteTokens, indexAdjacent, indexCharacters } from "./characters";
 export { allocByteCharacters, allocLevels, allocPrograms, allocSetBits, allocSetPages, hasGivenUp } from "./matcher";
 export { reserve } from "./memory";
 export { allocScores, indexUnigram } from "./unigram";
-export { allocMerges, allocTokenEnds, allocVocabulary, indexMerges, indexTokens } from "./vocabulary";
+export {
+  addMerges,
+  addTokens,
+  allocMerges,
+  allocTokenEnds,
+  allocVocabulary,
+  indexBytePairs,
+  indexMerges,
+  indexTokens,
+} from "./vocabulary";
 export { allocBoundaries, allocPrefix, indexWordPieces, indexWords } from "./words";
 
 /** Once, after the vocabulary. */

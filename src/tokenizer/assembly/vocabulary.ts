@@ -38,7 +38,10 @@ export function allocTokenEnds(): usize {
   return TOKEN_ENDS;
 }
 
-/** @param wholePieces a piece that equals a token is that token, whatever the merges (tiktoken, ignore_merges) */
+/**
+ * Tables for the tokens, which `addTokens` fills.
+ * @param wholePieces a piece that equals a token is that token, whatever the merges (tiktoken, ignore_merges)
+ */
 export function indexTokens(wholePieces: bool): void {
   let capacity: u32 = 1024;
   while (capacity < tokens * 2) capacity <<= 1;
@@ -48,7 +51,10 @@ export function indexTokens(wholePieces: bool): void {
   BYTE_IDS = alloc(1024);
   WHOLE = alloc(tokens);
   if (wholePieces) memory.fill(WHOLE, 1, tokens);
-  for (let id: u32 = 0; id < tokens; id++) {
+}
+
+export function addTokens(first: u32, end: u32): void {
+  for (let id = first; id < end; id++) {
     const n = tokenLength(id);
     if (n == 0) continue;
     const p = TOKEN_BYTES + load<u32>(TOKEN_ENDS + ((<usize>id) << 2));
@@ -68,22 +74,22 @@ export function allocMerges(count: u32): usize {
   return alloc(<u64>count * 12);
 }
 
-export function indexMerges(list: usize, count: u32): void {
-  allocPairs(count);
-  for (let rank: u32 = 0; rank < count; rank++) {
-    const triple = list + <usize>rank * 12;
-    putPair(load<u32>(triple), load<u32>(triple, 4), rank, load<u32>(triple, 8));
-  }
-  indexBytePairs();
-}
-
-function allocPairs(count: u32): void {
+/** Tables for `count` merges, which `addMerges` fills. */
+export function indexMerges(count: u32): void {
   let capacity: u32 = 1024;
   while (capacity < count * 2) capacity <<= 1;
   pairMask = capacity - 1;
   PAIR_TABLE = alloc(<u64>capacity * 8);
   PAIR_FILTER = alloc(1 << (PAIR_FILTER_BITS - 3));
   RESULTS = alloc(<u64>count * 4);
+}
+
+/** The merges of ranks first to end of the list. */
+export function addMerges(list: usize, first: u32, end: u32): void {
+  for (let rank = first; rank < end; rank++) {
+    const triple = list + <usize>rank * 12;
+    putPair(load<u32>(triple), load<u32>(triple, 4), rank, load<u32>(triple, 8));
+  }
 }
 
 // @ts-ignore: decorator
@@ -132,7 +138,8 @@ export function pairRank(a: u32, b: u32): u32 {
   }
 }
 
-function indexBytePairs(): void {
+/** After all merges. */
+export function indexBytePairs(): void {
   BYTE_PAIRS = alloc(65536 * 4);
   for (let i: u32 = 0; i < 65536; i++) store<u32>(BYTE_PAIRS + ((<usize>i) << 2), pairRank(byteId(i & 255), byteId(i >> 8)));
 }

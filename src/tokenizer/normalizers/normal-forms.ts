@@ -15,7 +15,9 @@ export function toNormalForm(form: NormalForm, text: Uint8Array): Uint8Array {
   inert ??= characterPattern(INERT);
   const parts: string[] = [];
   let at = 0;
-  for (const { 0: characters, index } of string.matchAll(inert)) {
+  inert.lastIndex = 0; // not matchAll: that compiles the pattern again for every text
+  for (let match = inert.exec(string); match !== null; match = inert.exec(string)) {
+    const { 0: characters, index } = match;
     if (index > at) parts.push(string.slice(at, index).normalize(form));
     parts.push(characters);
     at = index + characters.length;

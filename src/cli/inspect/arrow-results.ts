@@ -1,6 +1,6 @@
 /** Arrow files that the program itself writes: the row counts of shards, the trajectory of a training. */
 import { tableFromIPC } from "apache-arrow";
-import { NO_DOMAIN } from "../../stages/count/counts-file.ts";
+import { NO_DOMAIN } from "../../stages/count/unit-rows.ts";
 import { formatInteger, plural } from "../numbers.ts";
 import { formatTable } from "../table.ts";
 import type { Inspection } from "./contract.ts";

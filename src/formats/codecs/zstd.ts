@@ -54,9 +54,21 @@ class ExposedDecoder extends ZSTDDecoder {
 
 let loading: Promise<void> | undefined;
 
+/** The package fetches a data: URL where there is fetch; to Node that is to load all of its HTTP client first. */
+function withoutFetch<T>(work: () => T): T {
+  const fetch = Object.getOwnPropertyDescriptor(globalThis, "fetch");
+  if (fetch?.configurable !== true) return work();
+  Object.defineProperty(globalThis, "fetch", { value: undefined, configurable: true });
+  try {
+    return work();
+  } finally {
+    Object.defineProperty(globalThis, "fetch", fetch);
+  }
+}
+
 /** Await this once before `zstdDecompress`. */
 export function loadZstd(): Promise<void> {
-  loading ??= new ExposedDecoder().init();
+  loading ??= withoutFetch(() => new ExposedDecoder().init());
   return loading;
 }
 

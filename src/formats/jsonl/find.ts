@@ -19,6 +19,22 @@ interface Way {
   readonly below: { readonly members: WantedMembers; readonly ways: readonly Way[] } | undefined;
 }
 
+const idle = new Map<string, LineFinder[]>();
+/** Of each list of paths; as many as one thread reads files at once. */
+const MOST_IDLE = 4;
+
+/** A finder of these paths, new or given back: an instance and its memory take longer than a small file. */
+export function takeFinder(paths: readonly string[]): LineFinder {
+  return idle.get(JSON.stringify(paths))?.pop() ?? new LineFinder(paths);
+}
+
+export function giveBack(finder: LineFinder): void {
+  const key = JSON.stringify(finder.paths);
+  const kept = idle.get(key) ?? [];
+  if (kept.length < MOST_IDLE) kept.push(finder);
+  idle.set(key, kept);
+}
+
 /** Finds paths in each line of a block, as long as their values are strings or null. */
 export class LineFinder {
   readonly scanner = new Scanner();
@@ -27,7 +43,10 @@ export class LineFinder {
   /** of each path, in the line that was read last */
   readonly found: readonly Found[];
 
+  readonly paths: readonly string[];
+
   constructor(paths: readonly string[]) {
+    this.paths = paths;
     const keys: string[] = [];
     this.#ways = paths.map((path) => this.#waysOf(path, keys));
     this.#members = this.scanner.want(keys);

@@ -87,6 +87,8 @@ export async function* readStretch(
       throw await atLine(file, from, index, "line-too-long", message);
     }
     throw error;
+  } finally {
+    rows.close();
   }
   if (rows.count > 0) yield rows.take();
 }

@@ -5,7 +5,7 @@
 import { isUtf8 } from "node:buffer";
 import { BatchBuilder, NameDictionary } from "../batch.ts";
 import type { BatchForm, ColumnSelection, ReadLimits, TextBatch } from "../shard.ts";
-import { type Found, LineFinder } from "./find.ts";
+import { type Found, giveBack, type LineFinder, takeFinder } from "./find.ts";
 import { parseRecord, stringAt, valueAt } from "./record.ts";
 import { KIND } from "./scanner.ts";
 
@@ -28,8 +28,13 @@ export class RowCollector {
   constructor(unit: number, columns: ColumnSelection, limits: ReadLimits, form: BatchForm) {
     this.#columns = columns;
     this.#builder = new BatchBuilder(unit, limits, { expectedBytes: 1 << 20, form });
-    this.#finder = new LineFinder(columns.domain === undefined ? [columns.text] : [columns.text, columns.domain]);
+    this.#finder = takeFinder(columns.domain === undefined ? [columns.text] : [columns.text, columns.domain]);
     this.#extra = this.#emptyExtra();
+  }
+
+  /** Nothing is to be added any more. */
+  close(): void {
+    giveBack(this.#finder);
   }
 
   get count(): number {

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { readJsonLines } from "../../lib/json-lines.ts";
 import { type DomainRule, domainOf, ruleWithin } from "../../manifest/domain-rule.ts";
 import type { CountedShard, CountOutput } from "./contract.ts";
-import { type CountsFile, NO_DOMAIN, readCountsFile } from "./counts-file.ts";
+import { type CountsFile, readCountsFile } from "./counts-file.ts";
+import { NO_DOMAIN } from "./unit-rows.ts";
 
 /** Counts files that are kept in memory: small shards share one, and are asked for one after the other. */
 const OPEN_FILES = 16;

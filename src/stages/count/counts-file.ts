@@ -9,21 +9,10 @@ import * as arrow from "apache-arrow";
 import { writeFileAtomic } from "../../lib/atomic-write.ts";
 import { DoremiError } from "../../lib/errors.ts";
 import { sha256 } from "../../lib/hash.ts";
-
-/** Values of `domain` that are no index: the row is no document; it is one, and nothing says its domain. */
-export const NO_DOCUMENT = -1;
-export const NO_DOMAIN = -2;
+import type { UnitRows } from "./unit-rows.ts";
 
 const DOMAINS_KEY = "doremi.domains";
 const tokensColumn = (tokenizer: string) => `tokens.${tokenizer}`;
-
-export interface UnitRows {
-  readonly rows: number;
-  readonly domain: Int32Array;
-  readonly bytes: Uint32Array;
-  /** one per tokenizer */
-  readonly tokens: readonly Uint32Array[];
-}
 
 /** @param units whose domain indices point into `domains` @returns sha256 of the file */
 export async function writeCountsFile(

@@ -8,9 +8,10 @@ import type { TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
 import type { DiscoveredShard } from "../discover/contract.ts";
 import type { StageContext } from "../stage.ts";
 import type { CountedShard, CountInput } from "./contract.ts";
-import { type CountsFile, readCountsFile, type UnitRows, writeCountsFile } from "./counts-file.ts";
+import { type CountsFile, readCountsFile, writeCountsFile } from "./counts-file.ts";
 import { addToCache, type Hit, type KeptFile, type KeptShard, linkOrCopy, placeOf, writeKeptList } from "./kept.ts";
 import { refuseUnlisted, shardTotals, valueTotals } from "./totals.ts";
+import type { UnitRows } from "./unit-rows.ts";
 import type { UnitCounts } from "./worker.ts";
 
 /** Counts of a shard that was counted in this run. */

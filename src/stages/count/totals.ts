@@ -2,8 +2,8 @@
 import { DoremiError } from "../../lib/errors.ts";
 import { type DomainRule, domainOf, isRefused, ruleWithin } from "../../manifest/domain-rule.ts";
 import type { CountedShard, CountOutput, CountTotals } from "./contract.ts";
-import { NO_DOCUMENT, type UnitRows } from "./counts-file.ts";
 import type { ValueTotals } from "./kept.ts";
+import { NO_DOCUMENT, type UnitRows } from "./unit-rows.ts";
 
 /** By value, in the order of `names`, those without a domain last; values without a document are left out. */
 export function valueTotals(units: readonly UnitRows[], names: readonly string[], tokenizers: number): ValueTotals[] {

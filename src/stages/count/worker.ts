@@ -9,8 +9,8 @@ import type { Tokenizer, TokenizerDescriptor } from "../../tokenizer/tokenizer.t
 import { readDocuments, type UnitSource } from "../documents.ts";
 import { storage } from "../files.ts";
 import { asWorker } from "../pool.ts";
-import { NO_DOCUMENT, NO_DOMAIN, type UnitRows } from "./counts-file.ts";
 import { TextCounts } from "./text-counts.ts";
+import { NO_DOCUMENT, NO_DOMAIN, type UnitRows } from "./unit-rows.ts";
 
 /** One thing to do with one file. */
 export interface CountPart {

@@ -44,6 +44,11 @@ export function workerModule(from: string, name: string): URL {
   return new URL(`${name}${from.endsWith(".ts") ? ".ts" : ".js"}`, from);
 }
 
+/** Of a worker, in flight at the same time. */
+const TASKS_AT_ONCE = 2;
+/** Of each worker, handed out before the result of the first is taken. */
+const TASKS_AHEAD = 4;
+
 export class WorkerPool {
   readonly workers: number;
   readonly memoryBytes: number;
@@ -77,8 +82,8 @@ export class WorkerPool {
     let ahead: PoolTask<In> | undefined;
     try {
       for (;;) {
-        // Results wait for their turn: at most two per worker are kept, so a slow head does not pile up memory.
-        while (!exhausted && !failed && running.length < this.workers * 2) {
+        // Results wait for their turn: so many are kept that a slow head stops nobody, and that they are few.
+        while (!exhausted && !failed && running.length < this.workers * TASKS_AHEAD) {
           if (ahead === undefined) {
             const next = await unlessAborted(iterator.next(), signal);
             if (next.done) {
@@ -148,7 +153,8 @@ export class WorkerPool {
       maxThreads: this.workers,
       // Idle workers hold vocabularies: they go once the stage that needs them is over.
       idleTimeout: 2_000,
-      concurrentTasksPerWorker: 1,
+      // while one task waits for its file, the other computes
+      concurrentTasksPerWorker: TASKS_AT_ONCE,
       // From source (tests, development) workers need the TypeScript loader; from dist they are plain JavaScript.
       ...(import.meta.url.endsWith(".ts") && { execArgv: ["--import", "tsx"] }),
     });

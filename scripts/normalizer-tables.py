@@ -2,31 +2,14 @@
 scalar value, asked of them, and the grapheme classes of the crate that they use.
 The tables are frozen: run this only to follow another release on purpose, and expect counts to change.
 
-usage: pip install tokenizers==0.23.3 && python scripts/normalizer-tables.py TABLES.rs
+usage: pip install tiktoken==0.14.0 tokenizers==0.23.3 && python scripts/normalizer-tables.py TABLES.rs
 TABLES.rs is src/tables.rs of unicode-segmentation 1.13 (Unicode 17), from its repository.
 """
-import base64, hashlib, pathlib, re, sys, unicodedata
+import hashlib, pathlib, re, sys, unicodedata
 from tokenizers import normalizers, pre_tokenizers
+from class_table import SCALARS, TEXT, lines, runs, varint
 
-SCALARS = 0x110000
-SCALAR_VALUES = [c for c in range(SCALARS) if not 0xD800 <= c < 0xE000]
-
-
-def varint(n):
-    out = bytearray()
-    while n >= 128:
-        out.append(n & 127 | 128)
-        n >>= 7
-    return bytes(out) + bytes([n])
-
-
-def runs(classes):
-    out, start = bytearray(), 0
-    for i in range(1, SCALARS + 1):
-        if i == SCALARS or classes[i] != classes[start]:
-            out += bytes([classes[start]]) + varint(i - start)
-            start = i
-    return bytes(out)
+SCALAR_VALUES = [ord(c) for c in TEXT]
 
 
 def strips(normalizer):
@@ -99,12 +82,6 @@ for first, last in re.findall(rf"\({character},\s*{character}\)", extends):
 linkers = source[source.index("pub fn is_incb_linker"):source.index("pub mod grapheme")]
 for text in re.findall(character, linkers):
     graphemes[code(text)] |= 32
-
-
-def lines(data):
-    encoded = base64.b64encode(data).decode()
-    return "\n".join(f'  "{encoded[i:i + 114]}",' for i in range(0, len(encoded), 114))
-
 
 names = "\n".join(f"  {name}: {i}," for i, name in enumerate(GRAPHEMES))
 tables = [runs(characters), bytes(lower), runs(graphemes)]

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { BYTE_CHARACTERS } from "../../src/tokenizer/byte-level.ts";
 import { readTiktoken } from "../../src/tokenizer/tiktoken.ts";
 import type { Vocabulary } from "../../src/tokenizer/vocabulary.ts";
-import { writeVocabularies } from "../../test/tokenizer/vocabularies.ts";
+import { bpeModel, writeVocabularies } from "../../test/tokenizer/vocabularies.ts";
 import type { VocabularyName } from "./options.ts";
 
 const CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
@@ -50,8 +50,8 @@ function tokenizerJson({ bytes, ends, merges }: Vocabulary, regex: string | null
     Array.from(bytes.subarray(ends[id], ends[id + 1]), (byte) => BYTE_CHARACTERS[byte]).join(""),
   );
   const pairs = Array.from({ length: merges.length / 3 }, (_, i) => [
-    tokens[merges[3 * i]!],
-    tokens[merges[3 * i + 1]!],
+    tokens[merges[3 * i]!]!,
+    tokens[merges[3 * i + 1]!]!,
   ]);
   const byteLevel = (useRegex: boolean) => ({
     type: "ByteLevel",
@@ -67,18 +67,13 @@ function tokenizerJson({ bytes, ends, merges }: Vocabulary, regex: string | null
     pre_tokenizer: regex === null ? byteLevel(true) : { type: "Sequence", pretokenizers: [split, byteLevel(false)] },
     post_processor: null,
     decoder: { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true },
+    // an id without a token is empty
     model: {
-      type: "BPE",
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
+      ...bpeModel(
+        tokens.flatMap((token, id) => (token === "" ? [] : [[token, id] as const])),
+        pairs,
+      ),
       ignore_merges: true,
-      // an id without a token is empty
-      vocab: Object.fromEntries(tokens.flatMap((token, id) => (token === "" ? [] : [[token, id]]))),
-      merges: pairs,
     },
   };
 }

@@ -38,7 +38,7 @@ export class ByteWindows {
   #position: number;
   /** For bytes that cross windows; with it, windows that are done with are read into again. */
   readonly #joined: PageBuffer | undefined;
-  /** windows that all was skipped of, and that the last `peek` may have shown */
+  /** windows that lie before the position, and that the last `peek` may have shown */
   #spent: Uint8Array[] = [];
 
   /**
@@ -65,7 +65,7 @@ export class ByteWindows {
     return this.#end - this.#position;
   }
 
-  /** The next bytes, fewer only where the range ends. They stay the next ones until `skip`. */
+  /** The next bytes, fewer only where the range ends. They stay the next ones until `advance`. */
   async peek(bytes: number): Promise<Uint8Array> {
     const wanted = Math.min(bytes, this.remaining);
     this.#spent.splice(0).forEach(spareWindow);
@@ -88,7 +88,7 @@ export class ByteWindows {
   }
 
   /** Goes on after bytes that `peek` gave. */
-  skip(bytes: number): void {
+  advance(bytes: number): void {
     this.#position += bytes;
     this.#hereBytes -= bytes;
     this.#at += bytes;

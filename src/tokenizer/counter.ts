@@ -2,8 +2,7 @@
  * The counter: a WebAssembly instance with its tables, fed UTF-8 bytes. Knows vocabularies and patterns; what a
  * tokenizer.json says is settled before.
  */
-import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
+import { compiledModule } from "../lib/compiled.ts";
 import { DoremiError } from "../lib/errors.ts";
 import type { CounterExports, ModelTables } from "./counter-instance.ts";
 import { instantiate } from "./counter-instance.ts";
@@ -17,23 +16,7 @@ const CHUNK_BYTES = 1 << 18;
 /** An instance that a huge document made larger than its tables and this is replaced by a fresh one. */
 const SPARE_BYTES = 96 << 20;
 
-let compiled: Promise<WebAssembly.Module> | undefined;
-
-async function compile(): Promise<WebAssembly.Module> {
-  const path = fileURLToPath(new URL("./counter.wasm", import.meta.url));
-  let code: Uint8Array<ArrayBuffer>;
-  try {
-    code = new Uint8Array(await readFile(path));
-  } catch (cause) {
-    throw new DoremiError(
-      "internal",
-      "counter-not-built",
-      `${path}: the compiled token counter must be here and can't be read; build it with \`npm run build\`, or reinstall doremi`,
-      { file: path, cause },
-    );
-  }
-  return WebAssembly.compile(code);
-}
+let compiled: WebAssembly.Module | undefined;
 
 export class Counter {
   readonly #module: WebAssembly.Module;
@@ -51,13 +34,8 @@ export class Counter {
   }
 
   static async create(model: ModelTables, split: SplitPlan): Promise<Counter> {
-    compiled ??= compile();
-    try {
-      return new Counter(await compiled, model, split);
-    } catch (error) {
-      compiled = undefined;
-      throw error;
-    }
+    compiled ??= compiledModule(new URL("./counter.wasm", import.meta.url), "token counter");
+    return new Counter(compiled, model, split);
   }
 
   /** Bytes of memory that the instance holds now. */

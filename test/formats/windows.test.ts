@@ -64,7 +64,7 @@ describe("windows", () => {
             expect(bytes.length).toBe(Math.min(size, end - at));
             expect(Buffer.compare(bytes, noise.subarray(at, at + bytes.length))).toBe(0);
             if (form === "owned") kept.push([bytes, at]);
-            windows.skip(bytes.length);
+            windows.advance(bytes.length);
             at += bytes.length;
             expect(windows.remaining).toBe(end - at);
           }
@@ -84,7 +84,7 @@ describe("windows", () => {
     const windows = new ByteWindows(file, 0, noise.length, "lent");
     while (windows.remaining > 0) {
       const position = windows.position;
-      windows.skip((await windows.peek(1000)).length);
+      windows.advance((await windows.peek(1000)).length);
       const ahead = seen.ranges.reduce((most, [, end]) => Math.max(most, end), 0) - position;
       expect(ahead).toBeLessThanOrEqual(2 * WINDOW_BYTES + 1000);
       if (windows.remaining > WINDOW_BYTES) expect(ahead).toBeGreaterThan(WINDOW_BYTES);
@@ -111,7 +111,7 @@ describe("windows", () => {
     };
     for (const { file } of [{ file: keeping }, watched(noise.map((byte) => byte ^ 1)), { file: keeping }]) {
       const windows = new ByteWindows(file, 0, file.size, "lent");
-      while (windows.remaining > 0) windows.skip((await windows.peek(100_000)).length);
+      while (windows.remaining > 0) windows.advance((await windows.peek(100_000)).length);
       await windows.close();
     }
     expect(Buffer.compare(kept, noise)).toBe(0);

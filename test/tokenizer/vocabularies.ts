@@ -79,6 +79,17 @@ function sentencePiece({ vocabById, merges }: Published): object {
 }
 
 function model(vocabById: readonly string[], merges: ReadonlyMap<string, number>): object {
+  return bpeModel(
+    vocabById.map((token, id) => [token, id]),
+    [...merges.keys()].map((pair) => pair.split(" ")),
+  );
+}
+
+/** The model of a tokenizer.json with plain settings. */
+export function bpeModel(
+  vocab: readonly (readonly [string, number])[],
+  merges: readonly (readonly string[])[],
+): object {
   return {
     type: "BPE",
     dropout: null,
@@ -88,8 +99,8 @@ function model(vocabById: readonly string[], merges: ReadonlyMap<string, number>
     fuse_unk: false,
     byte_fallback: false,
     ignore_merges: false,
-    vocab: Object.fromEntries(vocabById.map((token, id) => [token, id])),
-    merges: [...merges.keys()].map((pair) => pair.split(" ")),
+    vocab: Object.fromEntries(vocab),
+    merges,
   };
 }
 

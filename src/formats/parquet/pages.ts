@@ -73,7 +73,7 @@ export async function* readPages(
       }
       if (header.type === "INDEX_PAGE") {
         await windows.peek(stored);
-        windows.skip(stored);
+        windows.advance(stored);
         continue;
       }
       if (Math.max(stored, size) > limits.maxPageBytes) {
@@ -84,7 +84,7 @@ export async function* readPages(
         );
       }
       const bytes = await windows.peek(stored);
-      windows.skip(stored);
+      windows.advance(stored);
       if (header.crc !== undefined && header.crc >>> 0 !== crc32(bytes)) {
         throw corrupt(
           `does not match its checksum (CRC-32): the file was damaged after it was written. Fetch it again`,
@@ -128,7 +128,7 @@ async function nextHeader(windows: ByteWindows, place: ErrorPlace, rule: string)
     try {
       const header = parquetHeader(reader);
       if (reader.offset > bytes.length) throw new RangeError("it ends early");
-      windows.skip(reader.offset);
+      windows.advance(reader.offset);
       return header;
     } catch (error) {
       if (isAll) throw badShard("corrupt-page", place, `${rule}, but decoding failed: ${reason(error)}`, error);

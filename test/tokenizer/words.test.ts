@@ -87,9 +87,12 @@ describe.each(Object.entries(expected.variants))("%s", (name, variant) => {
     expect(checksums(tokenizer, documents[group]!, PER_CHECKSUM)).toEqual(expected.groups[name]![group]);
   });
 
-  it.runIf(name in expected.scalars)("has Hugging Face's ids of every scalar value", () => {
-    expect(checksums(tokenizer, scalars, PER_SCALAR_CHECKSUM)).toEqual(expected.scalars[name]);
-  });
+  // of one variant for each model and way of splitting: the others differ in what no single character shows
+  if (name in expected.scalars) {
+    it("has Hugging Face's ids of every scalar value", () => {
+      expect(checksums(tokenizer, scalars, PER_SCALAR_CHECKSUM)).toEqual(expected.scalars[name]);
+    });
+  }
 });
 
 it("reads scores as the reference implementation does, which is not always the nearest number", () => {

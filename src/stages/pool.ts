@@ -1,7 +1,7 @@
 /**
  * A Piscina pool whose queue is limited in bytes: each task says how much memory it takes, and a task waits until what
- * is in flight leaves room for it. Results come back in the order of the tasks, so what is written does not depend on
- * the number of workers.
+ * is in flight, or finished and waits for its turn, leaves room for it. Results come back in the order of the tasks, so
+ * what is written does not depend on the number of workers.
  */
 import { availableParallelism } from "node:os";
 import { Piscina } from "piscina";
@@ -75,7 +75,8 @@ export class WorkerPool {
     tasks: Iterable<PoolTask<In>> | AsyncIterable<PoolTask<In>>,
     signal?: AbortSignal,
   ): AsyncGenerator<{ readonly input: In; readonly output: Out }> {
-    const running: Promise<{ input: In; output: Out }>[] = [];
+    const running: { readonly bytes: number; readonly result: Promise<{ input: In; output: Out }> }[] = [];
+    let held = 0; // by what is running and by results that wait for their turn
     const iterator = iterate(tasks);
     let exhausted = false;
     let failed = false;
@@ -92,7 +93,8 @@ export class WorkerPool {
             }
             ahead = next.value;
           }
-          if (running.length > 0 && this.#inFlight + ahead.memoryBytes > this.memoryBytes) break;
+          const taken = Math.max(held, this.#inFlight);
+          if (running.length > 0 && taken + ahead.memoryBytes > this.memoryBytes) break;
           const task: PoolTask<In> = ahead;
           ahead = undefined;
           await this.#reserve(task.memoryBytes, signal);
@@ -104,15 +106,18 @@ export class WorkerPool {
             })
             .finally(() => this.#release(task.memoryBytes));
           result.catch(() => {}); // it is reported when its turn comes
-          running.push(result);
+          running.push({ bytes: task.memoryBytes, result });
+          held += task.memoryBytes;
         }
         if (running.length === 0) return;
         const head = running.shift()!;
-        yield await unlessAborted(head, signal);
+        const output = await unlessAborted(head.result, signal);
+        held -= head.bytes;
+        yield output;
       }
     } finally {
       // Not Piscina's abort of a running task: it can meet the task's own answer, which is an uncaught exception then.
-      await unlessAborted(Promise.allSettled(running), signal).catch(() => {});
+      await unlessAborted(Promise.allSettled(running.map(({ result }) => result)), signal).catch(() => {});
     }
   }
 

@@ -28,6 +28,21 @@ describe("the worker pool", () => {
     ).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
   });
 
+  it("counts results that wait for their turn as memory", async () => {
+    pool = new WorkerPool({ workers: 2, memoryBytes: 100 });
+    let pulled = 0;
+    const source = function* () {
+      for (const task of tasks(6, 40, (i) => (i === 0 ? 300 : 1))) {
+        pulled++;
+        yield task;
+      }
+    };
+    const results = pool.map<unknown, number>(ECHO, source());
+    expect((await results.next()).value?.output).toBe(0);
+    expect(pulled).toBe(3); // the third was asked for, and found no room
+    expect(await values(results)).toEqual([1, 2, 3, 4, 5]);
+  });
+
   it("keeps what is in flight within its memory, and lets a larger task run alone", async () => {
     pool = new WorkerPool({ workers: 4, memoryBytes: 250 });
     await values(

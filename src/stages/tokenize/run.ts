@@ -139,6 +139,9 @@ async function writeStores(
   }
 }
 
+/** Of a token id: by document, and all of them together. */
+const ENCODED_BYTES = 8;
+
 type EncodeJob = EncodeTask & { readonly index: number };
 
 function* encodeTasks(
@@ -146,11 +149,11 @@ function* encodeTasks(
   shards: readonly CountedShard[],
   plan: TokenizePlan,
 ): Generator<PoolTask<EncodeJob>> {
-  for (const [index, { shard: at, unit: u, rows }] of plan.units.entries()) {
+  for (const [index, { shard: at, unit: u, rows, tokens }] of plan.units.entries()) {
     const shard = shards[at]!;
     const unit = shard.units[u]!;
     yield {
-      memoryBytes: unit.memoryBytes,
+      memoryBytes: unit.memoryBytes + ENCODED_BYTES * tokens.reduce((sum, count) => sum + count, 0),
       input: {
         index,
         rows,

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { WorkerPool, workerModule } from "../../src/stages/pool.ts";
 
@@ -30,11 +31,18 @@ describe("the worker pool", () => {
 
   it("counts results that wait for their turn as memory", async () => {
     pool = new WorkerPool({ workers: 2, memoryBytes: 100 });
+    await values(
+      pool.map<unknown, number>(
+        ECHO,
+        tasks(4, 1, () => 50),
+      ),
+    ); // both workers have started
     let pulled = 0;
-    const source = function* () {
-      for (const task of tasks(6, 40, (i) => (i === 0 ? 300 : 1))) {
+    const source = async function* () {
+      for (const task of tasks(6, 40, (i) => (i === 0 ? 1000 : 1))) {
         pulled++;
         yield task;
+        await sleep(100); // the ones before are done by now, but for the first
       }
     };
     const results = pool.map<unknown, number>(ECHO, source());

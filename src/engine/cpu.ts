@@ -36,6 +36,10 @@ function loadOrt(): Promise<Ort> {
 
 class CpuEngine implements Engine {
   readonly name = "cpu";
+  readonly memory = "host";
+  readonly precisions = ["float32"] as const;
+  readonly runsAtOnce = 1;
+  readonly device: string;
   readonly #ort: Ort;
   readonly #threads: number;
   readonly #open = new Set<CpuExecutable>();
@@ -43,6 +47,7 @@ class CpuEngine implements Engine {
   constructor(ort: Ort, threads: number) {
     this.#ort = ort;
     this.#threads = threads;
+    this.device = `${threads} ${threads === 1 ? "thread" : "threads"}`;
   }
 
   tensor(data: TensorData, shape: readonly number[]): EngineTensor {
@@ -122,7 +127,10 @@ class CpuExecutable implements Executable {
     this.#closed = closed;
   }
 
-  async run(inputs: Readonly<Record<string, EngineTensor>>): Promise<Record<string, EngineTensor>> {
+  async run(
+    inputs: Readonly<Record<string, EngineTensor>>,
+    into: Readonly<Record<string, EngineTensor>> = {},
+  ): Promise<Record<string, EngineTensor>> {
     const feeds: Record<string, OrtTensor> = {};
     for (const [name, spec] of Object.entries(this.#inputs)) {
       const tensor = inputs[name];
@@ -139,11 +147,15 @@ class CpuExecutable implements Executable {
       }
       feeds[name] = tensor.value;
     }
-    const results = await this.#session.run(feeds);
+    const fetches = Object.fromEntries(
+      this.#session.outputNames.map((name) => [name, into[name] ? (into[name] as CpuTensor).value : null]),
+    );
+    const results = await this.#session.run(feeds, fetches);
     return Object.fromEntries(
       Object.entries(results).map(([name, value]) => [
         name,
-        new CpuTensor(value as OrtTensor, { dtype: value.type as "float32" | "int32", shape: value.dims }),
+        into[name] ??
+          new CpuTensor(value as OrtTensor, { dtype: value.type as "float32" | "int32", shape: value.dims }),
       ]),
     );
   }

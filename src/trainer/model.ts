@@ -6,11 +6,9 @@
 import type { Tensor } from "@tensorflow/tfjs-core";
 import type { TensorFlow } from "../engine/tensorflow.ts";
 import type { ModelConfig } from "./contract.ts";
+import { causalAttention, geluTanh, layerNorm } from "./layers.ts";
 
 export const LAYER_NORM_EPSILON = 1e-5;
-
-/** Added to attention scores of later tokens: exp of it is 0, and it is far from overflowing. */
-const MASKED = -1e9;
 
 export type Tensors = Readonly<Record<string, Tensor>>;
 
@@ -55,9 +53,9 @@ export function hiddenStates(tf: TensorFlow, config: ModelConfig, parameters: Te
   const N = B * T;
   const p = (name: string): Tensor => parameters[name]!;
   const linear = (x: Tensor, name: string): Tensor => tf.add(tf.matMul(x, p(`${name}.weight`)), p(`${name}.bias`));
-  const norm = (x: Tensor, name: string): Tensor => layerNorm(tf, x, p(`${name}.weight`), p(`${name}.bias`));
+  const norm = (x: Tensor, name: string): Tensor =>
+    layerNorm(tf, x, p(`${name}.weight`), p(`${name}.bias`), LAYER_NORM_EPSILON);
 
-  const mask = causalMask(tf, T); // [T, T]
   const embedded = tf.gather(p("wte.weight"), tf.reshape(ids, [N]) as never); // [N, D]
   let x = tf.reshape(tf.add(tf.reshape(embedded, [B, T, D]), p("wpe.weight")), [N, D]); // [N, D]
   for (let l = 0; l < L; l++) {
@@ -66,11 +64,10 @@ export function hiddenStates(tf: TensorFlow, config: ModelConfig, parameters: Te
     const [q, k, v] = tf
       .split(tf.transpose(qkv, [2, 0, 3, 1, 4]), 3, 0)
       .map((part) => tf.reshape(part, [B, H, T, D / H]));
-    const scores = tf.mul(tf.matMul(q!, k!, false, true), 1 / Math.sqrt(D / H)); // [B, H, T, T]
-    const attended = tf.matMul(tf.softmax(tf.add(scores, mask)), v!); // [B, H, T, D/H]
+    const attended = causalAttention(tf, q!, k!, v!); // [B, H, T, D/H]
     const joined = tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [N, D]); // [N, D]
     x = tf.add(x, linear(joined, `${layer}.attn.c_proj`)); // [N, D]
-    const inner = gelu(tf, linear(norm(x, `${layer}.ln_2`), `${layer}.mlp.c_fc`)); // [N, 4D]
+    const inner = geluTanh(tf, linear(norm(x, `${layer}.ln_2`), `${layer}.mlp.c_fc`)); // [N, 4D]
     x = tf.add(x, linear(inner, `${layer}.mlp.c_proj`)); // [N, D]
   }
   return norm(x, "ln_f"); // [N, D]
@@ -80,52 +77,4 @@ export function hiddenStates(tf: TensorFlow, config: ModelConfig, parameters: Te
 export function logits(tf: TensorFlow, config: ModelConfig, parameters: Tensors, ids: Tensor): Tensor {
   const hidden = hiddenStates(tf, config, parameters, ids); // [N, D]
   return tf.reshape(tf.matMul(hidden, parameters["wte.weight"]!, false, true), [...ids.shape, config.vocabularySize]);
-}
-
-function causalMask(tf: TensorFlow, T: number): Tensor {
-  const values = new Float32Array(T * T);
-  for (let row = 0; row < T; row++) values.fill(MASKED, row * T + row + 1, (row + 1) * T);
-  return tf.tensor2d(values, [T, T]);
-}
-
-/** Over the last axis of x [N, D]. The gradient keeps one [N, D] array, where op-by-op differentiation keeps four. */
-function layerNorm(tf: TensorFlow, x: Tensor, weight: Tensor, bias: Tensor): Tensor {
-  return tf.customGrad((...args) => {
-    const [x, weight, bias, save] = args as unknown as [Tensor, Tensor, Tensor, (saved: Tensor[]) => void];
-    const centred = tf.sub(x, tf.mean(x, 1, true)); // [N, D]
-    const scale = tf.rsqrt(tf.add(tf.mean(tf.square(centred), 1, true), LAYER_NORM_EPSILON)); // [N, 1]
-    const normed = tf.mul(centred, scale); // [N, D]
-    save([normed, scale, weight]);
-    return {
-      value: tf.add(tf.mul(normed, weight), bias),
-      gradFunc: (dy: Tensor, saved: Tensor[]) => {
-        const [normed, scale, weight] = saved as [Tensor, Tensor, Tensor];
-        const dNormed = tf.mul(dy, weight); // [N, D]
-        const along = tf.mean(tf.mul(dNormed, normed), 1, true); // [N, 1]
-        const dx = tf.mul(scale, tf.sub(tf.sub(dNormed, tf.mean(dNormed, 1, true)), tf.mul(normed, along)));
-        return [dx, tf.sum(tf.mul(dy, normed), 0), tf.sum(dy, 0)];
-      },
-    };
-  })(x, weight, bias);
-}
-
-/** GELU in the tanh approximation (Hugging Face: gelu_new). */
-function gelu(tf: TensorFlow, x: Tensor): Tensor {
-  const SLOPE = Math.sqrt(2 / Math.PI);
-  const CUBIC = 0.044715;
-  return tf.customGrad((...args) => {
-    const [x, save] = args as unknown as [Tensor, (saved: Tensor[]) => void];
-    const square = tf.square(x);
-    const t = tf.tanh(tf.mul(x, tf.add(tf.mul(square, SLOPE * CUBIC), SLOPE)));
-    save([x, t]);
-    return {
-      value: tf.mul(tf.mul(x, 0.5), tf.add(t, 1)),
-      gradFunc: (dy: Tensor, saved: Tensor[]) => {
-        const [x, t] = saved as [Tensor, Tensor];
-        const inner = tf.add(tf.mul(tf.square(x), 3 * SLOPE * CUBIC), SLOPE); // d(argument of tanh)/dx
-        const slope = tf.mul(tf.mul(x, tf.sub(1, tf.square(t))), inner);
-        return tf.mul(dy, tf.mul(tf.add(tf.add(t, 1), slope), 0.5));
-      },
-    };
-  })(x);
 }

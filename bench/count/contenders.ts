@@ -1,9 +1,9 @@
 /** Who counts against whom on what: all runs of the benchmark, as data. Starts nothing. */
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Command } from "../process.ts";
 import type { TextFile } from "./corpus.ts";
 import type { Options, Part, VocabularyName } from "./options.ts";
-import type { Command } from "./process.ts";
 import { tokenizerArgument } from "./vocabularies.ts";
 
 export interface Contender {

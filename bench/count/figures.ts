@@ -1,15 +1,11 @@
 /** From runs to figures: medians, rates, ratios, and which goals they meet. Pure. */
+import type { Goal } from "../markdown.ts";
+import { median, megabytes } from "../statistics.ts";
 import type { ContestResult, Run } from "./measure.ts";
 import type { VocabularyName } from "./options.ts";
 
 /** Programs by the contender's name without its workers. */
 const isOurs = (contender: string) => contender.startsWith("doremi");
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const upper = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[upper]! : (sorted[upper - 1]! + sorted[upper]!) / 2;
-}
 
 export const runsOf = ({ runs }: ContestResult, contender: string): Run[] =>
   runs.filter((run) => run.contender === contender);
@@ -23,13 +19,6 @@ export function timesAsFast(result: ContestResult, fast: string, slow: string, p
       return other ? [other.seconds[pass]! / run.seconds[pass]!] : [];
     }),
   );
-}
-
-export interface Goal {
-  readonly what: string;
-  readonly goal: string;
-  readonly found: string;
-  readonly met: boolean;
 }
 
 const COUNTER_GOALS: Readonly<Record<string, (vocabulary: VocabularyName) => number>> = {
@@ -101,5 +90,3 @@ function mainThreadGoal(where: string, runs: readonly Run[]): Goal[] {
   const goal = `< ${percent(MAIN_THREAD_GOAL, 0)} of a core`;
   return [{ what: `${where}, main thread`, goal, found: percent(found, 1), met: found < MAIN_THREAD_GOAL }];
 }
-
-export const megabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;

@@ -3,16 +3,17 @@
  * two. `npm run bench:count -- --help` says how; figures go to bench/results/count.md.
  */
 import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
-import { cpus, tmpdir, totalmem, type } from "node:os";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeFileAtomic } from "../../src/lib/atomic-write.ts";
 import { VERSION } from "../../src/lib/version.ts";
+import { machine } from "../machine.ts";
+import { lastLine, runProgram } from "../process.ts";
 import { END_TO_END_VOCABULARY, planContests } from "./contenders.ts";
 import { prepareText, type TextIndex } from "./corpus.ts";
 import { type ContestResult, runContest } from "./measure.ts";
 import { HELP, type Options, parseOptions, type VocabularyName } from "./options.ts";
-import { lastLine, runProgram } from "./process.ts";
 import { reportOf } from "./report.ts";
 import { writePeerVocabularies } from "./vocabularies.ts";
 
@@ -72,12 +73,6 @@ async function measure(options: Options, folder: string): Promise<void> {
 
 async function python<T>(program: string, ...args: string[]): Promise<T> {
   return lastLine((await runProgram({ program, args: [PEERS, ...args] })).stdout) as T;
-}
-
-function machine(): string {
-  const cores = cpus();
-  const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`;
-  return `${cores.length} cores of ${cores[0]?.model.trim() ?? "an unknown processor"}, ${memory}, ${type()}, Node ${process.versions.node}`;
 }
 
 async function nodePeer(): Promise<Record<string, string>> {

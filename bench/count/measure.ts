@@ -1,8 +1,8 @@
 /** Runs the contests: round after round, in each every program once, so that what else the machine does meets all of them. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { lastLine, runProgram } from "../process.ts";
 import type { Contender, Contest } from "./contenders.ts";
-import { lastLine, runProgram } from "./process.ts";
 
 export interface Run {
   readonly contender: string;

@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { listOf, positive } from "../arguments.ts";
 
 export const VOCABULARIES = ["r50k", "cl100k", "o200k", "llama3", "llama2"] as const;
 export type VocabularyName = (typeof VOCABULARIES)[number];
@@ -85,19 +86,4 @@ export function parseOptions(args: readonly string[]): Options | null {
     workers: Math.min(2, availableParallelism()),
     out: values.out,
   };
-}
-
-function listOf<T extends string>(text: string, known: readonly T[], option: string): T[] {
-  return text.split(",").map((name) => {
-    const found = known.find((one) => one === name);
-    if (found === undefined)
-      throw new Error(`${option}: must be of ${known.join(", ")}; found ${JSON.stringify(name)}`);
-    return found;
-  });
-}
-
-function positive(text: string, option: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`${option}: must be a whole number from 1; found ${text}`);
-  return value;
 }

@@ -1,5 +1,7 @@
 /** The figures as a Markdown page. Pure: names no file and no folder of the machine. */
-import { dataName, type Goal, goalsOf, median, megabytes, runsOf, timesAsFast } from "./figures.ts";
+import { goalsTable, spread, table } from "../markdown.ts";
+import { median, megabytes } from "../statistics.ts";
+import { dataName, goalsOf, runsOf, timesAsFast } from "./figures.ts";
 import type { ContestResult, Run } from "./measure.ts";
 import type { Options, Part } from "./options.ts";
 
@@ -58,13 +60,6 @@ function method(about: Circumstances, parts: ReadonlySet<Part>): string[] {
     ...(parts.has("counter") ? [counter] : []),
     ...(parts.size > 1 || !parts.has("counter") ? [programs] : []),
   ];
-}
-
-function goalsTable(goals: readonly Goal[]): string[] {
-  return table(
-    ["", "goal", "found", ""],
-    goals.map(({ what, goal, found, met }) => [what, goal, found, met ? "met" : "**missed**"]),
-  );
 }
 
 function counterTable(results: readonly ContestResult[]): string[] {
@@ -140,16 +135,4 @@ function tokensCell(runs: readonly Run[], ours: readonly Run[]): string {
   const counts = [...new Set(runs.map(({ tokens }) => tokens))];
   const same = counts.length === 1 && ours.every(({ tokens }) => tokens === counts[0]);
   return counts.map((count) => count.toLocaleString("en")).join(", ") + (same ? "" : " (differs)");
-}
-
-function spread(values: readonly number[], digits: number): string {
-  const cell = median(values).toFixed(digits);
-  return values.length === 1
-    ? cell
-    : `${cell} (${Math.min(...values).toFixed(digits)}–${Math.max(...values).toFixed(digits)})`;
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map(() => "---")), ...rows.map(line)];
 }

@@ -6,11 +6,12 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";
 import type { Contest } from "../../bench/count/contenders.ts";
-import { goalsOf, median, timesAsFast } from "../../bench/count/figures.ts";
+import { goalsOf, timesAsFast } from "../../bench/count/figures.ts";
 import type { ContestResult, Run } from "../../bench/count/measure.ts";
 import { parseOptions } from "../../bench/count/options.ts";
-import { runProgram } from "../../bench/count/process.ts";
 import { reportOf } from "../../bench/count/report.ts";
+import { runProgram } from "../../bench/process.ts";
+import { median } from "../../bench/statistics.ts";
 import { REPOSITORY } from "../tokenizer/vectors.ts";
 
 function result(contest: Partial<Contest>, seconds: Record<string, number[]>, run: Partial<Run> = {}): ContestResult {

@@ -1,9 +1,11 @@
 /**
  * Runs a program to its end and tells what it took: time from start to exit, the memory of it and its children, the
- * processor time of its first thread. Memory and processor time are Linux's to tell, by looking every few milliseconds.
+ * processor time of its first thread, and what everybody else used of the processors meanwhile. Memory and processor time
+ * are Linux's to tell, by looking every few milliseconds.
  */
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 
 export interface Command {
   readonly program: string;
@@ -18,6 +20,8 @@ export interface Exit {
   readonly peakBytes: number | null;
   /** processor seconds of the first thread */
   readonly mainThreadSeconds: number | null;
+  /** share of the machine's processor time that went to other programs, 0..1 */
+  readonly otherShare: number | null;
 }
 
 const LOOK_EVERY_MS = 20;
@@ -33,11 +37,15 @@ export function runProgram({ program, args, env }: Command): Promise<Exit> {
     let stderr = "";
     let peakBytes: number | null = null;
     let mainThreadSeconds: number | null = null;
+    let treeSeconds = 0;
+    const before = machineSeconds();
+    const self = process.cpuUsage();
     const look = setInterval(() => {
       if (child.pid === undefined) return;
       const bytes = Math.max(treeBytes(child.pid), ownPeakBytes(child.pid));
       if (bytes > 0) peakBytes = Math.max(peakBytes ?? 0, bytes);
-      mainThreadSeconds = threadSeconds(child.pid) ?? mainThreadSeconds;
+      mainThreadSeconds = threadSeconds(`${child.pid}/task/${child.pid}`) ?? mainThreadSeconds;
+      treeSeconds = Math.max(treeSeconds, processorSeconds(child.pid));
     }, LOOK_EVERY_MS);
     child.stdout.on("data", (data) => {
       stdout += data;
@@ -52,7 +60,13 @@ export function runProgram({ program, args, env }: Command): Promise<Exit> {
     child.on("close", (code) => {
       clearInterval(look);
       const seconds = (performance.now() - started) / 1000;
-      if (code === 0) resolve({ stdout, seconds, peakBytes, mainThreadSeconds });
+      const after = machineSeconds();
+      const { user, system } = process.cpuUsage(self);
+      const otherShare =
+        before === null || after === null
+          ? null
+          : Math.max(0, (after - before - treeSeconds - (user + system) / 1e6) / (seconds * availableParallelism()));
+      if (code === 0) resolve({ stdout, seconds, peakBytes, mainThreadSeconds, otherShare });
       else reject(new Error(`${program} ${args.join(" ")}: exit ${code}\n${stderr}`));
     });
   });
@@ -82,9 +96,24 @@ function ownPeakBytes(pid: number): number {
   return Number(/VmHWM:\s+(\d+)/.exec(proc(`${pid}/status`) ?? "")?.[1] ?? 0) * 1024;
 }
 
-function threadSeconds(pid: number): number | undefined {
+/** Of a process and its children. */
+function processorSeconds(pid: number): number {
+  const children = proc(`${pid}/task/${pid}/children`)?.split(" ").filter(Boolean) ?? [];
+  return children.reduce((sum, child) => sum + processorSeconds(Number(child)), threadSeconds(`${pid}`) ?? 0);
+}
+
+/** Busy seconds of all processors since the machine started; null where the system does not tell. */
+function machineSeconds(): number | null {
+  const fields = proc("stat")?.split("\n")[0]?.split(/ +/).slice(1).map(Number);
+  if (!fields) return null;
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = fields;
+  return (user + nice + system + irq + softirq) / TICKS_PER_SECOND;
+}
+
+/** @param path of a process or one of its threads, in /proc */
+function threadSeconds(path: string): number | undefined {
   // the fields behind the name, which may have blanks and brackets in it
-  const fields = proc(`${pid}/task/${pid}/stat`)
+  const fields = proc(`${path}/stat`)
     ?.replace(/^.*\) /s, "")
     .split(" ");
   return fields && (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;

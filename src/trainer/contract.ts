@@ -9,7 +9,29 @@ export interface ModelConfig {
   readonly sequenceLength: number; // T
   readonly width: number; // D
   readonly layers: number; // L
-  readonly heads: number; // H, divides D
+  readonly heads: number; // H, divides D; the width of a head is E = D ÷ H
+  /** llama: heads of keys and values, a divisor of H. Default H */
+  readonly keyValueHeads?: number;
+  /** F, of the feed-forward layer. Default 4D for gpt2, 8D ÷ 3 rounded up to a multiple of 64 for llama */
+  readonly innerWidth?: number;
+  /** the output layer is the token embedding. Default true */
+  readonly tied?: boolean;
+  /** gpt2: GELU by its tanh approximation, or exact. Default gelu_new */
+  readonly activation?: "gelu_new" | "gelu";
+  /** of layer norms and RMS norms. Default 1e-5 */
+  readonly normEpsilon?: number;
+  /** llama: base of the rotary frequencies. Default 10000 */
+  readonly ropeTheta?: number;
+  /** llama: rotary frequencies as Llama 3.1 stretches them. Default null, as they are */
+  readonly ropeScaling?: RopeScaling | null;
+}
+
+/** Llama 3.1's: wavelengths above originalPositions ÷ lowFrequencyFactor are stretched by the factor, short ones are not. */
+export interface RopeScaling {
+  readonly factor: number;
+  readonly lowFrequencyFactor: number;
+  readonly highFrequencyFactor: number;
+  readonly originalPositions: number;
 }
 
 export interface OptimizerConfig {

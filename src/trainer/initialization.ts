@@ -1,7 +1,7 @@
 /** Weights before training, and weights as the trainer hands them around: float32 arrays by parameter name. */
 import { Rng } from "../lib/rng.ts";
 import type { ModelConfig } from "./contract.ts";
-import { parameterShapes } from "./model.ts";
+import { initialValue, parameterShapes } from "./model.ts";
 
 export interface ModelWeights {
   readonly config: ModelConfig;
@@ -9,26 +9,21 @@ export interface ModelWeights {
   readonly parameters: Readonly<Record<string, Float32Array>>;
 }
 
-const STANDARD_DEVIATION = 0.02;
-
 /**
- * GPT-2's scheme: normal with deviation 0.02, projections into the residual stream divided by √(2L), biases 0, layer
- * norms 1. The same seed gives the same bytes, whatever the machine and the order in which parameters are made.
+ * By the architecture's scheme. The same seed gives the same bytes, whatever the machine and the order in which
+ * parameters are made.
  */
 export function initializeWeights(config: ModelConfig, seed: number): ModelWeights {
   const rng = new Rng(seed, "initialization");
   const parameters: Record<string, Float32Array> = {};
   for (const [name, shape] of Object.entries(parameterShapes(config))) {
     const values = new Float32Array(shape.reduce((product, size) => product * size, 1));
-    if (shape.length === 1) {
-      if (/ln_\w+\.weight$/.test(name)) values.fill(1);
-    } else {
-      const deviation = name.endsWith("c_proj.weight")
-        ? STANDARD_DEVIATION / Math.sqrt(2 * config.layers)
-        : STANDARD_DEVIATION;
+    const initial = initialValue(config, name);
+    if ("constant" in initial) values.fill(initial.constant);
+    else {
       const stream = rng.fork(name);
       for (let at = 0; at < values.length; at += 2) stream.normalPair(at / 2, values, at);
-      for (let at = 0; at < values.length; at++) values[at]! *= deviation;
+      for (let at = 0; at < values.length; at++) values[at]! *= initial.deviation;
     }
     parameters[name] = values;
   }

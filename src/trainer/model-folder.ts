@@ -10,8 +10,9 @@ import { DoremiError } from "../lib/errors.ts";
 import { sha256, sha256File } from "../lib/hash.ts";
 import type { ModelConfig } from "./contract.ts";
 import type { ModelWeights } from "./initialization.ts";
-import { LAYER_NORM_EPSILON, parameterShapes } from "./model.ts";
+import { parameterShapes } from "./model.ts";
 
+const LAYER_NORM_EPSILON = 1e-5;
 const PREFIX = "transformer.";
 const HEAD = "lm_head.weight";
 

@@ -1,80 +1,112 @@
 /**
- * GPT-2 in TensorFlow.js ops, as Hugging Face's GPT2LMHeadModel computes it: pre-layer-norm, learned positions, biases,
- * tanh GELU, output tied to the token embedding. Parameters have its names and layouts, so weights move without
- * conversion. No loss, no training here.
+ * The models that are trained here, behind one entry: what a configuration means, its parameters, its mathematics as
+ * TensorFlow.js ops, and its cost. No loss, no training here. The architectures are in ./architectures.
  */
 import type { Tensor } from "@tensorflow/tfjs-core";
 import type { TensorFlow } from "../engine/tensorflow.ts";
+import {
+  type Architecture,
+  type ForwardOptions,
+  type InitialValue,
+  OUTPUT_LAYER,
+  type Shapes,
+  type Tensors,
+} from "./architectures/architecture.ts";
+import { type Gpt2Model, gpt2 } from "./architectures/gpt2.ts";
+import { type LlamaModel, llama } from "./architectures/llama.ts";
 import type { ModelConfig } from "./contract.ts";
-import { causalAttention, geluTanh, layerNorm } from "./layers.ts";
 
-export const LAYER_NORM_EPSILON = 1e-5;
+export type { ForwardOptions, Shapes, Tensors };
 
-export type Tensors = Readonly<Record<string, Tensor>>;
+/** A configuration with every default of its architecture filled in. */
+export type CompleteModel = Gpt2Model | LlamaModel;
 
-/** Name → shape of every parameter, in the order in which they are stored. Linear layers are [in, out]. */
-export function parameterShapes(config: ModelConfig): Record<string, readonly number[]> {
-  const { vocabularySize: V, sequenceLength: T, width: D, layers: L } = config;
-  const shapes: Record<string, readonly number[]> = { "wte.weight": [V, D], "wpe.weight": [T, D] };
-  for (let l = 0; l < L; l++) {
-    const layer = `h.${l}.`;
-    shapes[`${layer}ln_1.weight`] = [D];
-    shapes[`${layer}ln_1.bias`] = [D];
-    shapes[`${layer}attn.c_attn.weight`] = [D, 3 * D];
-    shapes[`${layer}attn.c_attn.bias`] = [3 * D];
-    shapes[`${layer}attn.c_proj.weight`] = [D, D];
-    shapes[`${layer}attn.c_proj.bias`] = [D];
-    shapes[`${layer}ln_2.weight`] = [D];
-    shapes[`${layer}ln_2.bias`] = [D];
-    shapes[`${layer}mlp.c_fc.weight`] = [D, 4 * D];
-    shapes[`${layer}mlp.c_fc.bias`] = [4 * D];
-    shapes[`${layer}mlp.c_proj.weight`] = [4 * D, D];
-    shapes[`${layer}mlp.c_proj.bias`] = [D];
-  }
-  shapes["ln_f.weight"] = [D];
-  shapes["ln_f.bias"] = [D];
-  return shapes;
+const ARCHITECTURES: Readonly<Record<ModelConfig["architecture"], Architecture<CompleteModel>>> = { gpt2, llama };
+
+const of = (config: ModelConfig): Architecture<CompleteModel> => ARCHITECTURES[config.architecture];
+
+/** Fills in what a configuration leaves out. Fields of other architectures are left out. */
+export function completeModel(config: ModelConfig): CompleteModel {
+  return of(config).complete(config);
 }
 
-export function parameterCount(config: ModelConfig): number {
-  return Object.values(parameterShapes(config)).reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
+/** Name → shape of every parameter, in the order in which they are stored. */
+export function parameterShapes(config: ModelConfig): Shapes {
+  return of(config).parameterShapes(config);
 }
 
-/** Floating-point operations of one training step (forward and backward) on N tokens. */
-export function trainingFlops(config: ModelConfig, tokens: number): number {
-  const { vocabularySize: V, sequenceLength: T, width: D, layers: L } = config;
-  return 6 * tokens * (12 * L * D * D + V * D) + 12 * tokens * T * D * L;
+/** What a parameter is before training. */
+export function initialValue(config: ModelConfig, name: string): InitialValue {
+  return of(config).initialValue(config, name);
+}
+
+/** Name of the parameter [V, D] that token ids are looked up in. */
+export function tokenEmbedding(config: ModelConfig): string {
+  return of(config).lookups[0];
+}
+
+/** Name of the parameter [V, D] that hidden states are multiplied with for the scores of the next token. */
+export function outputEmbedding(config: ModelConfig): string {
+  return completeModel(config).tied ? tokenEmbedding(config) : OUTPUT_LAYER;
 }
 
 /** Final hidden states. @param ids int32 [B, T] @returns [N, D] */
-export function hiddenStates(tf: TensorFlow, config: ModelConfig, parameters: Tensors, ids: Tensor): Tensor {
-  const { width: D, heads: H, layers: L } = config;
-  const [B = 0, T = 0] = ids.shape;
-  const N = B * T;
-  const p = (name: string): Tensor => parameters[name]!;
-  const linear = (x: Tensor, name: string): Tensor => tf.add(tf.matMul(x, p(`${name}.weight`)), p(`${name}.bias`));
-  const norm = (x: Tensor, name: string): Tensor =>
-    layerNorm(tf, x, p(`${name}.weight`), p(`${name}.bias`), LAYER_NORM_EPSILON);
-
-  const embedded = tf.gather(p("wte.weight"), tf.reshape(ids, [N]) as never); // [N, D]
-  let x = tf.reshape(tf.add(tf.reshape(embedded, [B, T, D]), p("wpe.weight")), [N, D]); // [N, D]
-  for (let l = 0; l < L; l++) {
-    const layer = `h.${l}`;
-    const qkv = tf.reshape(linear(norm(x, `${layer}.ln_1`), `${layer}.attn.c_attn`), [B, T, 3, H, D / H]);
-    const [q, k, v] = tf
-      .split(tf.transpose(qkv, [2, 0, 3, 1, 4]), 3, 0)
-      .map((part) => tf.reshape(part, [B, H, T, D / H]));
-    const attended = causalAttention(tf, q!, k!, v!); // [B, H, T, D/H]
-    const joined = tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [N, D]); // [N, D]
-    x = tf.add(x, linear(joined, `${layer}.attn.c_proj`)); // [N, D]
-    const inner = geluTanh(tf, linear(norm(x, `${layer}.ln_2`), `${layer}.mlp.c_fc`)); // [N, 4D]
-    x = tf.add(x, linear(inner, `${layer}.mlp.c_proj`)); // [N, D]
-  }
-  return norm(x, "ln_f"); // [N, D]
+export function hiddenStates(
+  tf: TensorFlow,
+  config: ModelConfig,
+  parameters: Tensors,
+  ids: Tensor,
+  { recompute = false }: ForwardOptions = {},
+): Tensor {
+  return of(config).hiddenStates(tf, config, parameters, ids, { recompute });
 }
 
 /** Next-token scores. @returns [B, T, V] */
 export function logits(tf: TensorFlow, config: ModelConfig, parameters: Tensors, ids: Tensor): Tensor {
   const hidden = hiddenStates(tf, config, parameters, ids); // [N, D]
-  return tf.reshape(tf.matMul(hidden, parameters["wte.weight"]!, false, true), [...ids.shape, config.vocabularySize]);
+  const scores = tf.matMul(hidden, parameters[outputEmbedding(config)]!, false, true); // [N, V]
+  return tf.reshape(scores, [...ids.shape, config.vocabularySize]);
+}
+
+export interface ParameterCount {
+  readonly total: number;
+  /** embeddings of tokens and positions, and an output layer that is not tied */
+  readonly embeddings: number;
+  /** all others, which papers call the size without embeddings */
+  readonly body: number;
+}
+
+export function countParameters(config: ModelConfig): ParameterCount {
+  let [total, embeddings] = [0, 0];
+  for (const [name, shape] of Object.entries(parameterShapes(config))) {
+    const size = shape.reduce((product, length) => product * length, 1);
+    total += size;
+    if (isEmbedding(config, name)) embeddings += size;
+  }
+  return { total, embeddings, body: total - embeddings };
+}
+
+export function parameterCount(config: ModelConfig): number {
+  return countParameters(config).total;
+}
+
+/**
+ * Floating-point operations of a forward pass over the tokens: two for each weight of a matrix product, and those of
+ * scores and sums of attention, counted over all T positions as is usual, though causal attention needs half of them.
+ */
+export function forwardFlops(config: ModelConfig, tokens: number): number {
+  const { vocabularySize: V, sequenceLength: T, width: D, layers: L } = config;
+  let weights = V * D; // the output layer's, tied or not
+  for (const [name, shape] of Object.entries(parameterShapes(config)))
+    if (shape.length === 2 && !isEmbedding(config, name)) weights += shape[0]! * shape[1]!;
+  return 2 * tokens * weights + 4 * tokens * T * D * L;
+}
+
+/** Of one training step, forward and backward, on the tokens. Recomputed layers are not counted. */
+export function trainingFlops(config: ModelConfig, tokens: number): number {
+  return 3 * forwardFlops(config, tokens);
+}
+
+function isEmbedding(config: ModelConfig, name: string): boolean {
+  return name === OUTPUT_LAYER || of(config).lookups.includes(name);
 }

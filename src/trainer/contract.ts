@@ -3,9 +3,10 @@
  * V vocabulary, K domains, N = B·T tokens.
  */
 
+/** A model's sizes. What is left out has the default of its architecture; `completeModel` fills it in. */
 export interface ModelConfig {
-  readonly architecture: "gpt2";
-  readonly vocabularySize: number; // V
+  readonly architecture: "gpt2" | "llama";
+  readonly vocabularySize: number; // V, of the model; a tokenizer's may be larger
   readonly sequenceLength: number; // T
   readonly width: number; // D
   readonly layers: number; // L

@@ -10,8 +10,8 @@ export interface ValueSpec {
   readonly dtype: ValueType;
 }
 
-/** number = int, array = ints */
-export type Attribute = number | string | readonly number[];
+/** number = int, array = ints, graph = what a Loop repeats */
+export type Attribute = number | string | readonly number[] | Graph;
 
 export interface GraphNode {
   readonly op: string;

@@ -10,7 +10,7 @@ const IR_VERSION = 8;
 /** TensorProto.DataType */
 const DATA_TYPE: Record<ValueType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
 /** AttributeProto.AttributeType */
-const ATTRIBUTE_TYPE = { int: 2, string: 3, ints: 7 } as const;
+const ATTRIBUTE_TYPE = { int: 2, string: 3, graph: 5, ints: 7 } as const;
 
 export function encodeOnnx(graph: Graph): Uint8Array {
   const model = new Message();
@@ -57,6 +57,9 @@ function attributeProto(name: string, value: Attribute): Message {
   } else if (typeof value === "string") {
     proto.text(4, value);
     proto.int(20, ATTRIBUTE_TYPE.string);
+  } else if ("nodes" in value) {
+    proto.message(6, graphProto(value));
+    proto.int(20, ATTRIBUTE_TYPE.graph);
   } else {
     for (const item of value) proto.int(8, item);
     proto.int(20, ATTRIBUTE_TYPE.ints);

@@ -1,0 +1,187 @@
+/**
+ * ONNX Runtime as its engines share it: loading the library, a session per traced program, and tensors that are its
+ * values. Which provider executes a graph, and what it needs changed in it, is each engine's own business.
+ */
+import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import type { CompileOptions, Engine, EngineTensor, Executable, Program, TensorData, TensorSpec } from "./engine.ts";
+import { elements, type Graph } from "./graph.ts";
+import { repeatGraph } from "./loop.ts";
+import { encodeOnnx } from "./onnx.ts";
+import { loadTensorFlow } from "./tensorflow.ts";
+import { traceProgram } from "./trace.ts";
+
+export type Ort = typeof import("onnxruntime-node");
+export type { OrtTensor };
+
+let loaded: Promise<Ort> | undefined;
+
+export function loadOrt(): Promise<Ort> {
+  loaded ??= import("onnxruntime-node").then((module) => (module as { default?: Ort }).default ?? module);
+  return loaded;
+}
+
+/** Moves values between this process and a device on which a session's outputs stay. */
+export interface DeviceMemory {
+  upload(value: OrtTensor): Promise<OrtTensor>;
+  download(value: OrtTensor): Promise<TensorData>;
+  close(): Promise<void>;
+}
+
+export interface OrtEngineSettings extends Pick<Engine, "name" | "device" | "memory" | "precisions" | "runsAtOnce"> {
+  readonly session: InferenceSession.SessionOptions;
+  /** what the provider lacks, said in other operations */
+  readonly adapt?: (graph: Graph) => Graph;
+  /** absent: values are this process's arrays */
+  readonly deviceMemory?: DeviceMemory;
+}
+
+export class OrtEngine implements Engine {
+  readonly name: Engine["name"];
+  readonly device: string;
+  readonly memory: Engine["memory"];
+  readonly precisions: Engine["precisions"];
+  readonly runsAtOnce: number;
+  readonly #ort: Ort;
+  readonly #settings: OrtEngineSettings;
+  readonly #open = new Set<OrtExecutable>();
+
+  constructor(ort: Ort, settings: OrtEngineSettings) {
+    this.#ort = ort;
+    this.#settings = settings;
+    this.name = settings.name;
+    this.device = settings.device;
+    this.memory = settings.memory;
+    this.precisions = settings.precisions;
+    this.runsAtOnce = settings.runsAtOnce;
+  }
+
+  tensor(data: TensorData, shape: readonly number[]): EngineTensor {
+    if (data.length !== elements(shape))
+      throw new RangeError(`tensor: shape [${shape}] needs ${elements(shape)} values, found ${data.length}`);
+    const dtype = data instanceof Float32Array ? "float32" : "int32";
+    const value = new this.#ort.Tensor(dtype, data, [...shape]) as OrtTensor;
+    return new OrtEngineTensor(value, { dtype, shape }, this.#settings.deviceMemory);
+  }
+
+  async compile(program: Program, { repeat }: CompileOptions = {}): Promise<Executable> {
+    const { session: options, adapt = (graph) => graph } = this.#settings;
+    const once = adapt(traceProgram(await loadTensorFlow(), program));
+    const graph = repeat ? repeatGraph(once, repeat) : once;
+    const session = await this.#ort.InferenceSession.create(encodeOnnx(graph), options);
+    const executable = new OrtExecutable(program, session, graph, this.#settings, () => this.#open.delete(executable));
+    this.#open.add(executable);
+    return executable;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#open].map((executable) => executable.close()));
+    await this.#settings.deviceMemory?.close();
+  }
+}
+
+class OrtEngineTensor implements EngineTensor {
+  readonly shape: readonly number[];
+  readonly dtype: "float32" | "int32";
+  readonly #device: DeviceMemory | undefined;
+  #value: OrtTensor | undefined;
+  #fed = false;
+
+  constructor(value: OrtTensor, { dtype, shape }: TensorSpec, device: DeviceMemory | undefined) {
+    this.#value = value;
+    this.shape = shape;
+    this.dtype = dtype;
+    this.#device = device;
+  }
+
+  get value(): OrtTensor {
+    if (!this.#value) throw new Error("tensor: used after dispose");
+    return this.#value;
+  }
+
+  /** The value as an input. What is fed a second time goes to the device for good; a batch is fed once. */
+  async feed(): Promise<OrtTensor> {
+    if (this.#device && this.#fed && this.value.location === "cpu") this.#value = await this.#device.upload(this.value);
+    this.#fed = true;
+    return this.value;
+  }
+
+  async read(): Promise<TensorData> {
+    const { value } = this;
+    return this.#device && value.location !== "cpu" ? this.#device.download(value) : (value.data as TensorData);
+  }
+
+  dispose(): void {
+    this.#value?.dispose();
+    this.#value = undefined;
+  }
+}
+
+class OrtExecutable implements Executable {
+  readonly program: Program;
+  readonly #session: InferenceSession;
+  readonly #graph: Graph;
+  readonly #settings: OrtEngineSettings;
+  readonly #closed: () => void;
+  #isClosed = false;
+
+  constructor(
+    program: Program,
+    session: InferenceSession,
+    graph: Graph,
+    settings: OrtEngineSettings,
+    closed: () => void,
+  ) {
+    this.program = program;
+    this.#session = session;
+    this.#graph = graph;
+    this.#settings = settings;
+    this.#closed = closed;
+  }
+
+  async run(
+    inputs: Readonly<Record<string, EngineTensor>>,
+    into: Readonly<Record<string, EngineTensor>> = {},
+  ): Promise<Record<string, EngineTensor>> {
+    const feeds: Record<string, OrtTensor> = {};
+    for (const [name, spec] of Object.entries(this.#graph.inputs))
+      feeds[name] = await this.#checked(name, spec as TensorSpec, inputs[name]).feed();
+    const fetches: Record<string, OrtTensor | null> = {};
+    for (const [name, spec] of Object.entries(this.#graph.outputs)) {
+      const target = into[name];
+      if (target && this.#settings.memory !== "host")
+        throw new TypeError(
+          `${this.program.name}: outputs of ${this.#settings.name} stay on the device; leave out into`,
+        );
+      fetches[name] = target ? this.#checked(name, spec as TensorSpec, target).value : null;
+    }
+    const results = await this.#session.run(feeds, fetches);
+    return Object.fromEntries(
+      Object.entries(this.#graph.outputs).map(([name, spec]) => [
+        name,
+        into[name] ?? new OrtEngineTensor(results[name] as OrtTensor, spec as TensorSpec, this.#settings.deviceMemory),
+      ]),
+    );
+  }
+
+  #checked(name: string, spec: TensorSpec, tensor: EngineTensor | undefined): OrtEngineTensor {
+    if (!(tensor instanceof OrtEngineTensor))
+      throw new TypeError(`${this.program.name}: input ${name} is missing or another engine's`);
+    if (
+      tensor.dtype !== spec.dtype ||
+      tensor.shape.length !== spec.shape.length ||
+      tensor.shape.some((size, i) => size !== spec.shape[i])
+    ) {
+      throw new RangeError(
+        `${this.program.name}: ${name} must be ${spec.dtype} [${spec.shape}], found ${tensor.dtype} [${tensor.shape}]`,
+      );
+    }
+    return tensor;
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#closed();
+    await this.#session.release();
+  }
+}

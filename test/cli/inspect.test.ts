@@ -9,7 +9,7 @@ import { TokenStoreWriter } from "../../src/formats/token-store.ts";
 import { writeSelection } from "../../src/manifest/selection-file.ts";
 import { writeCountsFile } from "../../src/stages/count/counts-file.ts";
 import { TrajectoryLog } from "../../src/stages/trajectory.ts";
-import { saveCheckpoint } from "../../src/trainer/checkpoint.ts";
+import { CheckpointFiles } from "../../src/trainer/checkpoint-files.ts";
 
 const CORPUS = join(import.meta.dirname, "..", "files", "corpus");
 
@@ -76,7 +76,7 @@ describe("files of ours, whatever their name", () => {
     for (let step = 1; step <= 30; step++) {
       const vector = Float64Array.of(0.25, 0.75);
       const doremi = { excess: vector, alpha: vector, average: vector, domainTokens: vector, domainLoss: vector };
-      log.add({ step, loss: 8 - step / 10, learningRate: 1e-3, gradientNorm: 1, tokens: 64, durationMs: 1, doremi });
+      log.add({ step, loss: 8 - step / 10, learningRate: 1e-3, gradientNorm: 1, tokens: 64, durationMs: 1, waitMs: 0, doremi });
     }
     await log.finish(at("t"));
     const { kind, facts, lines } = await inspectPath(at("t"));
@@ -132,11 +132,12 @@ describe("files of ours, whatever their name", () => {
   it("checkpoints, by their folder", async () => {
     mkdirSync(at("checkpoints"));
     const tensors = { alpha: { shape: [2], data: Float32Array.of(0.5, 0.5) } };
-    await saveCheckpoint(at("checkpoints"), { steps: 10 }, { step: 5, tensors, alphaSum: [2.5, 2.5] });
-    expect(await inspectPath(at("checkpoints"))).toMatchObject({
-      kind: "training checkpoint",
-      facts: { step: 5, alphaSum: [2.5, 2.5] },
-    });
+    const store = new CheckpointFiles({ folder: at("checkpoints"), keep: 2 }, { steps: 10 });
+    await store.save({ step: 5, tensors, state: { average: [0.5, 0.5] } });
+    await store.idle();
+    const facts = { step: 5, state: { average: [0.5, 0.5] }, configuration: { steps: 10 } };
+    for (const name of ["checkpoints", "checkpoints/step-5.json"])
+      expect(await inspectPath(at(name))).toMatchObject({ kind: "training checkpoint", facts });
   });
 
   it("stages and runs", async () => {

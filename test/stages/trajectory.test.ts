@@ -34,6 +34,7 @@ const record = (step: number): StepRecord => ({
   gradientNorm: step * 3,
   tokens: 64,
   durationMs: 1,
+  waitMs: 0,
   doremi: {
     excess: Float64Array.of(step, step + 0.25),
     alpha: Float64Array.of(0.5, 0.5),

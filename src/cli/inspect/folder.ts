@@ -3,6 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DoremiError } from "../../lib/errors.ts";
 import type { DoneMark } from "../../pipeline/output-folder.ts";
+import { checkpointSteps } from "../../trainer/checkpoint-files.ts";
 import { formatBytes, plural } from "../numbers.ts";
 import { STAGES } from "../options.ts";
 import { formatTable } from "../table.ts";
@@ -13,7 +14,8 @@ import { inspectModel } from "./model.ts";
 export async function inspectFolder(folder: string): Promise<Inspection> {
   const entries = new Set(await readdir(folder));
   if (entries.has("done.json")) return inspectNamed(folder, "done.json");
-  if (entries.has("checkpoint.json")) return inspectNamed(folder, "checkpoint.json");
+  const [step] = await checkpointSteps(folder);
+  if (step !== undefined) return inspectNamed(folder, `step-${step}.json`);
   if (entries.has("config.json")) return inspectModel(folder);
   if (entries.has(".doremi")) return inspectRun(folder, [...entries].sort(byStage));
   throw new DoremiError(

@@ -4,6 +4,7 @@ import { checkManifest } from "../../manifest/schema.ts";
 import type { DoneMark } from "../../pipeline/output-folder.ts";
 import { type CountOutput, countOutput } from "../../stages/count/contract.ts";
 import { estimateOutput } from "../../stages/estimate/contract.ts";
+import { CHECKPOINT_FORMAT } from "../../trainer/checkpoint-files.ts";
 import { countLines } from "../counting.ts";
 import { estimateLines } from "../estimating.ts";
 import { formatBytes, formatInteger, plural } from "../numbers.ts";
@@ -68,7 +69,7 @@ export async function inspectJson(path: string, document: Json): Promise<Inspect
     if (estimate.success)
       return { kind: "estimated token counts", facts: estimate.data, lines: estimateLines(estimate.data) };
   }
-  if (document.format === "doremi-checkpoint") return inspectCheckpoint(document);
+  if (document.format === CHECKPOINT_FORMAT) return inspectCheckpoint(document);
   if (typeof document.stage === "string" && typeof document.key === "string" && Array.isArray(document.files)) {
     return inspectDone(document as unknown as DoneMark);
   }
@@ -137,17 +138,13 @@ function inspectWeights(weights: Readonly<Record<string, number>>): Inspection {
   };
 }
 
-function inspectCheckpoint({ step, tensors, alphaSum, configuration }: Json): Inspection {
-  const settings = isTable(configuration) ? Object.entries(configuration) : [];
+function inspectCheckpoint({ step, state, configuration }: Json): Inspection {
+  const pairs = (table: unknown): [string, string][] =>
+    isTable(table) ? Object.entries(table).map(([key, value]) => [key, shortJson(value)]) : [];
   return {
     kind: "training checkpoint",
-    facts: { step, tensors, alphaSum, configuration },
-    lines: formatPairs([
-      ["step", String(step)],
-      ["tensors", String(tensors)],
-      ["of", Array.isArray(alphaSum) ? "a proxy (has domain weights)" : "a reference"],
-      ...settings.map(([key, value]): [string, string] => [key, shortJson(value)]),
-    ]),
+    facts: { step, state, configuration },
+    lines: formatPairs([["step", String(step)], ...pairs(configuration), ...pairs(state)]),
   };
 }
 

@@ -76,7 +76,16 @@ describe("files of ours, whatever their name", () => {
     for (let step = 1; step <= 30; step++) {
       const vector = Float64Array.of(0.25, 0.75);
       const doremi = { excess: vector, alpha: vector, average: vector, domainTokens: vector, domainLoss: vector };
-      log.add({ step, loss: 8 - step / 10, learningRate: 1e-3, gradientNorm: 1, tokens: 64, durationMs: 1, waitMs: 0, doremi });
+      log.add({
+        step,
+        loss: 8 - step / 10,
+        learningRate: 1e-3,
+        gradientNorm: 1,
+        tokens: 64,
+        durationMs: 1,
+        waitMs: 0,
+        doremi,
+      });
     }
     await log.finish(at("t"));
     const { kind, facts, lines } = await inspectPath(at("t"));

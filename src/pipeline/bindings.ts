@@ -226,6 +226,7 @@ function trainingInputOf(prepared: Prepared, outputs: Outputs, steps: number): T
     optimizer: { name: "adamw", ...optimizer, warmupSteps: Math.round(warmup * steps) },
     steps,
     batchSize: train.batchSize,
+    precision: train.precision,
     evaluationSequences: train.evaluationSequences,
     seed,
   };
@@ -243,13 +244,15 @@ function referenceInputOf(prepared: Prepared, outputs: Outputs): ReferenceInput 
 }
 
 function proxyInputOf(prepared: Prepared, outputs: Outputs): ProxyInput {
-  const { proxy: settings } = prepared.pipeline.config.train;
+  const { proxy: settings, batchSize, microBatch, accumulation } = prepared.pipeline.config.train;
   return {
     ...trainingInputOf(prepared, outputs, settings.steps),
     reference: (outputs.reference as ReferenceOutput).model,
     objective: settings.objective,
     eta: settings.eta,
     smoothing: settings.smoothing,
+    accumulation: accumulation === "stale" ? { stale: microBatch ?? batchSize } : "exact",
+    settle: settings.settle ?? null,
   };
 }
 

@@ -5,7 +5,7 @@
 import { DoremiError } from "../lib/errors.ts";
 import { sha256Json } from "../lib/hash.ts";
 import { throwIfAborted, type WorkerPool } from "../stages/pool.ts";
-import type { Stage, StageContext, StageEvent } from "../stages/stage.ts";
+import type { Stage, StageContext, StageEvent, TrainingExecution } from "../stages/stage.ts";
 import type { DoneMark, OutputFolder } from "./output-folder.ts";
 
 /** Outputs of the stages that are done, by name. */
@@ -24,8 +24,7 @@ export interface RunnerOptions {
   readonly folder: OutputFolder;
   readonly pool: WorkerPool;
   readonly seed: number;
-  readonly threads: number;
-  readonly checkpointEvery: number;
+  readonly training: TrainingExecution;
   readonly cache?: string | undefined;
   readonly signal: AbortSignal;
   emit(event: StageEvent): void;
@@ -82,7 +81,7 @@ function stageKey(stage: BoundStage["stage"], input: unknown): string {
 async function runStage(
   stage: BoundStage["stage"],
   input: unknown,
-  { folder, pool, seed, threads, checkpointEvery, cache, signal, emit }: RunnerOptions,
+  { folder, pool, seed, training, cache, signal, emit }: RunnerOptions,
 ): Promise<{ status: "done" | "unchanged"; output: unknown }> {
   const { name } = stage;
   const key = stageKey(stage, input);
@@ -100,8 +99,7 @@ async function runStage(
     previous: previousOf(stage, before, folder),
     folderOf: (other) => folder.folderOf(other),
     seed,
-    threads,
-    checkpointEvery,
+    training,
     cache,
     signal,
     pool,

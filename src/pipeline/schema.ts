@@ -148,36 +148,75 @@ const steps = positiveInteger.default(1000);
 
 const weights = z.union([z.enum(["natural", "uniform"]), weightTable, z.string().endsWith(".json")]);
 
-const train = z.strictObject({
-  tokenizer: z.string().min(1).optional().describe("Tokenizer of the small models. Default: the pipeline's."),
-  model: model.prefault({}),
-  optimizer: optimizer.prefault({}),
-  batchSize: positiveInteger.default(16).describe("Sequences."),
-  threads: positiveInteger.optional().describe("Default: all cores."),
-  checkpointEvery: positiveInteger.default(200).describe("Steps."),
-  evaluationSequences: positiveInteger.default(64).describe("Held-out sequences per domain, at most."),
-  reference: z
-    .strictObject({
-      steps,
-      weights: weights
-        .default("natural")
-        .describe("Baseline weights: natural (by tokens), uniform, a table, or a weights.json."),
-      model: z
-        .string()
-        .min(1)
-        .optional()
-        .describe("Folder of a trained model (config.json, model.safetensors) to use instead."),
-    })
-    .prefault({}),
-  proxy: z
-    .strictObject({
-      steps,
-      objective: z.literal("doremi").default("doremi"),
-      eta: z.number().positive().default(1).describe("Step size of the domain-weight update."),
-      smoothing: fraction.default(1e-3).describe("c: share of the uniform distribution mixed in after each update."),
-    })
-    .prefault({}),
-});
+const train = z
+  .strictObject({
+    tokenizer: z.string().min(1).optional().describe("Tokenizer of the small models. Default: the pipeline's."),
+    model: model.prefault({}),
+    optimizer: optimizer.prefault({}),
+    batchSize: positiveInteger.default(16).describe("Sequences."),
+    engine: z
+      .enum(["auto", "cpu", "webgpu", "cuda", "tfjs"])
+      .default("auto")
+      .describe("What computes: auto takes the best that works on this machine and says why."),
+    precision: z
+      .enum(["float32", "bfloat16", "float16"])
+      .default("float32")
+      .describe("Of products of matrices, on a GPU. Weights, losses and sums stay float32."),
+    threads: positiveInteger.optional().describe("Default: all cores."),
+    microBatch: positiveInteger
+      .optional()
+      .describe("Sequences computed at once, a divisor of batchSize: less memory, the same batch. Default: all."),
+    accumulation: z
+      .enum(["exact", "stale"])
+      .default("exact")
+      .describe(
+        "With microBatch: exact updates the domain weights from the whole batch first, at a third more time; stale, as the official code, uses those of the step before for all parts but the last.",
+      ),
+    recompute: z
+      .boolean()
+      .default(false)
+      .describe("Compute activations again in the backward pass: less memory, a third more time."),
+    checkpointEvery: positiveInteger.default(200).describe("Steps."),
+    keepCheckpoints: positiveInteger.default(2).describe("So many of the newest are kept."),
+    evaluationSequences: positiveInteger.default(64).describe("Held-out sequences per domain, at most."),
+    reference: z
+      .strictObject({
+        steps,
+        weights: weights
+          .default("natural")
+          .describe("Baseline weights: natural (by tokens), uniform, a table, or a weights.json."),
+        model: z
+          .string()
+          .min(1)
+          .optional()
+          .describe("Folder of a trained model (config.json, model.safetensors) to use instead."),
+      })
+      .prefault({}),
+    proxy: z
+      .strictObject({
+        steps,
+        objective: z.literal("doremi").default("doremi"),
+        eta: z.number().positive().default(1).describe("Step size of the domain-weight update."),
+        smoothing: fraction.default(1e-3).describe("c: share of the uniform distribution mixed in after each update."),
+        settle: z
+          .strictObject({
+            tolerance: z.number().positive().max(1).describe("Largest difference of a domain's mean weight, 0 to 1."),
+            every: positiveInteger.default(100).describe("Steps between looks."),
+          })
+          .optional()
+          .describe(
+            "Stop early, once the weights averaged over the first half of the steps so far and over the second differ by less than the tolerance. Default: train all steps.",
+          ),
+      })
+      .prefault({}),
+  })
+  .check(
+    refuse(({ batchSize, microBatch }) =>
+      microBatch === undefined || batchSize % microBatch === 0
+        ? []
+        : [{ setting: "microBatch", rule: `divide batchSize ${batchSize}`, found: microBatch }],
+    ),
+  );
 
 const resample = z.strictObject({
   weights: z

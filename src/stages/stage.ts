@@ -3,6 +3,7 @@
  * writes only into its folder; the runner does the rest: keys, skipping, atomic publication, events.
  */
 import type { z } from "zod";
+import type { EngineName } from "../engine/engine.ts";
 import type { WorkerPool } from "./pool.ts";
 
 /** What happens during a run, for progress displays and logs. Plain data. */
@@ -34,6 +35,21 @@ export type StageEvent =
     }
   | { readonly type: "done"; readonly stage: string; readonly durationMs: number };
 
+/** How a training is executed. Changes nothing in its result but rounding, so it is in no stage's key. */
+export interface TrainingExecution {
+  readonly engine: EngineName | "auto";
+  /** of one operation */
+  readonly threads: number;
+  /** steps between checkpoints */
+  readonly checkpointEvery: number;
+  /** so many of the newest checkpoints are kept */
+  readonly keepCheckpoints: number;
+  /** sequences computed at once; null: the whole batch */
+  readonly microBatch: number | null;
+  /** activations are computed again in the backward pass rather than kept */
+  readonly recompute: boolean;
+}
+
 export interface StageContext {
   /** absolute path of the folder that this stage writes into; holds what an interrupted run with the same key left */
   readonly folder: string;
@@ -46,10 +62,7 @@ export interface StageContext {
   readonly seed: number;
   /** aborted when the run is to stop: save what is worth saving and throw an `interrupted` error */
   readonly signal: AbortSignal;
-  /** steps between checkpoints of a training; changes nothing in the result */
-  readonly checkpointEvery: number;
-  /** threads that a computation in the main thread may use */
-  readonly threads: number;
+  readonly training: TrainingExecution;
   readonly pool: WorkerPool;
   emit(event: StageEvent): void;
 }

@@ -25,7 +25,7 @@ export async function withTraining<T>(
   context: StageContext,
   work: (training: Training) => Promise<T>,
 ): Promise<T> {
-  const training = new Training(input, context, await createCpuEngine({ threads: context.threads }));
+  const training = new Training(input, context, await createCpuEngine({ threads: context.training.threads }));
   try {
     return await work(training);
   } finally {
@@ -71,7 +71,8 @@ export class Training {
     TrainResult & { readonly finalLoss: number; readonly trainedTokens: number; readonly evaluation: Evaluation }
   > {
     const { tokens, model, optimizer, steps, seed } = this.#input;
-    const { folder, signal, checkpointEvery } = this.#context;
+    const { folder, signal } = this.#context;
+    const { checkpointEvery } = this.#context.training;
     const report = reporter(this.#context, stage);
     const domains = tokens.domains.map((domain) => domain.name);
     const logPath = join(folder, "trajectory.log");

@@ -65,6 +65,8 @@ export interface TrainingBatch {
   /** 1 = counts, 0 = padding */
   readonly mask: Float32Array; // [B, T]
   readonly domains: Int32Array; // [B], 0..K−1
+  /** the reference model's losses, where they are known already, [B, T] */
+  readonly reference?: Float32Array;
 }
 
 /** Where batches come from. Pure in the step, so a resumed run sees the same ones. */
@@ -83,6 +85,8 @@ export interface StepRecord {
   readonly gradientNorm: number;
   readonly tokens: number;
   readonly durationMs: number;
+  /** of it, time in which the engine waited for the batch */
+  readonly waitMs: number;
   /** proxy only */
   readonly doremi?: {
     /** λ: clipped excess, domain mean over the batch's tokens; 0 for an absent domain */

@@ -8,14 +8,15 @@ import { lossProgram } from "./programs.ts";
 
 /** Where the reference's losses of a training batch come from. */
 export interface ReferenceLosses {
-  /** [B, T]; the caller disposes the tensor */
-  losses(batch: TrainingBatch, step: number): Promise<EngineTensor>;
+  /** [B, T] */
+  losses(batch: TrainingBatch, step: number): Promise<Float32Array>;
   close(): Promise<void>;
 }
 
-/** A model that stays loaded and computes the losses of any batch of its size. */
+/** A model that stays loaded and computes the losses of any batch of a multiple of its rows. */
 export class LossModel implements ReferenceLosses {
   readonly config: ModelConfig;
+  /** rows that are computed at once */
   readonly batchSize: number;
   readonly #engine: Engine;
   readonly #executable: Executable;
@@ -47,12 +48,20 @@ export class LossModel implements ReferenceLosses {
     return new LossModel(engine, executable, weights.config, batchSize, parameters);
   }
 
-  async losses(batch: TrainingBatch): Promise<EngineTensor> {
+  async losses(batch: Pick<TrainingBatch, "inputs" | "targets">): Promise<Float32Array> {
     const shape = [this.batchSize, this.config.sequenceLength];
-    const inputs = this.#engine.tensor(batch.inputs, shape);
-    const targets = this.#engine.tensor(batch.targets, shape);
-    const { losses } = await this.#executable.run({ ...this.#parameters, inputs, targets });
-    return losses!;
+    const size = this.batchSize * this.config.sequenceLength;
+    if (batch.inputs.length % size !== 0)
+      throw new RangeError(`losses: a batch must be a multiple of ${size} tokens, found ${batch.inputs.length}`);
+    const all = new Float32Array(batch.inputs.length);
+    for (let at = 0; at < all.length; at += size) {
+      const inputs = this.#engine.tensor(batch.inputs.subarray(at, at + size), shape);
+      const targets = this.#engine.tensor(batch.targets.subarray(at, at + size), shape);
+      const { losses } = await this.#executable.run({ ...this.#parameters, inputs, targets });
+      all.set((await losses!.read()) as Float32Array, at);
+      for (const tensor of [inputs, targets, losses!]) tensor.dispose();
+    }
+    return all;
   }
 
   /** Mean loss of each domain over the batches' unmasked tokens, summed in float64. @param domains K */
@@ -67,8 +76,7 @@ export class LossModel implements ReferenceLosses {
           "interrupted",
           "evaluation: interrupted; the same command starts it again",
         );
-      const result = await this.losses(batch);
-      const losses = await result.read(); // [B, T]
+      const losses = await this.losses(batch); // [B, T]
       for (const [row, domain] of batch.domains.entries()) {
         for (let at = row * T; at < (row + 1) * T; at++) {
           if (batch.mask[at] === 0) continue;
@@ -76,7 +84,6 @@ export class LossModel implements ReferenceLosses {
           tokens[domain]!++;
         }
       }
-      result.dispose();
       await new Promise(setImmediate);
     }
     return { loss: tokens.map((count, domain) => (count === 0 ? null : sums[domain]! / count)), tokens };

@@ -1,132 +1,256 @@
 /**
- * The trainer's programs for an engine: the training step (forward, domain-weight update, backward, optimizer in one)
- * and the forward pass that gives losses per token.
+ * The trainer's programs for an engine. All share one shape: the model's losses per token, a weight for each token, and
+ * the gradients of the weighted sum. The weights are given, or follow from the losses by DoReMi's update. A program may
+ * end there, add its gradients to a sum, or go on to the optimizer.
  */
 import type { Tensor } from "@tensorflow/tfjs-core";
 import type { Program, TensorSpec } from "../engine/engine.ts";
 import type { TensorFlow } from "../engine/tensorflow.ts";
 import type { DoReMiConfig, ModelConfig, OptimizerConfig } from "./contract.ts";
-import { type DomainUpdate, domainUpdate } from "./domain-update.ts";
+import { domainUpdate } from "./domain-update.ts";
 import { tokenLosses } from "./loss.ts";
-import { hiddenStates, parameterShapes, type Tensors } from "./model.ts";
-import { adamW, globalNorm } from "./optimizer.ts";
+import { hiddenStates, outputEmbedding, parameterShapes, type Tensors } from "./model.ts";
+import { graphOptimizer } from "./optimizer.ts";
 
-const float = (...shape: number[]): TensorSpec => ({ shape, dtype: "float32" });
-const int = (...shape: number[]): TensorSpec => ({ shape, dtype: "int32" });
+const float = (...shape: readonly number[]): TensorSpec => ({ shape, dtype: "float32" });
+const int = (...shape: readonly number[]): TensorSpec => ({ shape, dtype: "int32" });
 
-/** Groups of a step's state: the current values go in under these names and a slash, the next ones come out under `next/`. */
-export const STATE = ["parameter", "first", "second"] as const;
+/** What the gradient is of. */
+export type Objective =
+  /** Σ weight · loss over the tokens; input `tokenWeight` [B, T] */
+  | { readonly kind: "weighted" }
+  /**
+   * DoReMi's: weights follow from the losses (domain-update.ts). Inputs `reference`, `mask` [B, T], `domains` [B],
+   * `alpha` [K]; output `next/alpha`.
+   */
+  | {
+      readonly kind: "doremi";
+      readonly config: DoReMiConfig;
+      readonly domains: number; // K
+      /**
+       * The rows are the last part of a batch, or, where `eta` and `smoothing` are fed as 0, an earlier one: further
+       * inputs `eta`, `smoothing`, `priorExcess`, `priorTokens` [K], and `weightScale`, a factor of all token weights.
+       */
+      readonly partial: boolean;
+    };
 
-export interface StepShape {
+export interface GradientShape {
   readonly model: ModelConfig;
-  readonly batchSize: number; // B
-  readonly optimizer: OptimizerConfig;
-  /** present for a proxy */
-  readonly doremi?: DoReMiConfig & { readonly domains: number };
+  /** sequences in one run, B */
+  readonly rows: number;
+  readonly objective: Objective;
+  /** activations are computed again in the backward pass rather than kept */
+  readonly recompute: boolean;
+}
+
+/** The inputs of a run that come with its batch. */
+export function batchInputs({ model, rows, objective }: GradientShape): Record<string, TensorSpec> {
+  const matrix = float(rows, model.sequenceLength);
+  const ids = int(rows, model.sequenceLength);
+  if (objective.kind === "weighted") return { inputs: ids, targets: ids, tokenWeight: matrix };
+  const K = objective.domains;
+  return {
+    inputs: ids,
+    targets: ids,
+    mask: matrix,
+    reference: matrix,
+    domains: int(rows),
+    alpha: float(K),
+    ...(objective.partial && {
+      eta: float(),
+      smoothing: float(),
+      priorExcess: float(K),
+      priorTokens: float(K),
+      weightScale: float(),
+    }),
+  };
+}
+
+/** Inputs: parameter/…, those of the batch. Outputs: losses [B, T], gradient/…, and next/alpha for DoReMi. */
+export function gradientProgram(shape: GradientShape): Program {
+  return {
+    name: "gradients",
+    inputs: { ...named("parameter", parameterShapes(shape.model)), ...batchInputs(shape) },
+    build(tf, given) {
+      const { kept, gradients } = gradientsOf(tf, shape, given);
+      return { ...kept, ...prefixed("gradient", gradients) };
+    },
+  };
+}
+
+/** As `gradientProgram`, but the gradients are added to the inputs sum/… and come out as next/sum/…. */
+export function accumulationProgram(shape: GradientShape): Program {
+  const shapes = parameterShapes(shape.model);
+  return {
+    name: "accumulation",
+    inputs: { ...named("parameter", shapes), ...named("sum", shapes), ...batchInputs(shape) },
+    build(tf, given) {
+      const { kept, gradients } = gradientsOf(tf, shape, given);
+      const sums = mapValues(gradients, (gradient, name) => tf.add(given[`sum/${name}`]!, gradient));
+      return { ...kept, ...prefixed("next/sum", sums) };
+    },
+  };
 }
 
 /**
- * Inputs: state; inputs, targets [B, T] int32; mask [B, T]; rate, correction1, correction2; a proxy also reference
- * [B, T], domains [B] int32, alpha [K].
- * Outputs: next state; loss (mean over unmasked tokens), gradientNorm; a proxy also next/alpha, excess, tokens and
- * meanLoss [K].
+ * Gradients and optimizer in one. Inputs: parameter/…, the optimizer's state and scalars, `gradientScale` (a factor of
+ * the gradients before the optimizer), those of the batch. Outputs: losses, next/… of parameters and state,
+ * gradientNorm, and next/alpha for DoReMi.
  */
-export function trainingProgram({ model, batchSize: B, optimizer, doremi }: StepShape): Program {
-  const T = model.sequenceLength;
-  const shapes = parameterShapes(model);
-  const names = Object.keys(shapes);
-  const inputs: Record<string, TensorSpec> = {};
-  for (const group of STATE) for (const name of names) inputs[`${group}/${name}`] = float(...shapes[name]!);
-  Object.assign(inputs, { inputs: int(B, T), targets: int(B, T), mask: float(B, T) });
-  Object.assign(inputs, { rate: float(), correction1: float(), correction2: float() });
-  if (doremi) Object.assign(inputs, { reference: float(B, T), domains: int(B), alpha: float(doremi.domains) });
-
+export function stepProgram(shape: GradientShape, optimizer: OptimizerConfig): Program {
   return {
-    name: doremi ? "proxy-step" : "training-step",
-    inputs,
+    name: "step",
+    inputs: { ...optimizerInputs(shape.model, optimizer), ...batchInputs(shape) },
     build(tf, given) {
-      const group = (prefix: string): Record<string, Tensor> =>
-        Object.fromEntries(names.map((name) => [name, given[`${prefix}/${name}`]!]));
-      const parameters = group("parameter");
-      const kept: Record<string, Tensor> = {};
-      // What the objective computes on its way leaves it here; it is kept from the scopes that end around it.
-      const keep = (name: string, tensor: Tensor): Tensor => {
-        kept[name] = tf.keep(tensor);
-        return tensor;
-      };
-      const objective = (...values: Tensor[]): Tensor => {
-        const current = Object.fromEntries(names.map((name, i) => [name, values[i]!]));
-        const loss = losses(tf, model, current, given.inputs!, given.targets!); // [B, T]
-        return doremi ? groupObjective(tf, loss, given, doremi, keep) : meanObjective(tf, loss, given.mask!, keep);
-      };
-      const raw = tf.grads(objective as (...values: Tensor[]) => never)(names.map((name) => parameters[name]!));
-      const gradients = Object.fromEntries(names.map((name, i) => [name, raw[i]!]));
-      const { norm, scale } = globalNorm(tf, gradients, optimizer.clipNorm);
-      const scalars = { rate: given.rate!, correction1: given.correction1!, correction2: given.correction2!, scale };
-      const next = adamW(
-        tf,
-        optimizer,
-        { parameters, first: group("first"), second: group("second") },
-        gradients,
-        scalars,
-      );
-      const outputs: Record<string, Tensor> = { ...kept, gradientNorm: norm };
-      for (const name of names) {
-        outputs[`next/parameter/${name}`] = next.parameters[name]!;
-        outputs[`next/first/${name}`] = next.first[name]!;
-        outputs[`next/second/${name}`] = next.second[name]!;
-      }
-      return outputs;
+      const { kept, gradients } = gradientsOf(tf, shape, given);
+      return { ...kept, ...updated(tf, shape.model, optimizer, given, gradients) };
     },
+  };
+}
+
+/** The optimizer alone, on sum/…. Otherwise as `stepProgram`. */
+export function updateProgram(model: ModelConfig, optimizer: OptimizerConfig): Program {
+  const shapes = parameterShapes(model);
+  return {
+    name: "update",
+    inputs: { ...optimizerInputs(model, optimizer), ...named("sum", shapes) },
+    build: (tf, given) =>
+      updated(
+        tf,
+        model,
+        optimizer,
+        given,
+        mapValues(shapes, (_, name) => given[`sum/${name}`]!),
+      ),
   };
 }
 
 /** Inputs: parameter/…; inputs, targets [B, T] int32. Output: losses [B, T]. */
-export function lossProgram(model: ModelConfig, batchSize: number): Program {
-  const T = model.sequenceLength;
+export function lossProgram(model: ModelConfig, rows: number): Program {
+  const ids = int(rows, model.sequenceLength);
   const shapes = parameterShapes(model);
-  const inputs: Record<string, TensorSpec> = { inputs: int(batchSize, T), targets: int(batchSize, T) };
-  for (const [name, shape] of Object.entries(shapes)) inputs[`parameter/${name}`] = float(...shape);
   return {
     name: "token-losses",
-    inputs,
+    inputs: { inputs: ids, targets: ids, ...named("parameter", shapes) },
     build(tf, given) {
-      const parameters = Object.fromEntries(Object.keys(shapes).map((name) => [name, given[`parameter/${name}`]!]));
-      return { losses: losses(tf, model, parameters, given.inputs!, given.targets!) };
+      const parameters = mapValues(shapes, (_, name) => given[`parameter/${name}`]!);
+      return { losses: losses(tf, model, parameters, given.inputs!, given.targets!, false) };
     },
   };
 }
 
-function losses(tf: TensorFlow, model: ModelConfig, parameters: Tensors, inputs: Tensor, targets: Tensor): Tensor {
-  const hidden = hiddenStates(tf, model, parameters, inputs); // [N, D]
-  const perToken = tokenLosses(tf, hidden, parameters["wte.weight"]!, tf.reshape(targets, [targets.size])); // [N]
+function gradientsOf(
+  tf: TensorFlow,
+  { model, objective, recompute }: GradientShape,
+  given: Tensors,
+): { kept: Record<string, Tensor>; gradients: Record<string, Tensor> } {
+  const names = Object.keys(parameterShapes(model));
+  const kept: Record<string, Tensor> = {};
+  // What is computed on the way leaves it here; it is kept from the scopes that end around it.
+  const keep = (name: string, tensor: Tensor): void => {
+    kept[name] = tf.keep(tensor);
+  };
+  const weightedSum = (...values: Tensor[]): Tensor => {
+    const parameters = Object.fromEntries(names.map((name, i) => [name, values[i]!]));
+    const loss = losses(tf, model, parameters, given.inputs!, given.targets!, recompute); // [B, T]
+    keep("losses", loss);
+    return withWeights(tf, loss, (loss) => tokenWeights(tf, loss, objective, given, keep));
+  };
+  const raw = tf.grads(weightedSum as (...values: Tensor[]) => never)(names.map((name) => given[`parameter/${name}`]!));
+  return { kept, gradients: Object.fromEntries(names.map((name, i) => [name, raw[i]!])) };
+}
+
+function losses(
+  tf: TensorFlow,
+  model: ModelConfig,
+  parameters: Tensors,
+  inputs: Tensor,
+  targets: Tensor,
+  recompute: boolean,
+): Tensor {
+  const hidden = hiddenStates(tf, model, parameters, inputs, { recompute }); // [N, D]
+  const embedding = parameters[outputEmbedding(model)]!; // [V, D]
+  const perToken = tokenLosses(tf, hidden, embedding, tf.reshape(targets, [targets.size])); // [N]
   return tf.reshape(perToken, inputs.shape); // [B, T]
 }
 
-type Keep = (name: string, tensor: Tensor) => Tensor;
-
-/** Mean over the batch's unmasked tokens. */
-function meanObjective(tf: TensorFlow, loss: Tensor, mask: Tensor, keep: Keep): Tensor {
-  const weight = tf.div(mask, tf.maximum(tf.sum(mask), 1)); // [B, T]
-  return keep("loss", tf.sum(tf.mul(loss, weight)));
-}
-
-/** The group objective. Its gradient takes alpha as given, though alpha was computed from the same losses. */
-function groupObjective(tf: TensorFlow, loss: Tensor, given: Tensors, config: DoReMiConfig, keep: Keep): Tensor {
+/** Σ weight · loss, whose gradient takes the weights as given, though they may follow from the losses. */
+function withWeights(tf: TensorFlow, loss: Tensor, weightsOf: (loss: Tensor) => Tensor): Tensor {
   return tf.customGrad((...args) => {
     const [loss, save] = args as unknown as [Tensor, (saved: Tensor[]) => void];
-    const { reference, mask, domains, alpha } = given;
-    const update: DomainUpdate = domainUpdate(
-      tf,
-      { loss, reference: reference!, mask: mask!, domains: domains!, alpha: alpha! },
-      config,
-    );
-    keep("next/alpha", update.alpha);
-    keep("excess", update.excess);
-    keep("tokens", update.tokens);
-    keep("meanLoss", update.meanLoss);
-    keep("loss", tf.div(tf.sum(tf.mul(update.meanLoss, update.tokens)), tf.maximum(tf.sum(update.tokens), 1)));
-    save([update.tokenWeight]);
-    return { value: update.objective, gradFunc: (dy: Tensor, saved: Tensor[]) => tf.mul(saved[0]!, dy) };
+    const weights = weightsOf(loss); // [B, T]
+    save([weights]);
+    return {
+      value: tf.sum(tf.mul(loss, weights)),
+      gradFunc: (dy: Tensor, saved: Tensor[]) => tf.mul(saved[0]!, dy),
+    };
   })(loss);
+}
+
+function tokenWeights(
+  tf: TensorFlow,
+  loss: Tensor,
+  objective: Objective,
+  given: Tensors,
+  keep: (name: string, tensor: Tensor) => void,
+): Tensor {
+  if (objective.kind === "weighted") return given.tokenWeight!;
+  const { reference, mask, domains, alpha, priorExcess, priorTokens, eta, smoothing } = given;
+  const inputs = { loss, reference: reference!, mask: mask!, domains: domains!, alpha: alpha! };
+  const update = objective.partial
+    ? domainUpdate(
+        tf,
+        { ...inputs, prior: { excess: priorExcess!, tokens: priorTokens! } },
+        { eta: eta!, smoothing: smoothing! },
+      )
+    : domainUpdate(tf, inputs, objective.config);
+  keep("next/alpha", update.alpha);
+  return objective.partial ? tf.mul(update.tokenWeight, given.weightScale!) : update.tokenWeight;
+}
+
+function optimizerInputs(model: ModelConfig, optimizer: OptimizerConfig): Record<string, TensorSpec> {
+  const shapes = parameterShapes(model);
+  const { stateShapes, scalars } = graphOptimizer(optimizer);
+  return {
+    ...named("parameter", shapes),
+    ...mapValues(stateShapes(shapes), (shape) => float(...shape)),
+    ...mapValues(scalars(1, 1), () => float()),
+    gradientScale: float(),
+  };
+}
+
+function updated(
+  tf: TensorFlow,
+  model: ModelConfig,
+  optimizer: OptimizerConfig,
+  given: Tensors,
+  gradients: Tensors,
+): Record<string, Tensor> {
+  const shapes = parameterShapes(model);
+  const { stateShapes, scalars, update } = graphOptimizer(optimizer);
+  const next = update(tf, {
+    parameters: mapValues(shapes, (_, name) => given[`parameter/${name}`]!),
+    state: mapValues(stateShapes(shapes), (_, name) => given[name]!),
+    gradients: mapValues(gradients, (gradient) => tf.mul(gradient, given.gradientScale!)),
+    scalars: mapValues(scalars(1, 1), (_, name) => given[name]!),
+  });
+  return {
+    gradientNorm: next.gradientNorm,
+    ...prefixed("next/parameter", next.parameters),
+    ...prefixed("next", next.state),
+  };
+}
+
+const named = (prefix: string, shapes: Readonly<Record<string, readonly number[]>>): Record<string, TensorSpec> =>
+  prefixed(
+    prefix,
+    mapValues(shapes, (shape) => float(...shape)),
+  );
+
+function prefixed<T>(prefix: string, values: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}/${name}`, value]));
+}
+
+function mapValues<T, U>(values: Readonly<Record<string, T>>, map: (value: T, name: string) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(value, name)]));
 }

@@ -1,24 +1,56 @@
 /**
- * The training loop, for the reference (plain mean loss) and the proxy (DoReMi): validation, checkpoints, records and
- * interruption. What a step does is in run.ts, its mathematics in programs.ts.
+ * The training loop, for the reference (plain mean loss) and the proxy (DoReMi): batches in, records and checkpoints
+ * out, until the last step, a stop, a settled result or a loss that is not finite. What a step does is in step/.
  */
+import type { Engine, EngineName, Precision } from "../engine/engine.ts";
 import { DoremiError } from "../lib/errors.ts";
-import { loadCheckpoint, type RunConfiguration, saveCheckpoint } from "./checkpoint.ts";
-import type { StepRecord } from "./contract.ts";
-import { trainingProgram } from "./programs.ts";
-import { Run, type RunOptions, type TrainResult } from "./run.ts";
+import { checkBatch } from "./check-batch.ts";
+import type { Checkpoint, CheckpointStore, RunConfiguration } from "./checkpoint.ts";
+import type { BatchSource, DoReMiConfig, ModelConfig, OptimizerConfig, StepRecord, TrainingBatch } from "./contract.ts";
+import { DomainWeights, type DomainWeightsState, type SettleCriterion } from "./domain-weights.ts";
+import type { ReferenceLosses } from "./evaluate.ts";
+import { initializeWeights, type ModelWeights } from "./initialization.ts";
+import { parameterShapes } from "./model.ts";
 import { modelFaults, optimizerFaults, refuseFaults } from "./settings.ts";
+import { initLossScale, type LossScaleState, nextLossScale } from "./step/loss-scale.ts";
+import { StoppedInStep } from "./step/parts.ts";
+import {
+  type Accumulation,
+  createStepper,
+  type InitialState,
+  type StepOutcome,
+  type Stepper,
+  type StepRequest,
+} from "./step/stepper.ts";
 
-export type { TrainResult } from "./run.ts";
-
-export interface TrainOptions extends RunOptions {
+export interface TrainOptions {
+  readonly engine: Engine;
+  readonly model: ModelConfig;
+  readonly optimizer: OptimizerConfig;
+  readonly batches: BatchSource;
+  readonly steps: number;
+  /** of the initial weights */
+  readonly seed: number;
+  /** proxy: the update, where the reference's losses come from if not with the batch, and when to stop early */
+  readonly doremi?: DoReMiConfig & { readonly reference?: ReferenceLosses; readonly settle?: SettleCriterion };
+  /** sequences computed at once, a divisor of the batch; default: all */
+  readonly microBatch?: number;
+  /** default: exact */
+  readonly accumulation?: Accumulation;
+  /** computes activations again in the backward pass: less memory, a third more time */
+  readonly recompute?: boolean;
+  /** default: float32 */
+  readonly precision?: Precision;
   /** called after every step; a promise is waited for */
   readonly onStep?: (record: StepRecord) => void | Promise<void>;
   /** on abort the state is saved, where `checkpoint` says so, and DoremiError interrupted is thrown */
   readonly signal?: AbortSignal;
+  /** what the user should know */
+  readonly onNote?: (message: string) => void;
   /** a run resumes from what it finds here */
   readonly checkpoint?: {
-    readonly folder: string;
+    /** opens the store for a run of this configuration; it refuses what another configuration left */
+    readonly store: (configuration: RunConfiguration) => CheckpointStore;
     /** steps between checkpoints; 0 = only when interrupted */
     readonly every: number;
     /** what identifies the data (fingerprints); a checkpoint made with other data is refused */
@@ -26,50 +58,229 @@ export interface TrainOptions extends RunOptions {
   };
 }
 
+export interface TrainResult {
+  readonly weights: ModelWeights;
+  /** step that this call started from: 0, or the checkpoint's */
+  readonly resumedFrom: number;
+  /** steps done: fewer than asked where the domain weights had settled */
+  readonly steps: number;
+  /** proxy: domain weights after the last step, and their mean over steps 1..n, which is DoReMi's result */
+  readonly alpha?: Float64Array;
+  readonly average?: Float64Array;
+}
+
+/** What a checkpoint holds beside tensors. */
+interface LoopState {
+  readonly engine: EngineName;
+  readonly lossScale: LossScaleState;
+  readonly domainWeights: DomainWeightsState | null;
+}
+
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { engine, model, optimizer, batches, steps, signal, checkpoint, doremi } = options;
   validate(options);
-  const configuration = runConfiguration(options);
-  const stored = checkpoint ? await loadCheckpoint(checkpoint.folder, configuration) : null;
-  const step = await engine.compile(
-    trainingProgram({
-      model,
-      optimizer,
-      batchSize: batches.batchSize,
-      ...(doremi && { doremi: { eta: doremi.eta, smoothing: doremi.smoothing, domains: batches.domains } }),
-    }),
-  );
-  const run = new Run(options, step, stored);
-  const save = async (): Promise<void> => {
-    if (checkpoint) await saveCheckpoint(checkpoint.folder, configuration, await run.checkpoint());
-  };
+  const store = options.checkpoint?.store(runConfiguration(options));
+  const stored = (await store?.load()) ?? null;
+  const other = (stored?.state as LoopState | undefined)?.engine;
+  if (stored && other !== options.engine.name) {
+    options.onNote?.(
+      `resumed on ${options.engine.name} at step ${stored.step}, which ${other} had reached: from here on the numbers agree with an uninterrupted run within rounding only`,
+    );
+  }
+  const loop = await Loop.start(options, stored);
   try {
-    while (run.step < steps) {
-      if (signal?.aborted) {
-        await save();
-        throw interrupted(run.step, steps, checkpoint?.folder);
-      }
-      const record = await run.next();
-      await options.onStep?.(record);
-      if (checkpoint && checkpoint.every > 0 && run.step % checkpoint.every === 0 && run.step < steps) await save();
-      await new Promise(setImmediate); // signals and progress get their turn
-    }
-    return await run.result(stored?.step ?? 0);
+    const result = await loop.run(store);
+    await store?.idle();
+    return { ...result, resumedFrom: stored?.step ?? 0 };
   } finally {
-    run.dispose();
-    await step.close();
+    await loop.close();
   }
 }
 
-function runConfiguration({
-  model,
-  optimizer,
-  batches,
-  steps,
-  seed,
-  doremi,
-  checkpoint,
-}: TrainOptions): RunConfiguration {
+class Loop {
+  readonly #options: TrainOptions;
+  readonly #stepper: Stepper;
+  readonly #domainWeights: DomainWeights | undefined;
+  #lossScale: LossScaleState;
+  #step: number;
+
+  private constructor(options: TrainOptions, stepper: Stepper, stored: Checkpoint | null) {
+    const { batches, doremi, precision = "float32" } = options;
+    const state = stored?.state as LoopState | undefined;
+    this.#options = options;
+    this.#stepper = stepper;
+    this.#step = stored?.step ?? 0;
+    this.#lossScale = state?.lossScale ?? initLossScale(precision);
+    this.#domainWeights =
+      doremi && new DomainWeights(batches.domains, doremi, doremi.settle, state?.domainWeights ?? undefined);
+  }
+
+  static async start(options: TrainOptions, stored: Checkpoint | null): Promise<Loop> {
+    const { engine, model, optimizer, steps, batches, doremi, precision = "float32" } = options;
+    const stepper = await createStepper(
+      {
+        engine,
+        model,
+        optimizer,
+        steps,
+        batchSize: batches.batchSize,
+        microBatch: options.microBatch ?? batches.batchSize,
+        accumulation: options.accumulation ?? "exact",
+        recompute: options.recompute ?? false,
+        precision,
+        ...(doremi && { doremi: { eta: doremi.eta, smoothing: doremi.smoothing, domains: batches.domains } }),
+      },
+      stored ? storedState(stored) : initialState(options),
+    );
+    return new Loop(options, stepper, stored);
+  }
+
+  async run(store: CheckpointStore | undefined): Promise<Omit<TrainResult, "resumedFrom">> {
+    const { steps, signal, onStep, checkpoint } = this.#options;
+    const every = checkpoint?.every ?? 0;
+    let saved = this.#step;
+    while (this.#step < steps && !this.#domainWeights?.settled) {
+      const records = signal?.aborted ? null : await this.#next();
+      if (!records) {
+        if (saved !== this.#step) await store?.save(await this.#checkpoint());
+        await store?.idle();
+        throw interrupted(this.#step, steps, store);
+      }
+      for (const record of records) await onStep?.(record);
+      if (store && every > 0 && Math.floor(this.#step / every) > Math.floor(saved / every) && this.#step < steps) {
+        saved = this.#step;
+        await store.save(await this.#checkpoint());
+      }
+      await new Promise(setImmediate); // signals and progress get their turn
+    }
+    if (this.#step < steps) {
+      this.#options.onNote?.(
+        `the averaged domain weights have settled after ${this.#step} of ${steps} steps: ${steps - this.#step} steps are saved`,
+      );
+    }
+    const tensors = await this.#stepper.read();
+    const parameters: Record<string, Float32Array> = {};
+    for (const name of Object.keys(parameterShapes(this.#options.model)))
+      parameters[name] = tensors[`parameter/${name}`]!.data as Float32Array;
+    const weights = { config: this.#options.model, parameters };
+    if (!this.#domainWeights) return { weights, steps: this.#step };
+    const { alpha, average } = this.#domainWeights;
+    return { weights, steps: this.#step, alpha, average };
+  }
+
+  close(): Promise<void> {
+    return this.#stepper.close();
+  }
+
+  /** As many steps as one call of the engine should hold; null where a stop came in the middle of one. */
+  async #next(): Promise<StepRecord[] | null> {
+    const { steps, engine, signal } = this.#options;
+    const start = performance.now();
+    const count = this.#step + this.#stepper.atOnce <= steps ? this.#stepper.atOnce : 1;
+    const requests: StepRequest[] = [];
+    let waited = 0;
+    for (let step = this.#step + 1; step <= this.#step + count; step++) {
+      const asked = performance.now();
+      const batch = await this.#options.batches.batch(step);
+      waited += performance.now() - asked;
+      checkBatch(batch, step, this.#options.batches, this.#options.model);
+      requests.push({ step, batch, ...(await this.#referenceOf(batch, step)) });
+    }
+    const outcomes = await this.#stepper.run(requests, this.#lossScale.scale, signal).catch((error: unknown) => {
+      if (error instanceof StoppedInStep) return null;
+      throw error;
+    });
+    if (!outcomes) return null;
+    const [durationMs, waitMs] = [(performance.now() - start) / count, waited / count];
+    const records: StepRecord[] = [];
+    for (const [i, outcome] of outcomes.entries()) {
+      const request = requests[i]!;
+      this.#check(request, outcome, engine);
+      records.push({ ...this.#record(request, outcome), durationMs, waitMs });
+      this.#step = request.step;
+    }
+    return records;
+  }
+
+  async #referenceOf(batch: TrainingBatch, step: number): Promise<Pick<StepRequest, "reference" | "alpha">> {
+    const { doremi } = this.#options;
+    if (!doremi) return {};
+    const reference = batch.reference ?? (await doremi.reference?.losses(batch, step));
+    if (!reference) throw new RangeError(`batch of step ${step}: a proxy needs the reference's losses`);
+    return { reference, alpha: this.#domainWeights!.alpha };
+  }
+
+  /** @throws DoremiError diverged, with the state as it was before the step */
+  #check({ step, batch }: StepRequest, { losses, gradientNorm, learningRate }: StepOutcome, engine: Engine): void {
+    const T = this.#options.model.sequenceLength;
+    const at = losses.findIndex((loss, i) => batch.mask[i]! > 0 && !Number.isFinite(loss));
+    const next = at === -1 ? nextLossScale(this.#lossScale, Number.isFinite(gradientNorm)) : null;
+    if (next) {
+      this.#lossScale = next;
+      return;
+    }
+    const found =
+      at === -1
+        ? `the gradient's norm is ${gradientNorm}, though the losses are finite`
+        : `the loss is ${losses[at]} in sequence ${Math.floor(at / T)} of the batch, of domain ${batch.domains[Math.floor(at / T)]}`;
+    throw new DoremiError(
+      "bad-configuration",
+      "diverged",
+      `training: loss and gradient must stay finite, but at step ${step} ${found} (${engine.name}, ${this.#options.precision ?? "float32"}); ` +
+        `lower learningRate (now ${learningRate}), raise warmupSteps or set clipNorm; the last checkpoint before it is kept`,
+    );
+  }
+
+  #record(
+    { step, batch, reference }: StepRequest,
+    { losses, gradientNorm, learningRate }: StepOutcome,
+  ): Omit<StepRecord, "durationMs" | "waitMs"> {
+    let [sum, tokens] = [0, 0];
+    for (let at = 0; at < losses.length; at++) {
+      if (batch.mask[at] === 0) continue;
+      sum += losses[at]!;
+      tokens++;
+    }
+    const doremi = this.#domainWeights?.update(batch, losses, reference!);
+    return {
+      step,
+      loss: tokens === 0 ? 0 : sum / tokens,
+      learningRate,
+      gradientNorm,
+      tokens,
+      ...(doremi && { doremi }),
+    };
+  }
+
+  async #checkpoint(): Promise<Checkpoint> {
+    const state: LoopState = {
+      engine: this.#options.engine.name,
+      lossScale: this.#lossScale,
+      domainWeights: this.#domainWeights?.save() ?? null,
+    };
+    return { step: this.#step, tensors: await this.#stepper.read(), state };
+  }
+}
+
+function initialState({ model, seed }: TrainOptions): InitialState {
+  const { parameters } = initializeWeights(model, seed);
+  return (name) => (name.startsWith("parameter/") ? parameters[name.slice("parameter/".length)]! : undefined);
+}
+
+function storedState(stored: Checkpoint): InitialState {
+  return (name) => {
+    const tensor = stored.tensors[name];
+    if (tensor) return tensor.data as Float32Array;
+    throw new DoremiError(
+      "bad-data",
+      "checkpoint",
+      `checkpoint of step ${stored.step}: has no ${name}; delete its folder to start again`,
+    );
+  };
+}
+
+/** Everything that the course of the training depends on, whatever machine goes on with it. */
+function runConfiguration(options: TrainOptions): RunConfiguration {
+  const { model, optimizer, batches, steps, seed, doremi, checkpoint } = options;
   return {
     model,
     optimizer,
@@ -77,34 +288,47 @@ function runConfiguration({
     seed,
     batchSize: batches.batchSize,
     domains: batches.domains,
-    doremi: doremi ? { eta: doremi.eta, smoothing: doremi.smoothing } : null,
+    doremi: doremi ? { eta: doremi.eta, smoothing: doremi.smoothing, settle: doremi.settle ?? null } : null,
+    // Exact parts give the same step in any size; a run that ran out of memory goes on in smaller ones.
+    stale: options.accumulation === "stale" ? (options.microBatch ?? batches.batchSize) : null,
+    precision: options.precision ?? "float32",
     data: checkpoint?.data ?? null,
   };
 }
 
-function validate({ model, optimizer, steps, doremi, batches }: TrainOptions): void {
+function validate({ engine, model, optimizer, steps, doremi, batches, microBatch, precision }: TrainOptions): void {
   refuseFaults("model", modelFaults(model));
   refuseFaults("optimizer", optimizerFaults(optimizer));
+  const refuse = (code: string, message: string): never => {
+    throw new DoremiError("bad-configuration", code, message);
+  };
   if (!Number.isSafeInteger(steps) || steps < 1)
-    throw new DoremiError("bad-configuration", "steps", `training: steps must be an integer ≥ 1, found ${steps}`);
-  if (!doremi) return;
-  if (!(doremi.eta >= 0 && Number.isFinite(doremi.eta)))
-    throw new DoremiError("bad-configuration", "eta", `doremi: eta must be ≥ 0, found ${doremi.eta}`);
-  if (!(doremi.smoothing >= 0 && doremi.smoothing <= 1)) {
-    throw new DoremiError(
-      "bad-configuration",
-      "smoothing",
-      `doremi: smoothing must be in [0, 1], found ${doremi.smoothing}`,
+    refuse("steps", `training: steps must be an integer ≥ 1, found ${steps}`);
+  if (
+    microBatch !== undefined &&
+    !(Number.isSafeInteger(microBatch) && microBatch >= 1 && batches.batchSize % microBatch === 0)
+  )
+    refuse(
+      "micro-batch",
+      `training: microBatch must divide the batch of ${batches.batchSize} sequences, found ${microBatch}`,
+    );
+  if (precision && !engine.precisions.includes(precision)) {
+    refuse(
+      "precision",
+      `training: precision must be one that engine ${engine.name} has (${engine.precisions.join(", ")}), found ${precision}`,
     );
   }
-  if (batches.domains < 1)
-    throw new DoremiError("bad-configuration", "domains", "doremi: needs at least one domain, found none");
+  if (!doremi) return;
+  if (!(doremi.eta >= 0 && Number.isFinite(doremi.eta))) refuse("eta", `doremi: eta must be ≥ 0, found ${doremi.eta}`);
+  if (!(doremi.smoothing >= 0 && doremi.smoothing <= 1))
+    refuse("smoothing", `doremi: smoothing must be in [0, 1], found ${doremi.smoothing}`);
+  if (batches.domains < 1) refuse("domains", "doremi: needs at least one domain, found none");
+  const { settle } = doremi;
+  if (settle && !(settle.tolerance > 0 && Number.isSafeInteger(settle.every) && settle.every >= 1))
+    refuse("settle", `doremi: settle needs a tolerance > 0 and every ≥ 1, found ${JSON.stringify(settle)}`);
 }
 
-function interrupted(step: number, steps: number, folder: string | undefined): DoremiError {
-  const kept =
-    folder === undefined
-      ? "nothing was saved"
-      : `the state is saved in ${folder}, and the same command goes on from there`;
+function interrupted(step: number, steps: number, store: CheckpointStore | undefined): DoremiError {
+  const kept = store ? "the state is saved, and the same command goes on from there" : "nothing was saved";
   return new DoremiError("interrupted", "interrupted", `training: interrupted after step ${step} of ${steps}; ${kept}`);
 }

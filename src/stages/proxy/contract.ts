@@ -7,6 +7,9 @@ export const proxyInput = trainingInput.extend({
   objective: z.literal("doremi"),
   eta: z.number(),
   smoothing: z.number(),
+  /** of a batch in parts; stale: sequences in each part, which decide what it computes */
+  accumulation: z.union([z.literal("exact"), z.strictObject({ stale: z.int() })]),
+  settle: z.strictObject({ tolerance: z.number(), every: z.int() }).nullable(),
 });
 
 export const proxyOutput = z.strictObject({

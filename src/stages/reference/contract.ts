@@ -31,6 +31,7 @@ export const trainingInput = z.strictObject({
   optimizer: optimizerConfig,
   steps: z.int(),
   batchSize: z.int(),
+  precision: z.enum(["float32", "bfloat16", "float16"]),
   evaluationSequences: z.int(),
   seed: z.int(),
 });

@@ -1,0 +1,208 @@
+/** One step, however it is executed: in host memory or a device's, at once or in parts. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createCpuEngine } from "../../src/engine/cpu.ts";
+import type { Engine } from "../../src/engine/engine.ts";
+import { domainExcess, updateDoReMi } from "../../src/mixture/doremi.ts";
+import { initializeWeights } from "../../src/trainer/initialization.ts";
+import { parameterShapes } from "../../src/trainer/model.ts";
+import { gradientProgram } from "../../src/trainer/programs.ts";
+import { DeviceStepper } from "../../src/trainer/step/device.ts";
+import { HostStepper } from "../../src/trainer/step/host.ts";
+import { initLossScale, nextLossScale } from "../../src/trainer/step/loss-scale.ts";
+import type { InitialState, Stepper, StepperSetup, StepRequest } from "../../src/trainer/step/stepper.ts";
+import { ADAMW, randomBatch, TINY } from "./tiny.ts";
+
+const [B, K, STEPS] = [6, 3, 8];
+const T = TINY.sequenceLength;
+/** float32 sums in another order, through Adam's division by tiny numbers */
+const TOLERANCE = 2e-4;
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await createCpuEngine({ threads: 1 });
+});
+afterAll(() => engine.close());
+
+const { parameters } = initializeWeights(TINY, 1);
+const initial: InitialState = (name) =>
+  name.startsWith("parameter/") ? parameters[name.slice("parameter/".length)]!.slice() : undefined;
+
+function setup(more: Partial<StepperSetup> = {}): StepperSetup {
+  return {
+    engine,
+    model: TINY,
+    optimizer: ADAMW,
+    steps: STEPS,
+    batchSize: B,
+    microBatch: B,
+    accumulation: "exact",
+    recompute: false,
+    precision: "float32",
+    ...more,
+  };
+}
+const PROXY = { doremi: { eta: 1, smoothing: 1e-3, domains: K } };
+
+/** Losses of all steps and the parameters after the last; a proxy's weights follow from the losses as in a training. */
+async function course(stepper: Stepper, proxy: boolean, lossScale = 1) {
+  let alpha: Float64Array = new Float64Array(K).fill(1 / K);
+  const reference = new Float32Array(B * T).fill(4);
+  const losses: number[] = [];
+  const norms: number[] = [];
+  for (let step = 1; step <= STEPS; step++) {
+    const batch = randomBatch(TINY, B, K, step);
+    const request: StepRequest = { step, batch, ...(proxy && { reference, alpha }) };
+    const [outcome] = await stepper.run([request], lossScale);
+    losses.push(...outcome!.losses);
+    norms.push(outcome!.gradientNorm);
+    if (proxy) {
+      const { clipped } = domainExcess({ ...batch, loss: outcome!.losses, reference }, K);
+      alpha = updateDoReMi({ step: step - 1, alpha, average: alpha }, clipped, PROXY.doremi).alpha;
+    }
+  }
+  const state = await stepper.read();
+  await stepper.close();
+  return { losses, norms, alpha, state };
+}
+
+function expectClose(found: ArrayLike<number>, expected: ArrayLike<number>, tolerance = TOLERANCE): void {
+  expect(found.length).toBe(expected.length);
+  for (let i = 0; i < expected.length; i++) expect(Math.abs(found[i]! - expected[i]!)).toBeLessThan(tolerance);
+}
+
+function expectSame(found: Awaited<ReturnType<typeof course>>, expected: Awaited<ReturnType<typeof course>>): void {
+  expectClose(found.losses, expected.losses);
+  expectClose(found.norms, expected.norms);
+  expectClose(found.alpha, expected.alpha);
+  expect(Object.keys(found.state).sort()).toEqual(Object.keys(expected.state).sort());
+  for (const [name, { data, shape }] of Object.entries(expected.state)) {
+    expect(found.state[name]!.shape).toEqual(shape);
+    expectClose(found.state[name]!.data as Float32Array, data as Float32Array);
+  }
+}
+
+describe.each([
+  ["reference", false],
+  ["proxy", true],
+])("a %s's step", (_, proxy) => {
+  const more = proxy ? PROXY : {};
+
+  test("is the same in host memory and in a device's", async () => {
+    const host = await course(await HostStepper.create(setup(more), initial), proxy);
+    const device = await course(await DeviceStepper.create(setup(more), initial), proxy);
+    expectSame(device, host);
+    // and it learns: otherwise anything would agree
+    expect(host.losses.slice(-B * T).every((loss, i) => loss !== host.losses[i])).toBe(true);
+  });
+
+  test.each([1, 2, 3])("in exact parts of %i sequences is the step of the whole batch", async (microBatch) => {
+    const whole = await course(await HostStepper.create(setup(more), initial), proxy);
+    for (const kind of [HostStepper, DeviceStepper])
+      expectSame(await course(await kind.create(setup({ ...more, microBatch }), initial), proxy), whole);
+  });
+
+  test("at a loss scale is the step without", async () => {
+    const plain = await course(await HostStepper.create(setup(more), initial), proxy);
+    // float16 is what the scale is for; the CPU's float32 shows that it cancels
+    const scaled = { ...setup(more), precision: "float16" as const, engine: withoutPrecision(engine) };
+    expectSame(await course(await HostStepper.create(scaled, initial), proxy, 1024), plain);
+  });
+
+  test("stops between two parts, and nothing has changed", async () => {
+    const controller = new AbortController();
+    const stepper = await HostStepper.create(setup({ ...more, microBatch: 2 }), initial);
+    const request = {
+      step: 1,
+      batch: randomBatch(TINY, B, K, 1),
+      reference: new Float32Array(B * T),
+      alpha: new Float64Array(K).fill(1 / K),
+    };
+    controller.abort();
+    await expect(stepper.run([request], 1, controller.signal)).rejects.toThrow(/between the parts/);
+    const state = await stepper.read();
+    for (const [name, { data }] of Object.entries(state))
+      expect(data).toEqual(initial(name) ?? new Float32Array(data.length));
+    await stepper.close();
+  });
+});
+
+test("stale parts: all but the last take the weights of the step before", async () => {
+  const microBatch = 2;
+  const parts = B / microBatch;
+  const batch = randomBatch(TINY, B, K, 1);
+  const reference = new Float32Array(B * T).fill(3);
+  const alpha = Float64Array.of(0.5, 0.3, 0.2);
+  const request: StepRequest = { step: 1, batch, reference, alpha };
+  const stale = await HostStepper.create(setup({ ...PROXY, microBatch, accumulation: "stale" }), initial);
+  const [outcome] = await stale.run([request], 1);
+  // The weights of each token by the rule, and a plain step on their sum.
+  const { clipped } = domainExcess({ ...batch, loss: outcome!.losses, reference }, K);
+  const updated = updateDoReMi({ step: 0, alpha, average: alpha }, clipped, PROXY.doremi).alpha;
+  const weights = new Float32Array(B * T);
+  for (let part = 0; part < parts; part++) {
+    const from = part * microBatch * T;
+    const to = from + microBatch * T;
+    const tokens = new Float64Array(K);
+    const domainAt = (at: number): number => batch.domains[Math.floor(at / T)]!;
+    for (let at = from; at < to; at++) tokens[domainAt(at)]! += batch.mask[at]!;
+    const used = part === parts - 1 ? updated : alpha;
+    for (let at = from; at < to; at++)
+      if (batch.mask[at]! > 0) weights[at] = used[domainAt(at)]! / tokens[domainAt(at)]! / parts;
+  }
+  const norm = await gradientNormOf(weights, batch);
+  expect(Math.abs(outcome!.gradientNorm - norm) / norm).toBeLessThan(1e-5); // float32 sums in another order
+  await stale.close();
+});
+
+test("the loss scale halves at an overflow, doubles after 2,000 steps without, and gives up at 1", () => {
+  let state = initLossScale("float16");
+  expect(state.scale).toBe(2 ** 15);
+  state = nextLossScale(state, false)!;
+  expect(state.scale).toBe(2 ** 14);
+  for (let step = 0; step < 1999; step++) state = nextLossScale(state, true)!;
+  expect(state.scale).toBe(2 ** 14);
+  state = nextLossScale(state, true)!;
+  expect(state.scale).toBe(2 ** 15);
+  for (let halvings = 0; halvings < 15; halvings++) state = nextLossScale(state, false)!;
+  expect(state.scale).toBe(1);
+  expect(nextLossScale(state, false)).toBeNull();
+  expect(nextLossScale(initLossScale("float32"), false)).toBeNull();
+  expect(nextLossScale(initLossScale("bfloat16"), true)).toEqual(initLossScale("bfloat16"));
+});
+
+/** An engine that computes in float32 whatever it is asked for. */
+function withoutPrecision(engine: Engine): Engine {
+  return {
+    name: engine.name,
+    device: engine.device,
+    memory: engine.memory,
+    precisions: ["float32", "float16"],
+    runsAtOnce: engine.runsAtOnce,
+    tensor: (data, shape) => engine.tensor(data, shape),
+    compile: (program) => engine.compile(program),
+    close: () => engine.close(),
+  };
+}
+
+/** Of Σ weight · loss, from the program itself. */
+async function gradientNormOf(weights: Float32Array, batch: ReturnType<typeof randomBatch>): Promise<number> {
+  const program = gradientProgram({ model: TINY, rows: B, objective: { kind: "weighted" }, recompute: false });
+  const executable = await engine.compile(program);
+  const shape = [B, T];
+  const outputs = await executable.run({
+    ...Object.fromEntries(
+      Object.entries(parameterShapes(TINY)).map(([name, dims]) => [
+        `parameter/${name}`,
+        engine.tensor(parameters[name]!, dims),
+      ]),
+    ),
+    inputs: engine.tensor(batch.inputs, shape),
+    targets: engine.tensor(batch.targets, shape),
+    tokenWeight: engine.tensor(weights, shape),
+  });
+  let squares = 0;
+  for (const [name, tensor] of Object.entries(outputs))
+    if (name.startsWith("gradient/")) for (const value of await tensor.read()) squares += value * value;
+  await executable.close();
+  return Math.sqrt(squares);
+}

@@ -1,7 +1,7 @@
 /** Laws of batches: pure in the step, proportional to the weights, every sequence once an epoch. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createBatchSource, evaluationBatches, type SequenceReader, sequenceRange } from "../../src/trainer/batches.ts";
+import { createBatchSource, evaluationBatches, type SequenceReader } from "../../src/trainer/batches.ts";
 import type { TrainingBatch } from "../../src/trainer/contract.ts";
 
 /** Sequence i of domain d is the constant 1000·d + i, so a row tells where it came from. */
@@ -120,10 +120,5 @@ describe("evaluationBatches", () => {
     expect([
       ...evaluationBatches({ readers: labelled([3, 3], 3), batchSize: 4, sequenceLength: 3, maxSequences: 2 }),
     ]).toHaveLength(1);
-  });
-
-  test("sequenceRange renumbers a part", () => {
-    const part = sequenceRange(labelled([5], 1)[0]!, 3, 9);
-    expect([part.sequences, part.sequence(1)[0]]).toEqual([2, 4]);
   });
 });

@@ -49,8 +49,14 @@ async function run(stages: BoundStage[]) {
     folder: new OutputFolder(folder),
     pool: new WorkerPool({ workers: 1 }),
     seed: 1,
-    threads: 1,
-    checkpointEvery: 10,
+    training: {
+      engine: "cpu",
+      threads: 1,
+      checkpointEvery: 10,
+      keepCheckpoints: 2,
+      microBatch: null,
+      recompute: false,
+    },
     signal: new AbortController().signal,
     emit: (event) => events.push(event),
   });

@@ -7,6 +7,8 @@ import { createCpuEngine } from "../../src/engine/cpu.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { DoremiError } from "../../src/lib/errors.ts";
 import { createBatchSource, evaluationBatches } from "../../src/trainer/batches.ts";
+import type { CheckpointStore, RunConfiguration } from "../../src/trainer/checkpoint.ts";
+import { CheckpointFiles } from "../../src/trainer/checkpoint-files.ts";
 import type { BatchSource, StepRecord } from "../../src/trainer/contract.ts";
 import { LossModel } from "../../src/trainer/evaluate.ts";
 import { initializeWeights } from "../../src/trainer/initialization.ts";
@@ -39,6 +41,11 @@ async function run(options: Partial<TrainOptions> = {}, proxy = false): Promise<
     await reference.close();
   }
 }
+
+const storeIn =
+  (keep = 1) =>
+  (configuration: RunConfiguration): CheckpointStore =>
+    new CheckpointFiles({ folder, keep }, configuration);
 
 /** Aborts after the given step. */
 function stopAfter(step: number): Pick<TrainOptions, "signal" | "onStep"> {
@@ -74,10 +81,7 @@ describe("train", () => {
     // The reference here is a fixed table: domain 2 could be learned far better than the proxy has, the others not.
     const reference = {
       losses: async (batch: { domains: Int32Array }) =>
-        engine.tensor(
-          Float32Array.from({ length: B * T }, (_, i) => (batch.domains[Math.floor(i / T)] === 2 ? 1 : 9)),
-          [B, T],
-        ),
+        Float32Array.from({ length: B * T }, (_, i) => (batch.domains[Math.floor(i / T)] === 2 ? 1 : 9)),
       close: async () => {},
     };
     const records: StepRecord[] = [];
@@ -132,13 +136,13 @@ describe("train", () => {
     ["proxy", true],
   ])("%s: interrupted after 5 of 10 steps and resumed, it ends in the same bytes", async (_name, proxy) => {
     const whole = await run({}, proxy);
-    const checkpoint = { folder, every: 2 };
+    const checkpoint = { store: storeIn(), every: 2 };
     const first = run({ checkpoint, ...stopAfter(5) }, proxy);
     await expect(first).rejects.toMatchObject({
       kind: "interrupted",
       message: expect.stringContaining("after step 5 of 10"),
     });
-    expect((await readdir(folder)).sort()).toEqual(["checkpoint.json", "step-5.safetensors"]);
+    expect((await readdir(folder)).sort()).toEqual(["step-5.json", "step-5.safetensors"]);
     const second = await run({ checkpoint }, proxy);
     expect(second.resumedFrom).toBe(5);
     expect(second.weights.parameters).toEqual(whole.weights.parameters);
@@ -147,21 +151,100 @@ describe("train", () => {
   });
 
   test("a checkpoint of another configuration or other data is refused, a damaged one too", async () => {
-    await expect(run({ checkpoint: { folder, every: 0, data: "a" }, ...stopAfter(1) })).rejects.toThrow(
+    await expect(run({ checkpoint: { store: storeIn(), every: 0, data: "a" }, ...stopAfter(1) })).rejects.toThrow(
       /interrupted after step 1/,
     );
-    await expect(run({ checkpoint: { folder, every: 0, data: "b" } })).rejects.toThrow(
+    await expect(run({ checkpoint: { store: storeIn(), every: 0, data: "b" } })).rejects.toThrow(
       /its data is "a" and this run's is "b"/,
     );
-    await expect(run({ checkpoint: { folder, every: 0, data: "a" }, seed: 9 })).rejects.toMatchObject({
+    await expect(run({ checkpoint: { store: storeIn(), every: 0, data: "a" }, seed: 9 })).rejects.toMatchObject({
       code: "other-checkpoint",
     });
-    const path = join(folder, "checkpoint.json");
+    const path = join(folder, "step-1.json");
     await writeFile(path, (await readFile(path, "utf8")).slice(0, 40));
-    await expect(run({ checkpoint: { folder, every: 0, data: "a" } })).rejects.toMatchObject({
+    await expect(run({ checkpoint: { store: storeIn(), every: 0, data: "a" } })).rejects.toMatchObject({
       code: "checkpoint",
       file: path,
     });
+  });
+
+  test("resumes to the same bytes with other checkpoint intervals, and inside the parts of a batch", async () => {
+    for (const [proxy, accumulation] of [
+      [false, "exact"],
+      [true, "exact"],
+      [true, "stale"],
+    ] as const) {
+      const parts = { microBatch: 2, accumulation };
+      const whole = await run(parts, proxy);
+      const controller = new AbortController();
+      // aborted while step 4 is prepared, so the stop is seen between its parts
+      const aborting: BatchSource = {
+        ...batches,
+        batch: (step) => {
+          if (step === 4) setImmediate(() => controller.abort());
+          return batches.batch(step);
+        },
+      };
+      const first = run(
+        { ...parts, batches: aborting, signal: controller.signal, checkpoint: { store: storeIn(), every: 7 } },
+        proxy,
+      );
+      await expect(first).rejects.toThrow(/after step 3 of 10/);
+      const second = await run({ ...parts, checkpoint: { store: storeIn(), every: 2 } }, proxy);
+      expect(second.resumedFrom).toBe(3);
+      expect(second.weights.parameters).toEqual(whole.weights.parameters);
+      expect(second.average).toEqual(whole.average);
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test("a proxy stops once its averaged weights have settled, and says what that saved", async () => {
+    const notes: string[] = [];
+    const settle = { tolerance: 0.02, every: 5 };
+    const reference = {
+      losses: async () => new Float32Array(B * T).fill(9), // nothing is behind it, so the weights stay uniform
+      close: async () => {},
+    };
+    const options = { steps: 40, onNote: (note: string) => void notes.push(note) };
+    const doremi = { eta: 1, smoothing: 1e-3, reference };
+    const settled = await run({ ...options, doremi: { ...doremi, settle } });
+    expect(settled.steps).toBe(10);
+    expect(notes).toEqual([expect.stringContaining("settled after 10 of 40 steps: 30 steps are saved")]);
+    expect((await run({ ...options, doremi })).steps).toBe(40);
+  });
+
+  test("a settled proxy that was interrupted stops at the same step", async () => {
+    const settle = { tolerance: 0.2, every: 2 };
+    const proxy = async (more: Partial<TrainOptions> = {}) => {
+      const reference = await LossModel.load(engine, initializeWeights(TINY, 2), B);
+      return run({ steps: 60, ...more, doremi: { eta: 0.5, smoothing: 1e-3, reference, settle } }).finally(() =>
+        reference.close(),
+      );
+    };
+    const whole = await proxy();
+    expect(whole.steps).toBeGreaterThan(4);
+    expect(whole.steps).toBeLessThan(60);
+    const checkpoint = { store: storeIn(), every: 0 };
+    await expect(proxy({ checkpoint, ...stopAfter(3) })).rejects.toThrow(/after step 3/);
+    const resumed = await proxy({ checkpoint });
+    expect(resumed.steps).toBe(whole.steps);
+    expect(resumed.average).toEqual(whole.average);
+  });
+
+  test("says so where another engine goes on", async () => {
+    const checkpoint = { store: storeIn(), every: 0 };
+    await expect(run({ checkpoint, ...stopAfter(2) })).rejects.toThrow(/after step 2/);
+    const notes: string[] = [];
+    const other = new Proxy(engine, {
+      get: (target, key) => {
+        if (key === "name") return "webgpu";
+        const value = Reflect.get(target, key, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    const resumed = await run({ engine: other, checkpoint, onNote: (note) => void notes.push(note) });
+    expect(resumed.resumedFrom).toBe(2);
+    expect(notes).toEqual([expect.stringMatching(/resumed on webgpu at step 2, which cpu had reached/)]);
   });
 
   test("stops at a loss that is not finite and names the step", async () => {

@@ -3,7 +3,8 @@
  * every value. Building and cleaning it happens here; what the bytes of a model file look like is onnx.ts's business.
  */
 
-export type ValueType = "float32" | "int32" | "int64" | "bool";
+/** The last two exist between nodes only: constants are float32, and cast. */
+export type ValueType = "float32" | "int32" | "int64" | "bool" | "float16" | "bfloat16";
 
 export interface ValueSpec {
   readonly shape: readonly number[];
@@ -157,6 +158,9 @@ function toTyped(values: ArrayLike<number>, dtype: ValueType): Float32Array | In
       return BigInt64Array.from(Array.from(values, BigInt));
     case "bool":
       return Uint8Array.from(values);
+    case "float16":
+    case "bfloat16":
+      throw new Error(`graph: a constant is stored in float32 and cast, not in ${dtype}`);
     default:
       return dtype satisfies never;
   }

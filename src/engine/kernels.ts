@@ -4,6 +4,7 @@
  */
 import type { TensorInfo } from "@tensorflow/tfjs-core";
 import { elements, type ValueType } from "./graph.ts";
+import { DATA_TYPE } from "./onnx.ts";
 import { type Recorder, valueType } from "./recorder.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: attributes are typed per kernel by TensorFlow.js, under names that its registry erases
@@ -51,9 +52,8 @@ function transposed(r: Recorder, x: TensorInfo, perm: readonly number[]): Tensor
 }
 
 function cast(r: Recorder, x: TensorInfo, dtype: ValueType): TensorInfo {
-  const to = { float32: 1, int32: 6, int64: 7, bool: 9 }[dtype];
   if (dtype === x.dtype) return r.tensor(r.nameOf(x), x.shape, dtype);
-  return r.node("Cast", [r.nameOf(x)], { shape: x.shape, dtype }, { to });
+  return r.node("Cast", [r.nameOf(x)], { shape: x.shape, dtype }, { to: DATA_TYPE[dtype] });
 }
 
 const matMul: Kernel = (r, { a, b }, { transposeA, transposeB }) => {
@@ -122,12 +122,20 @@ const tensorScatterUpdate: Kernel = (r, { tensor, indices, updates }) => {
   });
 };
 
+/** By comparison, because the runtime's OneHot has no kernel on a GPU. */
 const oneHot: Kernel = (r, { indices }, { depth, onValue, offValue, dtype }) => {
-  const values = r.graph.constant([offValue, onValue], [2], "float32");
-  const inputs = [r.nameOf(cast(r, indices!, "int64")), r.graph.constant([depth], [], "int64"), values];
-  // The runtime has no OneHot with int32 values.
-  const hot = r.node("OneHot", inputs, { shape: [...indices!.shape, depth], dtype: "float32" }, { axis: -1 });
-  return cast(r, hot, valueType(dtype ?? "float32"));
+  const shape = [...indices!.shape, depth];
+  const column = reshape(r, indices!, [...indices!.shape, 1]);
+  const classes = r.graph.constant(
+    Int32Array.from({ length: depth }, (_, i) => i),
+    [depth],
+    "int32",
+  );
+  const hot = r.node("Equal", [r.nameOf(column), classes], { shape, dtype: "bool" });
+  const type = valueType(dtype ?? "float32");
+  if (onValue === 1 && offValue === 0) return cast(r, hot, type);
+  const [on, off] = [r.graph.constant([onValue], [], type), r.graph.constant([offValue], [], type)];
+  return r.node("Where", [r.nameOf(hot), on, off], { shape, dtype: type });
 };
 
 const split: Kernel = (r, { x }, { numOrSizeSplits, axis }) => {

@@ -8,7 +8,14 @@ export const OPSET = 18;
 const IR_VERSION = 8;
 
 /** TensorProto.DataType */
-const DATA_TYPE: Record<ValueType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
+export const DATA_TYPE: Record<ValueType, number> = {
+  float32: 1,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  bfloat16: 16,
+};
 /** AttributeProto.AttributeType */
 const ATTRIBUTE_TYPE = { int: 2, string: 3, graph: 5, ints: 7 } as const;
 

@@ -118,6 +118,7 @@ const CASES: readonly Case[] = [
     },
   },
   one("OneHot", (tf, x) => tf.oneHot(x as never, 5) as Tensor, { x: ids(5, 3, 2) }, []),
+  one("OneHot", (tf, x) => tf.oneHot(x as never, 5, 0.9, 0.1, "float32") as Tensor, { x: ids(5, 3) }, []),
   one("SplitV", (tf, x) => tf.add(...(tf.split(x, 2, 1) as [Tensor, Tensor]))),
   one("SplitV", (tf, x) => tf.split(x, [1, 3], 1)[1]!),
   two("Concat", (tf, a, b) => tf.concat([a, b], 1), { a: float(3, 4), b: float(3, 2) }),

@@ -68,15 +68,23 @@ function missingLines({ missing }: PipelinePlan): string[] {
 }
 
 function trainingLines({ training }: PipelinePlan): string[] {
-  const { parameters, tokensPerStep, reference, proxy } = training;
-  const model = ({ steps, tokens, flops }: typeof reference) =>
+  const { model, parameters, bodyParameters, tokensPerStep, reference, proxy } = training;
+  const { architecture, layers, width, heads, innerWidth, sequenceLength, vocabularySize } = model;
+  const amount = ({ steps, tokens, flops }: typeof reference) =>
     steps === 0
       ? "not trained here: a model is given"
       : `${plural(steps, "step")}, ${formatCount(tokens)} tokens, ${formatFlops(flops)} FLOP`;
   return formatPairs([
-    ["models", `${formatCount(parameters)} parameters, ${formatInteger(tokensPerStep)} tokens a step`],
-    ["reference", model(reference)],
-    ["proxy", model(proxy)],
+    [
+      "models",
+      `${architecture}, ${formatCount(parameters)} parameters (${formatCount(bodyParameters)} without embeddings), ${formatInteger(tokensPerStep)} tokens a step`,
+    ],
+    [
+      "sizes",
+      `${plural(layers, "layer")} of width ${width} and inner width ${innerWidth}, ${plural(heads, "head")}, ${formatInteger(sequenceLength)} positions, vocabulary ${formatInteger(vocabularySize)}`,
+    ],
+    ["reference", amount(reference)],
+    ["proxy", amount(proxy)],
   ]);
 }
 

@@ -20,6 +20,7 @@ import type { ResampleInput } from "../stages/resample/contract.ts";
 import { resample } from "../stages/resample/run.ts";
 import type { TokenizeInput, TokenizeOutput } from "../stages/tokenize/contract.ts";
 import { tokenize } from "../stages/tokenize/run.ts";
+import { completeModel } from "../trainer/model.ts";
 import { checkBudget, checkDomainNames, epochCaps, namedDomains, resolveWeights } from "./domain-settings.ts";
 import type { Pipeline } from "./load.ts";
 import { namedSettings, type Prepared } from "./prepare.ts";
@@ -222,7 +223,7 @@ function trainingInputOf(prepared: Prepared, outputs: Outputs, steps: number): T
   const { warmup, ...optimizer } = train.optimizer;
   return {
     tokens: outputs.tokenize as TokenizeOutput,
-    model: { architecture: "gpt2", vocabularySize: prepared.modelTokenizer.vocabularySize, ...train.model },
+    model: completeModel({ ...train.model, vocabularySize: prepared.modelTokenizer.vocabularySize }),
     optimizer: { name: "adamw", ...optimizer, warmupSteps: Math.round(warmup * steps) },
     steps,
     batchSize: train.batchSize,
@@ -234,12 +235,13 @@ function trainingInputOf(prepared: Prepared, outputs: Outputs, steps: number): T
 
 function referenceInputOf(prepared: Prepared, outputs: Outputs): ReferenceInput {
   const { train } = prepared.pipeline.config;
+  const { externalReference: external } = prepared;
   const resolved = resolveWeights(prepared.referenceWeights, outputs.count as CountOutput, prepared.tokenizer.name);
   return {
     ...trainingInputOf(prepared, outputs, train.reference.steps),
     weights: resolved.weights,
     weightsFrom: resolved.from,
-    external: prepared.externalReference,
+    external: external && { path: external.path, sha256: external.sha256 },
   };
 }
 

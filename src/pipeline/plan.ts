@@ -10,6 +10,7 @@ import type { DiscoveredShard, DiscoverInput, DiscoverOutput } from "../stages/d
 import { discover, discoverShards } from "../stages/discover/run.ts";
 import { storage } from "../stages/files.ts";
 import { expandPattern } from "../storage/pattern.ts";
+import { type CompleteModel, completeModel, countParameters, forwardFlops, trainingFlops } from "../trainer/model.ts";
 import { bindStages, type StageName, trainingTokens } from "./bindings.ts";
 import { resolveWeights } from "./domain-settings.ts";
 import type { Pipeline } from "./load.ts";
@@ -53,7 +54,11 @@ export interface PipelinePlan {
   readonly missing: readonly { readonly what: string; readonly domain: string | null; readonly message: string }[];
   readonly domains: readonly PlannedDomain[];
   readonly training: {
+    /** the reference's, where it is trained here, and the proxy's */
+    readonly model: CompleteModel;
     readonly parameters: number;
+    /** without embeddings */
+    readonly bodyParameters: number;
     readonly tokensPerStep: number;
     readonly reference: { readonly steps: number; readonly tokens: number; readonly flops: number };
     readonly proxy: { readonly steps: number; readonly tokens: number; readonly flops: number };
@@ -74,7 +79,7 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
     if (plain.kind !== "missing-input") throw error;
     missing.push({ what: plain.file ?? "", domain: null, message: plain.message });
   }
-  const training = planTraining(pipeline, prepared?.modelTokenizer.vocabularySize ?? FALLBACK_VOCABULARY);
+  const training = planTraining(pipeline, prepared);
   const workers = pipeline.config.workers ?? availableParallelism();
   const threads = pipeline.config.train.threads ?? availableParallelism();
   const empty = { files: { found: 0, bytes: 0 }, domains: [] as PlannedDomain[] };
@@ -225,20 +230,24 @@ function textOf({ layout }: DiscoveredShard): number {
   return layout.units.reduce((sum, unit) => sum + unit.storedBytes, 0) * TEXT_PER_STORED_BYTE;
 }
 
-function planTraining({ config }: Pipeline, vocabularySize: number): PipelinePlan["training"] {
-  const { model, batchSize, reference, proxy } = config.train;
-  const { layers: L, width: D, sequenceLength: T } = model;
-  const parameters = vocabularySize * D + T * D + L * (12 * D * D + 13 * D) + 2 * D;
-  const tokensPerStep = batchSize * T;
-  // Forward and backward: 6 FLOP per weight and token, plus attention; the proxy's step adds the reference's forward.
-  const step = 6 * tokensPerStep * (12 * L * D * D + vocabularySize * D) + 12 * tokensPerStep * T * D * L;
-  const external = reference.model !== undefined;
-  const referenceSteps = external ? 0 : reference.steps;
+function planTraining(pipeline: Pipeline, prepared: Prepared | undefined): PipelinePlan["training"] {
+  const { model: settings, batchSize, reference, proxy } = pipeline.config.train;
+  const vocabularySize = prepared?.modelTokenizer.vocabularySize ?? FALLBACK_VOCABULARY;
+  const model = completeModel({ ...settings, vocabularySize });
+  const tokensPerStep = batchSize * model.sequenceLength;
+  const step = trainingFlops(model, tokensPerStep);
+  const external = prepared?.externalReference?.model;
+  const referenceModel = external ? { ...external, sequenceLength: model.sequenceLength } : model;
+  const proxyStep = step + forwardFlops(referenceModel, tokensPerStep);
+  const referenceSteps = reference.model === undefined ? reference.steps : 0;
+  const { total, body } = countParameters(model);
   return {
-    parameters,
+    model,
+    parameters: total,
+    bodyParameters: body,
     tokensPerStep,
     reference: { steps: referenceSteps, tokens: referenceSteps * tokensPerStep, flops: referenceSteps * step },
-    proxy: { steps: proxy.steps, tokens: proxy.steps * tokensPerStep, flops: proxy.steps * step * (4 / 3) },
+    proxy: { steps: proxy.steps, tokens: proxy.steps * tokensPerStep, flops: proxy.steps * proxyStep },
   };
 }
 

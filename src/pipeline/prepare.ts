@@ -11,6 +11,7 @@ import type { TransformReference } from "../stages/count/contract.ts";
 import type { Stage } from "../stages/stage.ts";
 import { resolveTokenizer } from "../tokenizer/resolve.ts";
 import type { TokenizerDescriptor } from "../tokenizer/tokenizer.ts";
+import type { CompleteModel } from "../trainer/model.ts";
 import { checkModel, modelSha256 } from "../trainer/model-folder.ts";
 import { checkDomainNames, type NamedSettings, namedDomains, type WeightsSource } from "./domain-settings.ts";
 import { fromBase, type Pipeline } from "./load.ts";
@@ -33,7 +34,8 @@ export interface Prepared {
   readonly transform: TransformReference | null;
   readonly referenceWeights: WeightsSource;
   readonly resampleWeights: WeightsSource;
-  readonly externalReference: { readonly path: string; readonly sha256: string } | null;
+  /** `model` as it is stored, which may be another architecture than that of the proxy */
+  readonly externalReference: { readonly path: string; readonly sha256: string; readonly model: CompleteModel } | null;
   readonly userStages: readonly UserStage[];
 }
 
@@ -120,8 +122,8 @@ async function prepareExternal(
   const { model, reference } = pipeline.config.train;
   if (reference.model === undefined) return null;
   const path = fromBase(pipeline, reference.model);
-  await checkModel(path, { vocabularySize, sequenceLength: model.sequenceLength });
-  return { path, sha256: await modelSha256(path) };
+  const stored = await checkModel(path, { vocabularySize, sequenceLength: model.sequenceLength });
+  return { path, sha256: await modelSha256(path), model: stored };
 }
 
 async function loadUserStage(pipeline: Pipeline, entry: Pipeline["config"]["stages"][number]): Promise<UserStage> {

@@ -5,6 +5,8 @@
 import { z } from "zod";
 import { BYTE_SIZE } from "../lib/byte-size.ts";
 import type { UnlistedPolicy } from "../manifest/domain-rule.ts";
+import type { ModelConfig } from "../trainer/contract.ts";
+import { PRESET_NAMES, PRESETS } from "../trainer/presets.ts";
 import { modelFaults, optimizerFaults, type SettingFault } from "../trainer/settings.ts";
 
 const name = z.string().min(1).max(200);
@@ -121,12 +123,40 @@ const data = z
   })
   .check(refuse(mapFaults));
 
+const number = z.number().positive();
+
+const ropeScaling = z.strictObject({
+  factor: number,
+  lowFrequencyFactor: number,
+  highFrequencyFactor: number,
+  originalPositions: positiveInteger,
+});
+
+/** Sizes that are left out are the preset's; what else is left out has the default of its architecture. */
 const model = z
   .strictObject({
-    layers: positiveInteger.default(4),
-    width: positiveInteger.default(256),
-    heads: positiveInteger.default(4),
-    sequenceLength: positiveInteger.default(256).describe("Tokens."),
+    preset: z
+      .enum(PRESET_NAMES)
+      .default("4M")
+      .describe("Layers, width, heads and sequence length, each of which may be given beside it. See the plan."),
+    architecture: z.enum(["gpt2", "llama"]).default("gpt2"),
+    layers: positiveInteger.optional(),
+    width: positiveInteger.optional(),
+    heads: positiveInteger.optional(),
+    keyValueHeads: positiveInteger.optional().describe("llama: heads of keys and values. Default: heads."),
+    innerWidth: positiveInteger
+      .optional()
+      .describe("Of the feed-forward layers. Default: the preset's; else 4 times the width, for llama 8/3 of it."),
+    sequenceLength: positiveInteger.optional().describe("Tokens."),
+    tied: z.boolean().optional().describe("The output layer is the token embedding. Default: true."),
+    activation: z.enum(["gelu_new", "gelu"]).optional().describe("gpt2. Default: gelu_new, the tanh approximation."),
+    normEpsilon: number.optional().describe("Default: 1e-5."),
+    ropeTheta: number.optional().describe("llama: base of the rotary frequencies. Default: 10000."),
+    ropeScaling: ropeScaling.nullable().optional().describe("llama: rotary frequencies as Llama 3.1 stretches them."),
+  })
+  .transform(({ preset, ...given }): Omit<ModelConfig, "vocabularySize"> => {
+    const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+    return { ...PRESETS[preset], ...(set as Pick<ModelConfig, "architecture">) };
   })
   .check(refuse(modelFaults));
 

@@ -13,18 +13,57 @@ export interface SettingFault<Setting extends string = string> {
   readonly remedy?: string;
 }
 
-/** @param config without the vocabulary where no tokenizer is known yet */
-export function modelFaults(
-  config: Omit<ModelConfig, "architecture" | "vocabularySize"> & Partial<Pick<ModelConfig, "vocabularySize">>,
-): SettingFault<keyof typeof config>[] {
-  const { vocabularySize = 1, sequenceLength, width, layers, heads } = config;
-  const sizes = { vocabularySize, sequenceLength, width, layers, heads };
-  const faults = (Object.keys(sizes) as (keyof typeof sizes)[])
-    .filter((setting) => !(Number.isSafeInteger(sizes[setting]) && sizes[setting] >= 1))
-    .map((setting) => ({ setting, rule: "be an integer ≥ 1", found: sizes[setting] }));
-  if (faults.length > 0 || width % heads === 0) return faults;
-  const remedy = `use ${closestDivisor(width, heads)} heads`;
-  return [{ setting: "heads", rule: `divide width ${width}`, found: heads, remedy }];
+/** A configuration, without the vocabulary where no tokenizer is known yet. */
+export type ModelSettings = Omit<ModelConfig, "vocabularySize"> & Partial<Pick<ModelConfig, "vocabularySize">>;
+
+const ONLY_LLAMA = ["keyValueHeads", "ropeTheta", "ropeScaling"] as const;
+
+export function modelFaults(config: ModelSettings): SettingFault<keyof ModelConfig>[] {
+  const { architecture, vocabularySize = 1, sequenceLength, width, layers, heads } = config;
+  const foreign = architecture === "llama" ? (["activation"] as const) : ONLY_LLAMA;
+  const misplaced = foreign.filter((setting) => (config[setting] ?? null) !== null);
+  const { keyValueHeads = heads, innerWidth = 1 } = config;
+  const sizes = { vocabularySize, sequenceLength, width, layers, heads, keyValueHeads, innerWidth };
+  const faults: SettingFault<keyof ModelConfig>[] = [
+    ...misplaced.map((setting) => ({ setting, rule: `be left out of a ${architecture}`, found: config[setting] })),
+    ...(Object.keys(sizes) as (keyof typeof sizes)[])
+      .filter((setting) => !(Number.isSafeInteger(sizes[setting]) && sizes[setting] >= 1))
+      .map((setting) => ({ setting, rule: "be an integer ≥ 1", found: sizes[setting] })),
+  ];
+  if (faults.length > 0) return faults;
+  const closest = (whole: number, near: number) => `use ${closestDivisor(whole, near)} heads`;
+  if (architecture === "gpt2" && width % heads !== 0) {
+    const remedy = closest(width, heads);
+    faults.push({ setting: "heads", rule: `divide width ${width}`, found: heads, remedy });
+  }
+  if (architecture === "llama" && width % (2 * heads) !== 0) {
+    const rule = `divide width ${width} into heads of an even width, whose halves turn together`;
+    const remedy = width % 2 === 0 ? closest(width / 2, heads) : "use an even width";
+    faults.push({ setting: "heads", rule, found: heads, remedy });
+  }
+  if (heads % keyValueHeads !== 0) {
+    const remedy = closest(heads, keyValueHeads);
+    faults.push({ setting: "keyValueHeads", rule: `divide heads ${heads}`, found: keyValueHeads, remedy });
+  }
+  for (const setting of ["normEpsilon", "ropeTheta"] as const) {
+    const value = config[setting];
+    if (value !== undefined && !positive(value))
+      faults.push({ setting, rule: "be > 0 as a 32-bit float", found: value });
+  }
+  const { ropeScaling } = config;
+  if (
+    ropeScaling &&
+    !(Object.values(ropeScaling).every(positive) && ropeScaling.lowFrequencyFactor < ropeScaling.highFrequencyFactor)
+  ) {
+    const rule = "have numbers > 0, the low frequency factor below the high one";
+    faults.push({ setting: "ropeScaling", rule, found: ropeScaling });
+  }
+  return faults;
+}
+
+/** Graphs compute in 32 bits: what is 0 or infinite there makes losses infinite, whatever it is in 64. */
+function positive(value: number): boolean {
+  return Math.fround(value) > 0 && Number.isFinite(Math.fround(value));
 }
 
 function closestDivisor(width: number, heads: number): number {
@@ -48,8 +87,6 @@ export function optimizerFaults(
     weightDecay,
     clipNorm,
   } = config;
-  // The graph computes in 32 bits: what is 0 or infinite there makes the loss infinite, whatever it is in 64.
-  const positive = (value: number) => Math.fround(value) > 0 && Number.isFinite(Math.fround(value));
   const rules: [setting: keyof typeof config, holds: boolean, rule: string][] = [
     ["learningRate", positive(learningRate), "be > 0 as a 32-bit float"],
     ["finalLearningRate", finalLearningRate === 0 || positive(finalLearningRate), "be ≥ 0 as a 32-bit float"],

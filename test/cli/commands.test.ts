@@ -12,6 +12,8 @@ import { summariseDomains, summaryLines } from "../../src/cli/summary.ts";
 import { definePipeline } from "../../src/pipeline/load.ts";
 import type { PipelinePlan } from "../../src/pipeline/plan.ts";
 import type { RunResult } from "../../src/pipeline/run.ts";
+import { completeModel } from "../../src/trainer/model.ts";
+import { PRESETS } from "../../src/trainer/presets.ts";
 
 const heldOut = { documents: 0, bytes: 0, tokens: { r50k: 0, small: 0 } };
 const model = { path: "model", sha256: "" };
@@ -60,6 +62,7 @@ const RESULT: RunResult = {
     weightsFrom: "natural",
     finalLoss: 1,
     evaluation: { loss: [4.5, null], tokens: [1, 0] },
+    dataWait: 0.001,
     notes: [],
   },
   proxy: {
@@ -71,6 +74,7 @@ const RESULT: RunResult = {
     finalLoss: 1,
     evaluation: { loss: [4.25, 3.5], tokens: [1, 1] },
     trajectory: "trajectory.arrow",
+    dataWait: 0.001,
     notes: [],
   },
   resample: {
@@ -265,7 +269,9 @@ describe("plan, for a person", () => {
     missing: [],
     domains: [{ name: "books", files: 1, bytes: 1e9, tokens: 3e8, counted: false }],
     training: {
+      model: completeModel({ architecture: "gpt2", vocabularySize: 50_257, ...PRESETS["280M"] }),
       parameters: 124_439_808,
+      bodyParameters: 85_056_000,
       tokensPerStep: 524_288,
       reference: { steps: 0, tokens: 0, flops: 0 },
       proxy: { steps: 200_000, tokens: 104_857_600_000, flops: 1.19e20 },
@@ -281,7 +287,10 @@ describe("plan, for a person", () => {
   it("says files, estimated tokens, models, stages and time", () => {
     const text = planLines(plan).join("\n");
     expect(text).toContain("books       1  1.00 GB       ~ 300,000,000");
-    expect(text).toContain("124 million parameters");
+    expect(text).toContain("gpt2, 124 million parameters (85.1 million without embeddings)");
+    expect(text).toMatch(
+      /sizes +12 layers of width 768 and inner width 3072, 12 heads, 1,024 positions, vocabulary 50,257/,
+    );
     expect(text).toMatch(/reference +not trained here/);
     expect(text).toMatch(/proxy +200,000 steps, 105 billion tokens, 1\.19e20 FLOP/);
     expect(text).toMatch(/count +to do +~ 25\.0 s +not done yet/);

@@ -1,15 +1,37 @@
 /** Input and output of reference: a small model trained on the baseline weights, or one brought from outside. */
 import { z } from "zod";
+import type { CompleteModel } from "../../trainer/model.ts";
 import { tokenizeOutput } from "../tokenize/contract.ts";
 
-export const modelConfig = z.strictObject({
-  architecture: z.literal("gpt2"),
+const sizes = {
   vocabularySize: z.int(),
   sequenceLength: z.int(),
   width: z.int(),
   layers: z.int(),
   heads: z.int(),
-});
+  innerWidth: z.int(),
+  tied: z.boolean(),
+  normEpsilon: z.number(),
+};
+
+/** With every default filled in, so that a stage's key does not depend on them. */
+export const modelConfig: z.ZodType<CompleteModel> = z.discriminatedUnion("architecture", [
+  z.strictObject({ architecture: z.literal("gpt2"), ...sizes, activation: z.enum(["gelu_new", "gelu"]) }),
+  z.strictObject({
+    architecture: z.literal("llama"),
+    ...sizes,
+    keyValueHeads: z.int(),
+    ropeTheta: z.number(),
+    ropeScaling: z
+      .strictObject({
+        factor: z.number(),
+        lowFrequencyFactor: z.number(),
+        highFrequencyFactor: z.number(),
+        originalPositions: z.int(),
+      })
+      .nullable(),
+  }),
+]);
 
 export const optimizerConfig = z.strictObject({
   name: z.literal("adamw"),

@@ -14,10 +14,10 @@ export interface RotaryTables {
   readonly sine: Float32Array;
 }
 
-/** Radians a position, E/2 of them. */
-export function rotaryFrequencies({ width, heads, ropeTheta, ropeScaling }: RotaryModel): Float64Array {
+/** Radians a position, E/2 of them. In float32, as transformers has them, so that far positions turn as far as there. */
+export function rotaryFrequencies({ width, heads, ropeTheta, ropeScaling }: RotaryModel): Float32Array {
   const E = width / heads;
-  const plain = Float64Array.from({ length: E / 2 }, (_, i) => ropeTheta ** ((-2 * i) / E));
+  const plain = Float32Array.from({ length: E / 2 }, (_, i) => ropeTheta ** ((-2 * i) / E));
   return ropeScaling ? plain.map((frequency) => scaled(frequency, ropeScaling)) : plain;
 }
 
@@ -36,8 +36,9 @@ export function rotaryTables(model: RotaryModel, T: number): RotaryTables {
   for (let t = 0; t < T; t++) {
     for (const [i, frequency] of frequencies.entries()) {
       const [first, second] = [t * E + i, t * E + E / 2 + i];
-      cosine[first] = cosine[second] = Math.cos(t * frequency);
-      sine[second] = Math.sin(t * frequency);
+      const angle = Math.fround(t * frequency);
+      cosine[first] = cosine[second] = Math.cos(angle);
+      sine[second] = Math.sin(angle);
       sine[first] = -sine[second];
     }
   }

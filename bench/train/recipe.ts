@@ -1,0 +1,49 @@
+/**
+ * Our side of the recipe: in each round a reference on the weights of the round before, and a proxy whose averaged domain
+ * weights are the next. A process of its own, timed from start to exit. Prints one line of JSON.
+ *
+ *   recipe.ts FOLDER SEED THREADS
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createCpuEngine } from "../../src/engine/cpu.ts";
+import { openTokenStore, tokenWindows } from "../../src/formats/token-store.ts";
+import { createBatchSource } from "../../src/trainer/batches.ts";
+import { LossModel } from "../../src/trainer/evaluate.ts";
+import { train } from "../../src/trainer/train.ts";
+import type { RecipeLine } from "./measure.ts";
+import type { Recipe } from "./stores.ts";
+
+const [folder, seedText, threads] = process.argv.slice(2) as [string, string, string];
+const seed = Number(seedText);
+const recipe: Recipe = JSON.parse(readFileSync(join(folder, "recipe.json"), "utf8"));
+const { model, optimizer, steps, batchSize, doremi } = recipe;
+const stores = await Promise.all(recipe.domains.map(({ store }) => openTokenStore(join(folder, store))));
+const readers = stores.map((store) => tokenWindows(store, model.sequenceLength));
+const engine = await createCpuEngine({ threads: Number(threads) });
+/** @param weights of the domains @param draws tells the models' batches apart */
+const batches = (weights: readonly number[], draws: string) =>
+  createBatchSource({ readers, weights, batchSize, sequenceLength: model.sequenceLength, seed: Number(draws) });
+
+let weights: readonly number[] = recipe.weights;
+const rounds: number[][] = [];
+for (let round = 0; round < recipe.rounds; round++) {
+  const common = { engine, model, optimizer, steps, seed };
+  const reference = await train({ ...common, batches: batches(weights, `${seed}${round}0`) });
+  const losses = await LossModel.load(engine, reference.weights, batchSize);
+  const proxy = await train({
+    ...common,
+    batches: batches(
+      readers.map(() => 1),
+      `${seed}${round}1`,
+    ),
+    doremi: { eta: doremi.eta, smoothing: doremi.smoothing, reference: losses },
+  });
+  await losses.close();
+  weights = [...proxy.average!];
+  rounds.push([...weights]);
+}
+await engine.close();
+for (const store of stores) store.close();
+const line: RecipeLine = { rounds };
+console.log(JSON.stringify(line));

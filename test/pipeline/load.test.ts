@@ -86,6 +86,20 @@ describe("a pipeline file", () => {
       /“train.model.heads” must divide width 30, found 4; use [35] heads/,
     ],
     [
+      "sizes that there are not",
+      `${HEAD}data:\n  files: a\ntrain:\n  model: { preset: 280m }\n`,
+      "bad-setting",
+      8,
+      /“train.model.preset” must be "1M" or .* or "1B", found "280m"/,
+    ],
+    [
+      "a setting of another architecture",
+      `${HEAD}data:\n  files: a\ntrain:\n  model: { architecture: llama, activation: gelu }\n`,
+      "bad-setting",
+      8,
+      /“train.model.activation” must be left out of a llama, found "gelu"/,
+    ],
+    [
       "exponential decay to nothing",
       `${HEAD}data:\n  files: a\ntrain:\n  optimizer:\n    finalLearningRate: 0\n`,
       "bad-setting",
@@ -113,6 +127,35 @@ describe("a pipeline file", () => {
     const error = fault(text);
     expect(error).toMatchObject({ code, line, file: "p.yaml", exitStatus: 78 });
     expect(error.message).toMatch(message);
+  });
+
+  it("takes a model's sizes from a preset, and what stands beside it instead", () => {
+    const model = (lines: string) =>
+      parsePipeline(`${HEAD}data:\n  files: a\ntrain:\n  model: ${lines}\n`, "x.yaml").train.model;
+    expect(model("{ preset: 280M }")).toEqual({
+      architecture: "gpt2",
+      layers: 12,
+      width: 768,
+      heads: 12,
+      sequenceLength: 1024,
+    });
+    expect(model("{ preset: 510M, architecture: llama, keyValueHeads: 4, innerWidth: 2816, tied: false }")).toEqual({
+      architecture: "llama",
+      layers: 12,
+      width: 1024,
+      heads: 16,
+      keyValueHeads: 4,
+      innerWidth: 2816,
+      sequenceLength: 1024,
+      tied: false,
+    });
+    expect(model("{ layers: 2 }")).toEqual({
+      architecture: "gpt2",
+      layers: 2,
+      width: 256,
+      heads: 4,
+      sequenceLength: 256,
+    });
   });
 
   it("names a missing setting", () => {

@@ -6,6 +6,11 @@ import { describe, expect, it } from "vitest";
 import { loadPipeline } from "../../src/pipeline/load.ts";
 import { planPipeline } from "../../src/pipeline/plan.ts";
 import { runPipeline } from "../../src/pipeline/run.ts";
+import type { ModelConfig } from "../../src/trainer/contract.ts";
+import { initializeWeights } from "../../src/trainer/initialization.ts";
+import { completeModel, forwardFlops, trainingFlops } from "../../src/trainer/model.ts";
+import { saveModel } from "../../src/trainer/model-folder.ts";
+import { PRESETS } from "../../src/trainer/presets.ts";
 import { smallPipeline, smallTraining, temporaryFolder } from "../e2e/small.ts";
 
 const shipped = (name: string) => fileURLToPath(new URL(`../../pipelines/${name}.yaml`, import.meta.url));
@@ -46,6 +51,33 @@ describe("plans", () => {
     expect(plan.stages.every((stage) => stage.status === "waits")).toBe(true);
     // 12 layers of width 768 with GPT-2's vocabulary and 1,024 positions: GPT-2 small.
     expect(plan.training.parameters).toBe(124_439_808);
+  });
+
+  it("of a preset's models, and of a reference of another architecture: sizes and operations of each", async () => {
+    const folder = temporaryFolder();
+    const outside: ModelConfig = {
+      architecture: "llama",
+      vocabularySize: 4096,
+      sequenceLength: 2000,
+      width: 16,
+      layers: 1,
+      heads: 2,
+    };
+    await saveModel(folder, initializeWeights(outside, 1));
+    const train = { model: { preset: "280M" as const }, batchSize: 2, proxy: { steps: 10 } };
+    const output = join(folder, "out");
+    const own = await planPipeline(smallPipeline(output, { train: { ...train, reference: { steps: 5 } } }));
+    const other = await planPipeline(smallPipeline(output, { train: { ...train, reference: { model: folder } } }));
+
+    const model: ModelConfig = { architecture: "gpt2", vocabularySize: 4096, ...PRESETS["280M"] };
+    expect(own.training.model).toEqual(completeModel(model));
+    expect(own.training).toMatchObject({ parameters: 88_988_160, bodyParameters: 85_056_000, tokensPerStep: 2048 });
+    const step = trainingFlops(model, 2048);
+    expect(own.training.reference.flops).toBe(5 * step);
+    expect(own.training.proxy.flops).toBe(10 * (step + step / 3));
+    expect(other.training.reference).toEqual({ steps: 0, tokens: 0, flops: 0 });
+    const forward = forwardFlops({ ...outside, sequenceLength: 1024 }, 2048);
+    expect(other.training.proxy.flops).toBe(10 * (step + forward));
   });
 
   it("of a finished run: nothing to do; after a change, what depends on it", async () => {

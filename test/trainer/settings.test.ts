@@ -1,17 +1,43 @@
 import { describe, expect, it } from "vitest";
-import type { ModelConfig, OptimizerConfig } from "../../src/trainer/contract.ts";
+import type { AdamWConfig, ModelConfig } from "../../src/trainer/contract.ts";
+import { completeModel } from "../../src/trainer/model.ts";
 import { modelFaults, optimizerFaults, refuseFaults } from "../../src/trainer/settings.ts";
 import { train } from "../../src/trainer/train.ts";
 import { ADAMW, TINY } from "./tiny.ts";
 
 describe("settings of the model", () => {
-  it("are right as they are", () => expect(modelFaults(TINY)).toEqual([]));
+  const LLAMA: ModelConfig = { ...TINY, architecture: "llama" };
+
+  it("are right as they are", () => {
+    expect(modelFaults(TINY)).toEqual([]);
+    expect(modelFaults(LLAMA)).toEqual([]);
+    expect(modelFaults(completeModel(TINY))).toEqual([]);
+    expect(modelFaults(completeModel({ ...LLAMA, heads: 4, keyValueHeads: 2 }))).toEqual([]);
+  });
 
   it.each<[Partial<ModelConfig>, string, string]>([
     [{ layers: 0 }, "layers", "model: layers must be an integer ≥ 1, found 0"],
     [{ vocabularySize: 1.5 }, "vocabularySize", "model: vocabularySize must be an integer ≥ 1, found 1.5"],
     [{ width: 30, heads: 7 }, "heads", "model: heads must divide width 30, found 7; use 6 heads"],
     [{ width: 7, heads: 100 }, "heads", "model: heads must divide width 7, found 100; use 7 heads"],
+    [{ innerWidth: 0 }, "innerWidth", "model: innerWidth must be an integer ≥ 1, found 0"],
+    [{ normEpsilon: 1e-60 }, "normEpsilon", "model: normEpsilon must be > 0 as a 32-bit float, found 1e-60"],
+    [{ keyValueHeads: 1 }, "keyValueHeads", "model: keyValueHeads must be left out of a gpt2, found 1"],
+    [{ ropeTheta: 500 }, "ropeTheta", "model: ropeTheta must be left out of a gpt2, found 500"],
+    [{ architecture: "llama", activation: "gelu" }, "activation", "must be left out of a llama"],
+    [
+      { ...LLAMA, heads: 16 },
+      "heads",
+      "divide width 16 into heads of an even width, whose halves turn together, found 16; use 8",
+    ],
+    [{ ...LLAMA, width: 15, heads: 3 }, "heads", "found 3; use an even width"],
+    [{ ...LLAMA, heads: 4, keyValueHeads: 3 }, "keyValueHeads", "must divide heads 4, found 3; use 2 heads"],
+    [{ ...LLAMA, ropeTheta: 0 }, "ropeTheta", "must be > 0 as a 32-bit float, found 0"],
+    [
+      { ...LLAMA, ropeScaling: { factor: 8, lowFrequencyFactor: 4, highFrequencyFactor: 4, originalPositions: 9 } },
+      "ropeScaling",
+      "must have numbers > 0, the low frequency factor below the high one",
+    ],
   ])("%j is refused", (change, setting, message) => {
     const faults = modelFaults({ ...TINY, ...change });
     expect(faults.map((fault) => fault.setting)).toEqual([setting]);
@@ -26,7 +52,7 @@ describe("settings of the optimizer", () => {
     expect(optimizerFaults({ ...ADAMW, ...edges, decay: "linear", finalLearningRate: 0 })).toEqual([]);
   });
 
-  it.each<[Partial<OptimizerConfig>, string]>([
+  it.each<[Partial<AdamWConfig>, string]>([
     [{ learningRate: 0 }, "learningRate must be > 0"],
     [{ learningRate: 1e39 }, "learningRate must be > 0 as a 32-bit float, found 1e+39"],
     [{ learningRate: Number.NaN }, "learningRate must be > 0"],

@@ -1,5 +1,5 @@
-// Compiles the AssemblyScript of the token counter, the JSON Lines scanner and the LZ4 decoder, each to one .wasm file beside the
-// TypeScript that uses it, and copies it beside the compiled JavaScript, so that
+// Compiles the AssemblyScript of the token counter, the JSON Lines scanner, the LZ4 decoder and the optimizers, each to
+// one .wasm file beside the TypeScript that uses it, and copies it beside the compiled JavaScript, so that
 // `new URL("./counter.wasm", import.meta.url)` finds it from the source and from dist alike. With --check it writes
 // nothing, and fails unless the files are what the sources compile to.
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
@@ -13,6 +13,7 @@ const modules = [
   ["tokenizer", "counter.wasm"],
   ["formats/codecs", "lz4.wasm"],
   ["formats/jsonl", "scanner.wasm"],
+  ["trainer", "optimizer.wasm"],
 ];
 
 async function compile(folder, name) {

@@ -35,20 +35,53 @@ export interface RopeScaling {
   readonly originalPositions: number;
 }
 
-export interface OptimizerConfig {
-  readonly name: "adamw";
+/** How a quantity gets from its first value to its last one. */
+export type DecayShape = "exponential" | "cosine" | "linear" | "1-sqrt";
+
+interface OptimizerSettings {
+  /** at the end of the warm-up, from where it decays */
   readonly learningRate: number;
+  /** at the last step */
   readonly finalLearningRate: number;
   readonly warmupSteps: number;
-  readonly decay: "exponential" | "cosine" | "linear" | "constant";
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-  /** on matrices only, not on biases, layer norms */
+  /** wsd: the rate stays (warm-up, stable, decay) and falls over the last of the steps only */
+  readonly decay: "exponential" | "cosine" | "linear" | "constant" | "wsd";
+  /** wsd: share of all steps, the last ones, in which the rate falls; default 0.1 */
+  readonly decayShare?: number;
+  /** wsd: how it falls there; default 1-sqrt */
+  readonly decayShape?: DecayShape;
+  /** on matrices only, embeddings among them: not on biases and norms */
   readonly weightDecay: number;
   /** clip gradients to this global norm; 0 = off */
   readonly clipNorm: number;
 }
+
+/** arXiv 1711.05101 */
+export interface AdamWConfig extends OptimizerSettings {
+  readonly name: "adamw";
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+}
+
+/** arXiv 1804.04235, with a learning rate from outside (relative_step false in fairseq and transformers) */
+export interface AdafactorConfig extends OptimizerSettings {
+  readonly name: "adafactor";
+  /** of the running mean of updates; null = none is kept */
+  readonly beta1: number | null;
+  /** the second moment is averaged with 1 − step^−decayRate; the paper's 0.8 */
+  readonly decayRate: number;
+  /** d: an update whose root mean square is above is scaled down to it; the paper's 1 */
+  readonly clipThreshold: number;
+  /** ε₁, added to each squared gradient; the paper's 1e-30 */
+  readonly epsilon1: number;
+  /** ε₂, the least scale of a parameter where `scaleParameter` is set; the paper's 1e-3 */
+  readonly epsilon2: number;
+  /** the learning rate is relative to the root mean square of each parameter */
+  readonly scaleParameter: boolean;
+}
+
+export type OptimizerConfig = AdamWConfig | AdafactorConfig;
 
 /** DoReMi's domain-weight update, Algorithm 1 of arXiv 2305.10429. */
 export interface DoReMiConfig {

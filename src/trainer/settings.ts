@@ -3,7 +3,7 @@
  * when it is read: hours before, where counting comes first. No tensors here.
  */
 import { DoremiError } from "../lib/errors.ts";
-import type { ModelConfig, OptimizerConfig } from "./contract.ts";
+import type { AdafactorConfig, AdamWConfig, ModelConfig } from "./contract.ts";
 
 export interface SettingFault<Setting extends string = string> {
   readonly setting: Setting;
@@ -72,33 +72,56 @@ function closestDivisor(width: number, heads: number): number {
   return best;
 }
 
-/** @param config without the warm-up's steps where the steps are not known yet */
-export function optimizerFaults(
-  config: Omit<OptimizerConfig, "name" | "warmupSteps"> & Partial<Pick<OptimizerConfig, "warmupSteps">>,
-): SettingFault<keyof typeof config>[] {
-  const {
-    learningRate,
-    finalLearningRate,
-    warmupSteps = 0,
-    decay,
-    beta1,
-    beta2,
-    epsilon,
-    weightDecay,
-    clipNorm,
-  } = config;
-  const rules: [setting: keyof typeof config, holds: boolean, rule: string][] = [
+/** As a pipeline file has it: without the warm-up's steps where the steps are not known yet, and AdamW without its name. */
+type UnfinishedAdamW = Omit<AdamWConfig, "name" | "warmupSteps"> & Partial<Pick<AdamWConfig, "name" | "warmupSteps">>;
+type UnfinishedAdafactor = Omit<AdafactorConfig, "warmupSteps"> & Partial<Pick<AdafactorConfig, "warmupSteps">>;
+
+type OptimizerRule = [setting: string, holds: boolean, rule: string];
+
+export function optimizerFaults(config: UnfinishedAdamW | UnfinishedAdafactor): SettingFault[] {
+  const own = config.name === "adafactor" ? adafactorRules(config) : adamWRules(config);
+  const found: Readonly<Record<string, unknown>> = { ...config };
+  return [...scheduleRules(config), ...own]
+    .filter(([, holds]) => !holds)
+    .map(([setting, , rule]) => ({ setting, rule, found: found[setting] }));
+}
+
+function scheduleRules(config: UnfinishedAdamW | UnfinishedAdafactor): OptimizerRule[] {
+  const { learningRate, finalLearningRate, warmupSteps = 0, decay, decayShare, decayShape } = config;
+  const { weightDecay, clipNorm } = config;
+  const wsd = decay === "wsd";
+  const shape = wsd ? decayShape : decay;
+  return [
     ["learningRate", positive(learningRate), "be > 0 as a 32-bit float"],
     ["finalLearningRate", finalLearningRate === 0 || positive(finalLearningRate), "be ≥ 0 as a 32-bit float"],
-    ["finalLearningRate", decay !== "exponential" || finalLearningRate > 0, "be > 0 for exponential decay"],
+    ["finalLearningRate", shape !== "exponential" || finalLearningRate > 0, "be > 0 for exponential decay"],
     ["warmupSteps", Number.isSafeInteger(warmupSteps) && warmupSteps >= 0, "be an integer ≥ 0"],
-    ["beta1", beta1 >= 0 && beta1 < 1, "be in [0, 1)"],
-    ["beta2", beta2 >= 0 && beta2 < 1, "be in [0, 1)"],
-    ["epsilon", positive(epsilon), "be > 0 as a 32-bit float"],
+    ["decayShare", decayShare === undefined || wsd, "be left out unless decay is wsd"],
+    ["decayShare", !wsd || decayShare === undefined || (decayShare > 0 && decayShare <= 1), "be in (0, 1]"],
+    ["decayShape", decayShape === undefined || wsd, "be left out unless decay is wsd"],
     ["weightDecay", weightDecay === 0 || positive(weightDecay), "be ≥ 0 as a 32-bit float"],
     ["clipNorm", clipNorm >= 0, "be ≥ 0 (0 = off)"],
   ];
-  return rules.filter(([, holds]) => !holds).map(([setting, , rule]) => ({ setting, rule, found: config[setting] }));
+}
+
+function adamWRules({ beta1, beta2, epsilon }: UnfinishedAdamW): OptimizerRule[] {
+  return [
+    ["beta1", beta1 >= 0 && beta1 < 1, "be in [0, 1)"],
+    ["beta2", beta2 >= 0 && beta2 < 1, "be in [0, 1)"],
+    ["epsilon", positive(epsilon), "be > 0 as a 32-bit float"],
+  ];
+}
+
+function adafactorRules(config: UnfinishedAdafactor): OptimizerRule[] {
+  const { beta1, decayRate, clipThreshold, epsilon1, epsilon2 } = config;
+  return [
+    ["beta1", beta1 === null || (beta1 >= 0 && beta1 < 1), "be null or in [0, 1)"],
+    ["decayRate", decayRate > 0 && decayRate <= 1, "be in (0, 1]"],
+    ["clipThreshold", positive(clipThreshold), "be > 0 as a 32-bit float"],
+    // Its square root is divided by, and that must be finite.
+    ["epsilon1", epsilon1 >= 2 ** -126 && positive(epsilon1), "be ≥ 2^-126, the least normal 32-bit float"],
+    ["epsilon2", positive(epsilon2), "be > 0 as a 32-bit float"],
+  ];
 }
 
 /** @throws DoremiError bad-configuration, by the first of the faults */

@@ -2,7 +2,7 @@
 
 import { Rng } from "../../src/lib/rng.ts";
 import type { SequenceReader } from "../../src/trainer/batches.ts";
-import type { ModelConfig, OptimizerConfig, TrainingBatch } from "../../src/trainer/contract.ts";
+import type { AdamWConfig, ModelConfig, TrainingBatch } from "../../src/trainer/contract.ts";
 
 export const TINY: ModelConfig = {
   architecture: "gpt2",
@@ -13,7 +13,7 @@ export const TINY: ModelConfig = {
   heads: 2,
 };
 
-export const ADAMW: OptimizerConfig = {
+export const ADAMW: AdamWConfig = {
   name: "adamw",
   learningRate: 1e-2,
   finalLearningRate: 1e-3,

@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { DoremiError } from "../lib/errors.ts";
 import type { Engine } from "./engine.ts";
 import { loadOrt, OrtEngine } from "./ort.ts";
+import { forCpu } from "./passes/for-cpu.ts";
 
 export interface CpuEngineOptions {
   /** threads of one operation; default: all processors that this process may use */
@@ -24,12 +25,14 @@ export async function createCpuEngine(options: CpuEngineOptions = {}): Promise<E
     memory: "host",
     precisions: ["float32"],
     runsAtOnce: 1,
+    adapt: forCpu,
     session: {
       executionProviders: ["cpu"],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       executionMode: "sequential",
-      graphOptimizationLevel: "all",
+      // Its own rewriting would undo the order of nodes, and compute once what is to be computed again to save memory.
+      graphOptimizationLevel: "disabled",
       enableCpuMemArena: true,
       // Planning one block for all intermediate values costs memory and was not faster.
       enableMemPattern: false,

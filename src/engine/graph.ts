@@ -12,9 +12,10 @@ export interface ValueSpec {
 }
 
 /** number = int, array = ints, graph = what a Loop repeats */
-export type Attribute = number | string | readonly number[] | Graph;
+export type Attribute = number | string | readonly number[] | { readonly float: number } | Graph;
 
 export interface GraphNode {
+  /** ONNX's name of the operator, after its domain and a dot where that is not ONNX's own */
   readonly op: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
@@ -113,23 +114,29 @@ export class GraphBuilder {
       inputs: node.inputs.map((value) => rename.get(value) ?? value),
       outputs: node.outputs.map((value) => rename.get(value) ?? value),
     }));
-    const needed = new Set(Object.keys(outputs));
-    const nodes = withoutDeadNodes(renamed, needed);
     const values = new Map<string, ValueSpec>();
-    for (const node of nodes) {
+    for (const node of renamed) {
       for (const value of node.outputs) values.set(value, specs[value] ?? this.spec(value));
     }
-    const inputs = Object.fromEntries(Object.entries(this.#inputs).filter(([input]) => needed.has(input)));
-    for (const [input, spec] of Object.entries(inputs)) values.set(input, spec);
-    return {
-      name,
-      inputs,
-      outputs: specs,
-      nodes,
-      constants: this.#constants.filter((constant) => needed.has(constant.name)),
-      values,
-    };
+    for (const [input, spec] of Object.entries(this.#inputs)) values.set(input, spec);
+    const constants = this.#constants;
+    return withoutUnused({ name, inputs: this.#inputs, outputs: specs, nodes: renamed, constants, values });
   }
+}
+
+/** The part of a graph that its outputs depend on. */
+export function withoutUnused(graph: Graph): Graph {
+  const needed = new Set(Object.keys(graph.outputs));
+  const nodes = withoutDeadNodes(graph.nodes, needed);
+  const inputs = Object.fromEntries(Object.entries(graph.inputs).filter(([input]) => needed.has(input)));
+  const produced = [...nodes.flatMap((node) => node.outputs), ...Object.keys(inputs)];
+  return {
+    ...graph,
+    inputs,
+    nodes,
+    constants: graph.constants.filter((constant) => needed.has(constant.name)),
+    values: new Map(produced.map((name) => [name, graph.values.get(name)!])),
+  };
 }
 
 /** Keeps the nodes that the needed values depend on, and adds everything they read to `needed`. */
@@ -141,6 +148,15 @@ function withoutDeadNodes(nodes: readonly GraphNode[], needed: Set<string>): Gra
     for (const input of node.inputs) needed.add(input);
   }
   return kept.reverse();
+}
+
+export function constantOf(
+  name: string,
+  values: ArrayLike<number>,
+  shape: readonly number[],
+  dtype: ValueType,
+): GraphConstant {
+  return { name, shape: [...shape], dtype, bytes: encodeValues(values, dtype) };
 }
 
 function encodeValues(values: ArrayLike<number>, dtype: ValueType): Uint8Array {

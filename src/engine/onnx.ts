@@ -17,7 +17,7 @@ export const DATA_TYPE: Record<ValueType, number> = {
   bfloat16: 16,
 };
 /** AttributeProto.AttributeType */
-const ATTRIBUTE_TYPE = { int: 2, string: 3, graph: 5, ints: 7 } as const;
+const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, graph: 5, ints: 7 } as const;
 
 export function encodeOnnx(graph: Graph): Uint8Array {
   const model = new Message();
@@ -28,6 +28,13 @@ export function encodeOnnx(graph: Graph): Uint8Array {
   opset.text(1, "");
   opset.int(2, OPSET);
   model.message(8, opset);
+  for (const domain of new Set(graph.nodes.map((node) => domainOf(node.op)))) {
+    if (domain === "") continue;
+    const contributed = new Message();
+    contributed.text(1, domain);
+    contributed.int(2, 1);
+    model.message(8, contributed);
+  }
   return model.bytes();
 }
 
@@ -50,9 +57,16 @@ function nodeProto(node: GraphNode): Message {
   for (const input of node.inputs) proto.text(1, input);
   for (const output of node.outputs) proto.text(2, output);
   proto.text(3, node.outputs[0] ?? "");
-  proto.text(4, node.op);
+  const domain = domainOf(node.op);
+  proto.text(4, domain ? node.op.slice(domain.length + 1) : node.op);
   for (const [name, value] of Object.entries(node.attributes)) proto.message(5, attributeProto(name, value));
+  if (domain) proto.text(7, domain);
   return proto;
+}
+
+/** What stands before the last dot of an operator's name. */
+function domainOf(op: string): string {
+  return op.slice(0, Math.max(0, op.lastIndexOf(".")));
 }
 
 function attributeProto(name: string, value: Attribute): Message {
@@ -64,6 +78,9 @@ function attributeProto(name: string, value: Attribute): Message {
   } else if (typeof value === "string") {
     proto.text(4, value);
     proto.int(20, ATTRIBUTE_TYPE.string);
+  } else if ("float" in value) {
+    proto.float(2, value.float);
+    proto.int(20, ATTRIBUTE_TYPE.float);
   } else if ("nodes" in value) {
     proto.message(6, graphProto(value));
     proto.int(20, ATTRIBUTE_TYPE.graph);
@@ -110,6 +127,11 @@ class Message {
   int(field: number, value: number): void {
     this.#push(varint((field << 3) | 0));
     this.#push(varint(value));
+  }
+
+  float(field: number, value: number): void {
+    this.#push(varint((field << 3) | 5));
+    this.#push(new Uint8Array(Float32Array.of(value).buffer));
   }
 
   raw(field: number, bytes: Uint8Array): void {

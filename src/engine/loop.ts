@@ -5,7 +5,7 @@
 import type { CompileOptions } from "./engine.ts";
 import type { Graph, GraphConstant, GraphNode, ValueSpec } from "./graph.ts";
 
-const NEXT = "next/";
+export const NEXT = "next/";
 /** Inside the loop every value gets this before its name: ONNX wants names to be unique across both graphs. */
 const INNER = "run/";
 const RUN_NUMBER = "loop/run"; // int64, 0-based

@@ -7,6 +7,7 @@ import type { CompileOptions, Engine, EngineTensor, Executable, Program, TensorD
 import { elements, type Graph } from "./graph.ts";
 import { repeatGraph } from "./loop.ts";
 import { encodeOnnx } from "./onnx.ts";
+import { lowerPrecision } from "./precision.ts";
 import { loadTensorFlow } from "./tensorflow.ts";
 import { traceProgram } from "./trace.ts";
 
@@ -19,6 +20,11 @@ export function loadOrt(): Promise<Ort> {
   loaded ??= import("onnxruntime-node").then((module) => (module as { default?: Ort }).default ?? module);
   return loaded;
 }
+
+/** Session options: what is to be computed again to save memory is not computed once after all. */
+export const KEEP_RECOMPUTATION = {
+  optimization: { disable_specified_optimizers: "CommonSubexpressionElimination" },
+} as const;
 
 /** Moves values between this process and a device on which a session's outputs stay. */
 export interface DeviceMemory {
@@ -63,9 +69,11 @@ export class OrtEngine implements Engine {
     return new OrtEngineTensor(value, { dtype, shape }, this.#settings.deviceMemory);
   }
 
-  async compile(program: Program, { repeat }: CompileOptions = {}): Promise<Executable> {
+  /** In any precision that the provider takes, whether or not it is one of `precisions`, in which it is fast. */
+  async compile(program: Program, { precision = "float32", repeat }: CompileOptions = {}): Promise<Executable> {
     const { session: options, adapt = (graph) => graph } = this.#settings;
-    const once = adapt(traceProgram(await loadTensorFlow(), program));
+    const traced = traceProgram(await loadTensorFlow(), program);
+    const once = adapt(precision === "float32" ? traced : lowerPrecision(traced, precision));
     const graph = repeat ? repeatGraph(once, repeat) : once;
     const session = await this.#ort.InferenceSession.create(encodeOnnx(graph), options);
     const executable = new OrtExecutable(program, session, graph, this.#settings, () => this.#open.delete(executable));

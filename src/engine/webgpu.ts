@@ -7,7 +7,7 @@ import type { InferenceSession } from "onnxruntime-node";
 import type { Engine, TensorData } from "./engine.ts";
 import { GraphBuilder, type ValueType } from "./graph.ts";
 import { encodeOnnx } from "./onnx.ts";
-import { type DeviceMemory, loadOrt, type Ort, OrtEngine, type OrtTensor } from "./ort.ts";
+import { type DeviceMemory, KEEP_RECOMPUTATION, loadOrt, type Ort, OrtEngine, type OrtTensor } from "./ort.ts";
 import { type EngineReport, unusable } from "./report.ts";
 import { type Trial, tryProvider } from "./trial.ts";
 
@@ -54,9 +54,9 @@ export async function reportWebGpu(probes: WebGpuProbes = WEBGPU_PROBES): Promis
   return { name: "webgpu", usable: false, why, remedy: remedy(probes), trial };
 }
 
-/** @throws DoremiError engine, saying what is missing */
-export async function createWebGpuEngine(probes: WebGpuProbes = WEBGPU_PROBES): Promise<Engine> {
-  const report = await reportWebGpu(probes);
+/** @param found what was found out before @throws DoremiError engine, saying what is missing */
+export async function createWebGpuEngine(found?: WebGpuReport): Promise<Engine> {
+  const report = found ?? (await reportWebGpu());
   if (!report.usable) throw unusable(report);
   const float16 = report.trial?.works && report.trial.float16;
   const ort = await loadOrt();
@@ -76,8 +76,11 @@ const SESSION: InferenceSession.SessionOptions = {
   graphOptimizationLevel: "all",
   intraOpNumThreads: 1,
   logSeverityLevel: 3,
-  // An operation without a WebGPU kernel would send its operands to the processor and back in every run: better to fail.
-  extra: { session: { disable_cpu_ep_fallback: "1" } },
+  extra: {
+    // An operation without a WebGPU kernel would send its operands to the processor and back in every run: better to fail.
+    session: { disable_cpu_ep_fallback: "1" },
+    ...KEEP_RECOMPUTATION,
+  },
 };
 
 /** Copies by a session that does nothing else: a tensor's own getData ends the process on Node. */

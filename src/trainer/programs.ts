@@ -231,8 +231,9 @@ function updated(
   const next = update(tf, {
     parameters: mapValues(shapes, (_, name) => given[`parameter/${name}`]!),
     state: mapValues(stateShapes(shapes), (_, name) => given[name]!),
-    gradients: mapValues(gradients, (gradient) => tf.mul(gradient, given.gradientScale!)),
+    gradients,
     scalars: mapValues(scalars(1, 1), (_, name) => given[name]!),
+    gradientScale: given.gradientScale!,
   });
   return {
     gradientNorm: next.gradientNorm,

@@ -14,10 +14,13 @@ export interface RotaryTables {
   readonly sine: Float32Array;
 }
 
-/** Radians a position, E/2 of them. In float32, as transformers has them, so that far positions turn as far as there. */
+/**
+ * Radians a position, E/2 of them. Rounded to float32 where transformers rounds, because what an angle is off by grows with
+ * the position.
+ */
 export function rotaryFrequencies({ width, heads, ropeTheta, ropeScaling }: RotaryModel): Float32Array {
   const E = width / heads;
-  const plain = Float32Array.from({ length: E / 2 }, (_, i) => ropeTheta ** ((-2 * i) / E));
+  const plain = Float32Array.from({ length: E / 2 }, (_, i) => 1 / Math.fround(ropeTheta ** Math.fround((2 * i) / E)));
   return ropeScaling ? plain.map((frequency) => scaled(frequency, ropeScaling)) : plain;
 }
 

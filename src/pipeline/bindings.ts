@@ -25,6 +25,7 @@ import { checkBudget, checkDomainNames, epochCaps, namedDomains, resolveWeights 
 import type { Pipeline } from "./load.ts";
 import { namedSettings, type Prepared } from "./prepare.ts";
 import type { BoundStage, Outputs } from "./runner.ts";
+import type { PipelineFile } from "./schema.ts";
 
 export const STAGE_NAMES = ["discover", "count", "tokenize", "reference", "proxy", "resample"] as const;
 export type StageName = (typeof STAGE_NAMES)[number];
@@ -220,17 +221,22 @@ function tokenizeInputOf(prepared: Prepared, outputs: Outputs): TokenizeInput {
 
 function trainingInputOf(prepared: Prepared, outputs: Outputs, steps: number): TrainingInput {
   const { seed, train } = prepared.pipeline.config;
-  const { warmup, ...optimizer } = train.optimizer;
+  const warmupSteps = Math.round(train.optimizer.warmup * steps);
   return {
     tokens: outputs.tokenize as TokenizeOutput,
     model: completeModel({ ...train.model, vocabularySize: prepared.modelTokenizer.vocabularySize }),
-    optimizer: { name: "adamw", ...optimizer, warmupSteps: Math.round(warmup * steps) },
+    optimizer: optimizerOf(train.optimizer, warmupSteps),
     steps,
     batchSize: train.batchSize,
     precision: train.precision,
     evaluationSequences: train.evaluationSequences,
     seed,
   };
+}
+
+function optimizerOf(settings: PipelineFile["train"]["optimizer"], warmupSteps: number): TrainingInput["optimizer"] {
+  const { warmup: _, ...optimizer } = settings;
+  return optimizer.name === "adafactor" ? { ...optimizer, warmupSteps } : { ...optimizer, name: "adamw", warmupSteps };
 }
 
 function referenceInputOf(prepared: Prepared, outputs: Outputs): ReferenceInput {

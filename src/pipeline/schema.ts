@@ -160,19 +160,46 @@ const model = z
   })
   .check(refuse(modelFaults));
 
-const optimizer = z
-  .strictObject({
-    learningRate: z.number().positive().default(1e-3),
-    finalLearningRate: z.number().min(0).default(1e-4),
-    warmup: fraction.default(0.06).describe("Share of the steps."),
-    decay: z.enum(["exponential", "cosine", "linear", "constant"]).default("exponential"),
-    beta1: beta.default(0.9),
-    beta2: beta.default(0.99),
-    epsilon: z.number().positive().default(1e-8),
-    weightDecay: z.number().min(0).default(0.01),
-    clipNorm: z.number().min(0).default(1).describe("0 = no clipping."),
-  })
-  .check(refuse(optimizerFaults));
+const schedule = {
+  learningRate: z.number().positive().default(1e-3),
+  finalLearningRate: z.number().min(0).default(1e-4),
+  warmup: fraction.default(0.06).describe("Share of the steps."),
+  decay: z
+    .enum(["exponential", "cosine", "linear", "constant", "wsd"])
+    .default("exponential")
+    .describe("To finalLearningRate at the last step. wsd: stable, and falling over the last of the steps only."),
+  decayShare: z.number().positive().max(1).optional().describe("wsd: share of the steps that decay. Default: 0.1."),
+  decayShape: z
+    .enum(["exponential", "cosine", "linear", "1-sqrt"])
+    .optional()
+    .describe("wsd: how the rate falls. Default: 1-sqrt."),
+  weightDecay: z.number().min(0).default(0.01).describe("On matrices, not on biases and norms."),
+  clipNorm: z.number().min(0).default(1).describe("0 = no clipping."),
+};
+
+const optimizer = z.discriminatedUnion("name", [
+  z
+    .strictObject({
+      name: z.literal("adamw").optional(),
+      ...schedule,
+      beta1: beta.default(0.9),
+      beta2: beta.default(0.99),
+      epsilon: z.number().positive().default(1e-8),
+    })
+    .check(refuse(optimizerFaults)),
+  z
+    .strictObject({
+      name: z.literal("adafactor").describe("The paper's: little state."),
+      ...schedule,
+      beta1: beta.nullable().default(null).describe("Of the running mean of updates; null keeps none."),
+      decayRate: z.number().positive().max(1).default(0.8),
+      clipThreshold: z.number().positive().default(1),
+      epsilon1: z.number().positive().default(1e-30),
+      epsilon2: z.number().positive().default(1e-3),
+      scaleParameter: z.boolean().default(false).describe("Learning rate relative to each parameter's size."),
+    })
+    .check(refuse(optimizerFaults)),
+]);
 
 const steps = positiveInteger.default(1000);
 
@@ -182,7 +209,7 @@ const train = z
   .strictObject({
     tokenizer: z.string().min(1).optional().describe("Tokenizer of the small models. Default: the pipeline's."),
     model: model.prefault({}),
-    optimizer: optimizer.prefault({}),
+    optimizer: optimizer.prefault({ name: undefined }),
     batchSize: positiveInteger.default(16).describe("Sequences."),
     engine: z
       .enum(["auto", "cpu", "webgpu", "cuda", "tfjs"])
@@ -228,6 +255,12 @@ const train = z
         objective: z.literal("doremi").default("doremi"),
         eta: z.number().positive().default(1).describe("Step size of the domain-weight update."),
         smoothing: fraction.default(1e-3).describe("c: share of the uniform distribution mixed in after each update."),
+        referenceLosses: z
+          .enum(["resident", "cached", "auto"])
+          .default("auto")
+          .describe(
+            "The reference runs beside the proxy (resident), or its losses are computed once for every sequence and kept in the cache folder (cached). auto: cached where that is less work.",
+          ),
         settle: z
           .strictObject({
             tolerance: z.number().positive().max(1).describe("Largest difference of a domain's mean weight, 0 to 1."),

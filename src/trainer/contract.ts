@@ -47,9 +47,9 @@ interface OptimizerSettings {
   /** wsd: the rate stays (warm-up, stable, decay) and falls over the last of the steps only */
   readonly decay: "exponential" | "cosine" | "linear" | "constant" | "wsd";
   /** wsd: share of all steps, the last ones, in which the rate falls; default 0.1 */
-  readonly decayShare?: number;
+  readonly decayShare?: number | undefined;
   /** wsd: how it falls there; default 1-sqrt */
-  readonly decayShape?: DecayShape;
+  readonly decayShape?: DecayShape | undefined;
   /** on matrices only, embeddings among them: not on biases and norms */
   readonly weightDecay: number;
   /** clip gradients to this global norm; 0 = off */

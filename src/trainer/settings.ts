@@ -73,7 +73,10 @@ function closestDivisor(width: number, heads: number): number {
 }
 
 /** As a pipeline file has it: without the warm-up's steps where the steps are not known yet, and AdamW without its name. */
-type UnfinishedAdamW = Omit<AdamWConfig, "name" | "warmupSteps"> & Partial<Pick<AdamWConfig, "name" | "warmupSteps">>;
+type UnfinishedAdamW = Omit<AdamWConfig, "name" | "warmupSteps"> & {
+  readonly name?: "adamw" | undefined;
+  readonly warmupSteps?: number;
+};
 type UnfinishedAdafactor = Omit<AdafactorConfig, "warmupSteps"> & Partial<Pick<AdafactorConfig, "warmupSteps">>;
 
 type OptimizerRule = [setting: string, holds: boolean, rule: string];

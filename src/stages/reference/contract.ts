@@ -33,18 +33,36 @@ export const modelConfig: z.ZodType<CompleteModel> = z.discriminatedUnion("archi
   }),
 ]);
 
-export const optimizerConfig = z.strictObject({
-  name: z.literal("adamw"),
+const schedule = {
   learningRate: z.number(),
   finalLearningRate: z.number(),
   warmupSteps: z.int(),
-  decay: z.enum(["exponential", "cosine", "linear", "constant"]),
-  beta1: z.number(),
-  beta2: z.number(),
-  epsilon: z.number(),
+  decay: z.enum(["exponential", "cosine", "linear", "constant", "wsd"]),
+  decayShare: z.number().optional(),
+  decayShape: z.enum(["exponential", "cosine", "linear", "1-sqrt"]).optional(),
   weightDecay: z.number(),
   clipNorm: z.number(),
-});
+};
+
+export const optimizerConfig = z.discriminatedUnion("name", [
+  z.strictObject({
+    name: z.literal("adamw"),
+    ...schedule,
+    beta1: z.number(),
+    beta2: z.number(),
+    epsilon: z.number(),
+  }),
+  z.strictObject({
+    name: z.literal("adafactor"),
+    ...schedule,
+    beta1: z.number().nullable(),
+    decayRate: z.number(),
+    clipThreshold: z.number(),
+    epsilon1: z.number(),
+    epsilon2: z.number(),
+    scaleParameter: z.boolean(),
+  }),
+]);
 
 /** What both models' training takes. */
 export const trainingInput = z.strictObject({
@@ -66,6 +84,12 @@ export const referenceInput = trainingInput.extend({
   /** a trained model to use instead of training one */
   external: z.strictObject({ path: z.string(), sha256: z.string() }).nullable(),
 });
+
+/**
+ * Share of the training's time that the engine waited for batches, in the run that finished it; null where it found all
+ * steps done. Differs from run to run.
+ */
+export const dataWait = z.number().nullable();
 
 /** Held-out loss (nats per token), by domain; null where there is nothing held out. */
 export const evaluation = z.strictObject({
@@ -90,6 +114,7 @@ export const referenceOutput = z.strictObject({
   /** training loss, mean over the last tenth of the steps; null for a model from outside */
   finalLoss: z.number().nullable(),
   evaluation,
+  dataWait,
   notes: z.array(z.string()),
 });
 

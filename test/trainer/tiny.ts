@@ -2,7 +2,7 @@
 
 import { Rng } from "../../src/lib/rng.ts";
 import type { SequenceReader } from "../../src/trainer/batches.ts";
-import type { AdamWConfig, ModelConfig, TrainingBatch } from "../../src/trainer/contract.ts";
+import type { AdafactorConfig, AdamWConfig, ModelConfig, TrainingBatch } from "../../src/trainer/contract.ts";
 
 export const TINY: ModelConfig = {
   architecture: "gpt2",
@@ -22,6 +22,22 @@ export const ADAMW: AdamWConfig = {
   beta1: 0.9,
   beta2: 0.99,
   epsilon: 1e-8,
+  weightDecay: 0.01,
+  clipNorm: 1,
+};
+
+export const ADAFACTOR: AdafactorConfig = {
+  name: "adafactor",
+  learningRate: 1e-2,
+  finalLearningRate: 1e-3,
+  warmupSteps: 3,
+  decay: "exponential",
+  beta1: 0.9,
+  decayRate: 0.8,
+  clipThreshold: 1,
+  epsilon1: 1e-30,
+  epsilon2: 1e-3,
+  scaleParameter: false,
   weightDecay: 0.01,
   clipNorm: 1,
 };

@@ -1,11 +1,12 @@
 /** What a graph needs to run well on ONNX Runtime's processor kernels, which then run it as it is written. */
 import type { Graph, GraphNode } from "../graph.ts";
 import { ALGEBRA } from "./algebra.ts";
+import { FUSED_LAYERS } from "./fused-layers.ts";
 import { PRODUCTS } from "./products.ts";
 import { rewrite } from "./rewriting.ts";
 
 export function forCpu(graph: Graph): Graph {
-  const clean = rewrite(graph, ALGEBRA);
+  const clean = rewrite(graph, [...FUSED_LAYERS, ...ALGEBRA]);
   const fast = rewrite(clean, [...ALGEBRA, ...PRODUCTS]);
   // What became a product's own transpose or factor shows only when everything around it is in place.
   return inOrder(rewrite(fast, [...ALGEBRA, ...PRODUCTS]));

@@ -41,7 +41,7 @@ export class Rewriting {
   }
 
   take(node: GraphNode, rules: readonly Rule[]): void {
-    const current = { ...node, inputs: node.inputs.map((name) => this.#renamed.get(name) ?? name) };
+    const current = { ...node, inputs: node.inputs.map((name) => this.renamed(name)) };
     const [output = ""] = node.outputs;
     const before = this.#nodes.length;
     for (const rule of rules) {
@@ -57,7 +57,10 @@ export class Rewriting {
   /** An output keeps its name: a node that was added for it takes that name; a value that was there before is copied. */
   #output(value: string, output: string, addedFrom: number): void {
     const at = this.#nodes.findIndex((node, i) => i >= addedFrom && node.outputs.includes(value));
-    if (at < 0) return this.#append({ op: "Identity", inputs: [value], outputs: [output], attributes: {} });
+    if (at < 0) {
+      this.#append({ op: "Identity", inputs: [value], outputs: [output], attributes: {} });
+      return;
+    }
     const [node] = this.#nodes.splice(at, 1);
     this.rename(value, output);
     this.#append({ ...node!, outputs: node!.outputs.map((name) => (name === value ? output : name)) });
@@ -148,6 +151,13 @@ export class Rewriting {
   /** From here on, nodes that would read the one value read the other. */
   rename(from: string, to: string): void {
     if (from !== to) this.#renamed.set(from, to);
+  }
+
+  /** What nodes read now where the graph before rewriting reads the value. */
+  renamed(name: string): string {
+    let current = name;
+    for (let next = this.#renamed.get(current); next !== undefined; next = this.#renamed.get(current)) current = next;
+    return current;
   }
 
   #append(node: GraphNode): void {

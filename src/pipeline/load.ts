@@ -135,7 +135,7 @@ function describeIssues(
   const key = path.map(String).join(".");
   const place = line === undefined ? { file } : { file, line };
   if (first.code === "unrecognized_keys") {
-    const known = knownKeys(first.path);
+    const known = knownKeys(first.path, value).filter((known) => known !== path.at(-1));
     const hint =
       didYouMean(String(path.at(-1)), known) || (known.length > 0 ? `; known here: ${known.join(", ")}` : "");
     return new DoremiError("bad-configuration", "unknown-key", `${where}: unknown key “${key}”${hint}${rest}`, place);
@@ -155,12 +155,19 @@ function describeIssues(
 }
 
 function rule(issue: Issue): string {
-  if (issue.code === "invalid_value") return `must be ${issue.values.map((v) => JSON.stringify(v)).join(" or ")}`;
+  if (issue.code === "invalid_value") return oneOf(issue.values);
+  // a table whose kind is named by one of its keys
+  if (issue.code === "invalid_union" && "options" in issue)
+    return oneOf((issue.options as unknown[]).filter((option) => option !== undefined));
   return issue.message
     .replace(/^Invalid input: expected /, "must be ")
     .replace(/, received .*$/, "")
     .replace(/^Too small: expected \S+ to be /, "must be ")
     .replace(/^Too big: expected \S+ to be /, "must be ");
+}
+
+function oneOf(values: readonly unknown[]): string {
+  return `must be ${values.map((value) => JSON.stringify(value)).join(" or ")}`;
 }
 
 /** A failed union is reported by the branch that got furthest, not as “invalid input”. */
@@ -183,13 +190,24 @@ function flatten(issues: readonly Issue[], value: unknown, at: readonly Property
   });
 }
 
-/** The keys that the schema knows at a path. */
-function knownKeys(path: readonly PropertyKey[]): string[] {
+/** The keys that the schema knows at a path; of tables that are of one kind or another, those of the value's kind. */
+function knownKeys(path: readonly PropertyKey[], value: unknown): string[] {
   let at: unknown = pipelineSchema;
-  for (const part of path) at = child(unwrap(at), part);
-  const schema = unwrap(at) as { shape?: Record<string, unknown>; options?: unknown[] };
+  let found = value;
+  for (const part of path) {
+    at = child(unwrap(at), part);
+    found = (found as Record<PropertyKey, unknown> | undefined)?.[part];
+  }
+  const schema = unwrap(at) as { shape?: object; options?: unknown[]; def?: { discriminator?: string } };
   if (schema?.shape) return Object.keys(schema.shape);
-  return (schema?.options ?? []).flatMap((option) => Object.keys((unwrap(option) as { shape?: object })?.shape ?? {}));
+  const options = (schema?.options ?? []).map(
+    (option) => (unwrap(option) as { shape?: Record<string, z.ZodType> })?.shape,
+  );
+  const kind = schema?.def?.discriminator;
+  return options.flatMap((shape) => {
+    const other = kind !== undefined && !shape?.[kind]?.safeParse((found as Record<string, unknown>)?.[kind]).success;
+    return other ? [] : Object.keys(shape ?? {});
+  });
 }
 
 function child(schema: unknown, part: PropertyKey): unknown {

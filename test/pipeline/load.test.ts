@@ -172,4 +172,20 @@ describe("a pipeline file", () => {
     expect(parseBytes("1.5 GiB")).toBe(1.5 * 2 ** 30);
     expect(parseBytes("100")).toBe(100);
   });
+
+  it("knows the keys of the optimizer that is named, and says which there are", () => {
+    const optimizer = (lines: string) => `${HEAD}data: { files: a }\ntrain: { optimizer: ${lines} }\n`;
+    expect(fault(optimizer("{ name: adafactor, beta2: 0.99 }")).message).toMatch(
+      /unknown key “train.optimizer.beta2”; did you mean “beta1”/,
+    );
+    expect(fault(optimizer("{ decayRate: 0.8 }")).message).toMatch(/unknown key “train.optimizer.decayRate”/);
+    expect(fault(optimizer("{ name: sgd }")).message).toMatch(
+      /“train.optimizer.name” must be "adamw" or "adafactor", found "sgd"/,
+    );
+    expect(parsePipeline(optimizer("{ name: adafactor }"), "p.yaml").train.optimizer).toMatchObject({
+      decayRate: 0.8,
+      clipThreshold: 1,
+      beta1: null,
+    });
+  });
 });

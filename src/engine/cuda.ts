@@ -10,7 +10,7 @@ import { promisify } from "node:util";
 import type { Engine, Precision } from "./engine.ts";
 import { KEEP_RECOMPUTATION, loadOrt, OrtEngine } from "./ort.ts";
 import { type EngineReport, unusable } from "./report.ts";
-import { type Trial, tryProvider } from "./trial.ts";
+import { speedText, type Trial, tryProvider } from "./trial.ts";
 
 /**
  * Steps in one call: parameters and optimizer state cross twice a call, which costs as much as some steps, and so many
@@ -111,7 +111,7 @@ export async function reportCuda(probes: CudaProbes = CUDA_PROBES): Promise<Cuda
   const trial = await probes.tryProvider();
   if (!trial.works)
     return missing(`${card.name} with driver ${card.driver} fails: ${trial.found}`, "update the driver");
-  const why = `${card.name}, driver ${card.driver}, ${Math.round(trial.speed)} GFLOP/s in products of matrices`;
+  const why = `${card.name}, driver ${card.driver}, ${speedText(trial.speed)}`;
   return { name: "cuda", usable: true, why, card };
 }
 

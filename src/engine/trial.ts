@@ -20,6 +20,10 @@ export type Trial =
       readonly found: string;
     };
 
+export function speedText(speed: number): string {
+  return `${speed < 10 ? Number(speed.toPrecision(2)) : Math.round(speed)} GFLOP/s in products of matrices`;
+}
+
 /** Of the matrices: the first shows a software driver, to which the second is not given. */
 const [SMALL, LARGE] = [256, 1024];
 const PRODUCTS = 4;

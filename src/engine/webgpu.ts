@@ -9,7 +9,7 @@ import { GraphBuilder, type ValueType } from "./graph.ts";
 import { encodeOnnx } from "./onnx.ts";
 import { type DeviceMemory, KEEP_RECOMPUTATION, loadOrt, type Ort, OrtEngine, type OrtTensor } from "./ort.ts";
 import { type EngineReport, unusable } from "./report.ts";
-import { type Trial, tryProvider } from "./trial.ts";
+import { speedText, type Trial, tryProvider } from "./trial.ts";
 
 /** What is asked of the machine; tests answer themselves. */
 export interface WebGpuProbes {
@@ -47,7 +47,7 @@ export async function reportWebGpu(probes: WebGpuProbes = WEBGPU_PROBES): Promis
   }
   const trial = await probes.tryProvider();
   if (trial.works) {
-    const why = `${through(platform)}, ${Math.round(trial.speed)} GFLOP/s in products of matrices`;
+    const why = `${through(platform)}, ${speedText(trial.speed)}`;
     return { name: "webgpu", usable: true, why, trial };
   }
   const why = `no WebGPU adapter through ${through(platform)} (${trial.found})`;

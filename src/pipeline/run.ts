@@ -77,6 +77,7 @@ async function run(pipeline: Pipeline, options: RunOptions): Promise<RunResult> 
         keepCheckpoints: config.train.keepCheckpoints,
         microBatch: config.train.microBatch ?? null,
         recompute: config.train.recompute,
+        referenceLosses: config.train.proxy.referenceLosses,
       },
       cache: cacheFolder(pipeline),
       signal: options.signal ? AbortSignal.any([options.signal, lock.lost]) : lock.lost,

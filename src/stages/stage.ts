@@ -4,6 +4,7 @@
  */
 import type { z } from "zod";
 import type { EngineName } from "../engine/engine.ts";
+import type { ReferenceLossSetting } from "./feed-contract.ts";
 import type { WorkerPool } from "./pool.ts";
 
 /** What happens during a run, for progress displays and logs. Plain data. */
@@ -33,6 +34,16 @@ export type StageEvent =
       /** of the workers together, by tokenizer */
       readonly seconds: Readonly<Record<string, number>>;
     }
+  | {
+      readonly type: "trained";
+      readonly stage: string;
+      /** done, also those of runs before this one */
+      readonly steps: number;
+      /** of the steps of this run */
+      readonly durationMs: number;
+      /** share of that time in which the engine waited for batches; null where this run found all steps done */
+      readonly dataWait: number | null;
+    }
   | { readonly type: "done"; readonly stage: string; readonly durationMs: number };
 
 /** How a training is executed. Changes nothing in its result but rounding, so it is in no stage's key. */
@@ -48,6 +59,8 @@ export interface TrainingExecution {
   readonly microBatch: number | null;
   /** activations are computed again in the backward pass rather than kept */
   readonly recompute: boolean;
+  /** of a proxy */
+  readonly referenceLosses: ReferenceLossSetting;
 }
 
 export interface StageContext {

@@ -1,163 +1,195 @@
-/** What the reference and the proxy stage share: token stores to batches, the training run, its record, its model. */
+/** What the reference and the proxy stage share: the training's job from a stage's input, its record, its model. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { createCpuEngine } from "../engine/cpu.ts";
-import type { Engine } from "../engine/engine.ts";
-import { openTokenStore, type TokenStore, tokenWindows } from "../formats/token-store.ts";
-import { DoremiError } from "../lib/errors.ts";
-import { createBatchSource, evaluationBatches, type SequenceReader } from "../trainer/batches.ts";
-import type { BatchSource } from "../trainer/contract.ts";
-import { LossModel } from "../trainer/evaluate.ts";
-import type { ModelWeights } from "../trainer/initialization.ts";
-import { modelSha256, saveModel } from "../trainer/model-folder.ts";
-import { type TrainOptions, type TrainResult, train } from "../trainer/train.ts";
+import { CheckpointFiles } from "../trainer/checkpoint-files.ts";
+import { modelSha256 } from "../trainer/model-folder.ts";
+import type { FeedPlan } from "./feed-contract.ts";
 import type { Evaluation, TrainingInput } from "./reference/contract.ts";
 import { reporter, type StageContext } from "./stage.ts";
+import type { ProxySettings, StoredModel, TrainingOutcome } from "./training-contract.ts";
+import { runTrainer } from "./training-session.ts";
 import { TrajectoryLog } from "./trajectory.ts";
 
-const MODEL_FOLDER = "model";
-const CHECKPOINTS = "checkpoints";
+export const MODEL_FOLDER = "model";
 export const TRAJECTORY = "trajectory.arrow";
 
-/** Opens what a training reads and closes it again, whatever happens. */
-export async function withTraining<T>(
-  input: TrainingInput,
-  context: StageContext,
-  work: (training: Training) => Promise<T>,
-): Promise<T> {
-  const training = new Training(input, context, await createCpuEngine({ threads: context.training.threads }));
+/** In the stage's folder until the training is done. */
+const CHECKPOINTS = "checkpoints";
+const TRAJECTORY_LOG = "trajectory.log";
+const REFERENCE_LOSSES = "reference-losses";
+
+export interface TrainingRequest {
+  readonly stage: "reference" | "proxy";
+  readonly input: TrainingInput;
+  readonly context: StageContext;
+  /** sampling weights of the domains */
+  readonly weights: readonly number[];
+  /** a proxy's, and its reference's hash */
+  readonly proxy?: ProxySettings & {
+    readonly referenceSha256: string;
+    readonly accumulation: "exact" | { readonly stale: number };
+  };
+}
+
+export interface TrainingReport extends NonNullable<TrainingOutcome["trained"]> {
+  readonly finalLoss: number;
+  readonly trainedTokens: number;
+  readonly evaluation: Evaluation;
+  /** share of the training's time that the engine waited for batches; null where all steps were done before */
+  readonly dataWait: number | null;
+  readonly notes: readonly string[];
+}
+
+/**
+ * Trains and evaluates, with checkpoints in the stage's folder, and leaves the trajectory and the model there. The
+ * checkpoints go last, so that an interrupted evaluation does not cost the training.
+ */
+export async function trainModel(request: TrainingRequest): Promise<TrainingReport> {
+  const { stage, input, context, proxy } = request;
+  const { tokens, model, optimizer, steps, seed, precision, batchSize } = input;
+  const { folder, training } = context;
+  const report = reporter(context, stage);
+  const notes: string[] = [];
+  const note = (message: string): void => {
+    notes.push(message);
+    report.note(message);
+  };
+  const { accumulation = "exact", referenceSha256 = "" } = proxy ?? {};
+  const microBatch = accumulation === "exact" ? training.microBatch : accumulation.stale;
+  const losses = join(context.cache ?? folder, REFERENCE_LOSSES);
+  const log = new TrajectoryLog(join(folder, TRAJECTORY_LOG), names(input), proxy !== undefined);
+  const time = { training: 0, waiting: 0 }; // ms
   try {
-    return await work(training);
+    const { evaluation, trained } = await runTrainer({
+      job: {
+        engine: training.engine,
+        threads: training.threads,
+        domains: tokens.domains.length,
+        batchSize,
+        model: {
+          kind: "train",
+          settings: {
+            model,
+            optimizer,
+            steps,
+            // Both models start from the same weights, so that what sets them apart is what they are trained on.
+            seed,
+            precision,
+            recompute: training.recompute,
+            accumulation: accumulation === "exact" ? "exact" : "stale",
+            ...(microBatch !== null && { microBatch }),
+          },
+          checkpointEvery: training.checkpointEvery,
+          data: tokens.domains.map((domain) => domain[stage].sha256),
+          proxy: proxy ? { doremi: proxy.doremi, reference: proxy.reference } : null,
+          folder: join(folder, MODEL_FOLDER),
+          endOfText: tokens.tokenizer.endOfText,
+        },
+      },
+      plan: feedPlan(
+        request,
+        proxy ? { setting: training.referenceLosses, folder: losses, model: referenceSha256 } : null,
+      ),
+      signal: context.signal,
+      onRecord(record) {
+        log.add(record);
+        time.training += record.durationMs;
+        time.waiting += record.waitMs;
+        report.progress(record.step, steps, "steps", {
+          loss: record.loss,
+          tokensPerSecond: (record.tokens / record.durationMs) * 1e3,
+        });
+      },
+      onNote: note,
+      onProgress: (done, total) => report.progress(done, total, "tokens"),
+      checkpoints(configuration) {
+        const options = { folder: join(folder, CHECKPOINTS), keep: training.keepCheckpoints, upTo: log.steps };
+        const files = new CheckpointFiles({ ...options, onNote: note }, configuration);
+        return {
+          load: () => files.load(),
+          async save(checkpoint) {
+            log.flush(); // a checkpoint counts on the records of its steps
+            await files.save(checkpoint);
+          },
+          idle: () => files.idle(),
+        };
+      },
+    });
+    const [finalLoss, trainedTokens] = [log.finalLoss(), log.tokens()];
+    await rm(join(folder, CHECKPOINTS), { recursive: true, force: true });
+    await rm(join(folder, REFERENCE_LOSSES), { recursive: true, force: true });
+    await log.finish(join(folder, TRAJECTORY));
+    const dataWait = time.training === 0 ? null : time.waiting / time.training;
+    const trainedSteps = trained!.steps;
+    context.emit({ type: "trained", stage, steps: trainedSteps, durationMs: time.training, dataWait });
+    return { ...trained!, finalLoss, trainedTokens, evaluation: plainEvaluation(evaluation), dataWait, notes };
   } finally {
-    await training.close();
+    log.close();
   }
 }
 
-export class Training {
-  readonly engine: Engine;
-  readonly #input: TrainingInput;
-  readonly #context: StageContext;
-  readonly #stores: TokenStore[] = [];
+/** Held-out loss, by domain, of a model that is there already. */
+export async function evaluateModel(
+  request: Pick<TrainingRequest, "stage" | "input" | "context" | "weights">,
+  stored: StoredModel,
+): Promise<Evaluation> {
+  const { input, context } = request;
+  const unused = (): never => {
+    throw new RangeError("evaluation: nothing is trained");
+  };
+  const { evaluation } = await runTrainer({
+    job: {
+      engine: context.training.engine,
+      threads: context.training.threads,
+      domains: input.tokens.domains.length,
+      batchSize: input.batchSize,
+      model: { kind: "stored", stored },
+    },
+    plan: feedPlan(request, null),
+    signal: context.signal,
+    onRecord: unused,
+    onNote: (message) => reporter(context, request.stage).note(message),
+    onProgress: unused,
+    checkpoints: unused,
+  });
+  return plainEvaluation(evaluation);
+}
 
-  constructor(input: TrainingInput, context: StageContext, engine: Engine) {
-    this.#input = input;
-    this.#context = context;
-    this.engine = engine;
-  }
+function feedPlan(
+  { stage, input, context, weights }: Pick<TrainingRequest, "stage" | "input" | "context" | "weights">,
+  referenceLosses: FeedPlan["referenceLosses"],
+): FeedPlan {
+  const { tokens, batchSize, model, steps, seed, evaluationSequences } = input;
+  const path = (store: { readonly path: string }): string => join(context.folderOf("tokenize"), store.path);
+  return {
+    names: names(input),
+    stores: tokens.domains.map((domain) => ({ path: path(domain[stage]), sha256: domain[stage].sha256 })),
+    heldOut: tokens.domains.map(({ heldOut }) => (heldOut ? path(heldOut) : null)),
+    weights,
+    batchSize,
+    sequenceLength: model.sequenceLength,
+    steps,
+    // The proxy must not see the reference's order again where they share a domain's documents.
+    seed: stage === "reference" ? seed : seed + 1,
+    evaluationSequences,
+    referenceLosses,
+  };
+}
 
-  /** @param part whose sequences  @param weights sampling weights of the domains  @param stream tells the two models' draws apart */
-  async batches(part: "reference" | "proxy", weights: readonly number[]): Promise<BatchSource> {
-    const { tokens, batchSize, model, seed } = this.#input;
-    const readers = await Promise.all(tokens.domains.map((domain) => this.#windows(domain[part].path, false)));
-    return createBatchSource({
-      readers,
-      weights,
-      batchSize,
-      sequenceLength: model.sequenceLength,
-      // The proxy must not see the reference's order again where they share a domain's documents.
-      seed: part === "reference" ? seed : seed + 1,
-      names: tokens.domains.map((domain) => domain.name),
-    });
-  }
+function names({ tokens }: TrainingInput): string[] {
+  return tokens.domains.map((domain) => domain.name);
+}
 
-  /**
-   * Trains and evaluates, with checkpoints in the stage's folder, and leaves the trajectory and the model there. The
-   * checkpoints go last, so that an interrupted evaluation does not cost the training.
-   */
-  async train(
-    stage: "reference" | "proxy",
-    options: Pick<TrainOptions, "batches" | "doremi">,
-  ): Promise<
-    TrainResult & { readonly finalLoss: number; readonly trainedTokens: number; readonly evaluation: Evaluation }
-  > {
-    const { tokens, model, optimizer, steps, seed } = this.#input;
-    const { folder, signal } = this.#context;
-    const { checkpointEvery } = this.#context.training;
-    const report = reporter(this.#context, stage);
-    const domains = tokens.domains.map((domain) => domain.name);
-    const logPath = join(folder, "trajectory.log");
-    const checkpoints = join(folder, CHECKPOINTS);
-    for (let attempt = 0; ; attempt++) {
-      const log = new TrajectoryLog(logPath, domains, options.doremi !== undefined);
-      try {
-        const result = await train({
-          engine: this.engine,
-          model,
-          optimizer,
-          steps,
-          // Both models start from the same weights, so that what sets them apart is what they are trained on.
-          seed,
-          ...options,
-          signal,
-          checkpoint: {
-            folder: checkpoints,
-            every: checkpointEvery,
-            data: tokens.domains.map((domain) => domain[stage].sha256),
-          },
-          onStep(record) {
-            log.add(record);
-            if (record.step % checkpointEvery === 0 || signal.aborted) log.flush();
-            report.progress(record.step, steps, "steps", {
-              loss: record.loss,
-              tokensPerSecond: (record.tokens / record.durationMs) * 1e3,
-            });
-          },
-        });
-        const [finalLoss, trainedTokens] = [log.finalLoss(), log.tokens()];
-        const evaluation = await this.evaluate(result.weights);
-        await saveModel(join(folder, MODEL_FOLDER), result.weights, { endOfText: tokens.tokenizer.endOfText });
-        await rm(checkpoints, { recursive: true, force: true });
-        await log.finish(join(folder, TRAJECTORY));
-        return { ...result, finalLoss, trainedTokens, evaluation };
-      } catch (error) {
-        log.close();
-        // The log fell behind the checkpoint (power was lost): the checkpoint is of no use without it.
-        if (attempt > 0 || !(error instanceof DoremiError) || error.code !== "trajectory-gap") throw error;
-        await rm(checkpoints, { recursive: true, force: true });
-        await rm(logPath, { force: true });
-      }
-    }
-  }
+function plainEvaluation({ loss, tokens }: TrainingOutcome["evaluation"]): Evaluation {
+  return { loss: [...loss], tokens: [...tokens] };
+}
 
-  /** Held-out loss by domain. */
-  async evaluate(weights: ModelWeights): Promise<Evaluation> {
-    const { tokens, batchSize, evaluationSequences, model } = this.#input;
-    const none: SequenceReader = { sequences: 0, sequence: () => new Int32Array(0) };
-    const readers = await Promise.all(
-      tokens.domains.map((domain) => (domain.heldOut ? this.#windows(domain.heldOut.path, true) : none)),
-    );
-    const losses = await LossModel.load(this.engine, weights, batchSize);
-    try {
-      const batches = evaluationBatches({
-        readers,
-        batchSize,
-        sequenceLength: model.sequenceLength,
-        maxSequences: evaluationSequences,
-      });
-      const { loss, tokens: counted } = await losses.evaluate(batches, tokens.domains.length, this.#context.signal);
-      return { loss: [...loss], tokens: [...counted] };
-    } finally {
-      await losses.close();
-    }
-  }
-
-  async modelReference(): Promise<{ path: string; sha256: string }> {
-    return { path: MODEL_FOLDER, sha256: await modelSha256(join(this.#context.folder, MODEL_FOLDER)) };
-  }
-
-  async close(): Promise<void> {
-    for (const store of this.#stores) store.close();
-    await this.engine.close();
-  }
-
-  async #windows(path: string, tail: boolean): Promise<SequenceReader> {
-    const store = await openTokenStore(join(this.#context.folderOf("tokenize"), path));
-    this.#stores.push(store);
-    return tokenWindows(store, this.#input.model.sequenceLength, { tail });
-  }
+/** The stage's model, as its output refers to it. */
+export async function modelReference({ folder }: StageContext): Promise<{ path: string; sha256: string }> {
+  return { path: MODEL_FOLDER, sha256: await modelSha256(join(folder, MODEL_FOLDER)) };
 }
 
 /** Domain weights as a table by name. */
-export function byName(names: readonly string[], values: ArrayLike<number>): Record<string, number> {
-  return Object.fromEntries(names.map((name, i) => [name, values[i]!]));
+export function byName(keys: readonly string[], values: ArrayLike<number>): Record<string, number> {
+  return Object.fromEntries(keys.map((name, i) => [name, values[i]!]));
 }

@@ -41,6 +41,11 @@ export class TrajectoryLog {
     ftruncateSync(this.#fd, this.#steps * this.#recordBytes); // a record that a full disk or a crash cut goes
   }
 
+  /** Steps from the first on that it has records of. */
+  get steps(): number {
+    return this.#steps;
+  }
+
   get #recordLength(): number {
     return SCALARS.length + (this.#vectors ? VECTORS.length * this.#domains.length : 0);
   }

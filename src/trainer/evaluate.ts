@@ -65,11 +65,15 @@ export class LossModel implements ReferenceLosses {
   }
 
   /** Mean loss of each domain over the batches' unmasked tokens, summed in float64. @param domains K */
-  async evaluate(batches: Iterable<TrainingBatch>, domains: number, signal?: AbortSignal): Promise<EvaluationResult> {
+  async evaluate(
+    batches: Iterable<TrainingBatch> | AsyncIterable<TrainingBatch>,
+    domains: number,
+    signal?: AbortSignal,
+  ): Promise<EvaluationResult> {
     const sums = new Float64Array(domains);
     const tokens = new Array<number>(domains).fill(0);
     const T = this.config.sequenceLength;
-    for (const batch of batches) {
+    for await (const batch of batches) {
       if (signal?.aborted)
         throw new DoremiError(
           "interrupted",

@@ -56,6 +56,7 @@ async function run(stages: BoundStage[]) {
       keepCheckpoints: 2,
       microBatch: null,
       recompute: false,
+      referenceLosses: "auto",
     },
     signal: new AbortController().signal,
     emit: (event) => events.push(event),

@@ -1,6 +1,15 @@
 /** One line of text for each thing that a stage says, shared by the live display and the plain log. */
 import type { StageEvent } from "../../stages/stage.ts";
-import { formatBytes, formatClock, formatFigure, formatInteger, formatRate, plural } from "../numbers.ts";
+import {
+  formatBytes,
+  formatClock,
+  formatDuration,
+  formatFigure,
+  formatInteger,
+  formatRate,
+  formatShare,
+  plural,
+} from "../numbers.ts";
 import { pad } from "../table.ts";
 import type { Reading } from "./meter.ts";
 
@@ -33,6 +42,13 @@ export function describeCounted({
   if (kept === 0) return undefined;
   const cache = cached === 0 ? "" : ` (${formatInteger(cached)} of them from the cache)`;
   return `${plural(kept, "shard")} counted before and unchanged${cache}, ${formatInteger(shards)} counted now`;
+}
+
+/** How training went, and whether the engine was kept busy. */
+export function describeTrained({ steps, durationMs, dataWait }: Extract<StageEvent, { type: "trained" }>): string {
+  const trained = `trained ${plural(steps, "step")}`;
+  if (dataWait === null) return `${trained}, all of them before`;
+  return `${trained}, now in ${formatDuration(durationMs)}; waited for data ${formatShare(dataWait)} of the time`;
 }
 
 /** How far, how fast, how long still, and further figures: the loss first. */

@@ -6,7 +6,7 @@ import type { StageEvent } from "../../stages/stage.ts";
 import { formatDuration } from "../numbers.ts";
 import { printable, truncate } from "../table.ts";
 import type { Clock, Display, LogStream } from "./contract.ts";
-import { bar, describeCounted, describeReading, fractionOf, stageName } from "./lines.ts";
+import { bar, describeCounted, describeReading, describeTrained, fractionOf, stageName } from "./lines.ts";
 import { Meter, type Reading } from "./meter.ts";
 
 const REDRAW_MS = 100;
@@ -55,6 +55,9 @@ export class LiveDisplay implements Display {
         if (line !== undefined) this.#settle(`  ${name}  ${line}`);
         break;
       }
+      case "trained":
+        this.#settle(`  ${name}  ${describeTrained(event)}`);
+        break;
       case "unchanged":
         this.#running.delete(event.stage);
         this.#settle(`= ${name}  unchanged`);

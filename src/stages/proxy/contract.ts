@@ -1,6 +1,6 @@
 /** Input and output of proxy: DoReMi's second model, whose averaged domain weights are the result. */
 import { z } from "zod";
-import { evaluation, trainedModel, trainingInput } from "../reference/contract.ts";
+import { dataWait, evaluation, trainedModel, trainingInput } from "../reference/contract.ts";
 
 export const proxyInput = trainingInput.extend({
   reference: trainedModel,
@@ -24,6 +24,7 @@ export const proxyOutput = z.strictObject({
   evaluation,
   /** Arrow file, a row per step and domain */
   trajectory: z.string(),
+  dataWait,
   notes: z.array(z.string()),
 });
 

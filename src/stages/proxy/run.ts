@@ -4,50 +4,45 @@
  */
 import { join } from "node:path";
 import { writeFileAtomic } from "../../lib/atomic-write.ts";
-import { LossModel } from "../../trainer/evaluate.ts";
-import { loadModel } from "../../trainer/model-folder.ts";
 import type { Stage } from "../stage.ts";
-import { byName, TRAJECTORY, withTraining } from "../training.ts";
+import { byName, modelReference, TRAJECTORY, trainModel } from "../training.ts";
 import { type ProxyInput, type ProxyOutput, proxyInput, proxyOutput } from "./contract.ts";
 
 export const WEIGHTS = "weights.json";
 
 export const proxy: Stage<ProxyInput, ProxyOutput> = {
   name: "proxy",
-  version: 2,
+  version: 3,
   input: proxyInput,
   output: proxyOutput,
-  run: (input, context) =>
-    withTraining(input, context, async (training) => {
-      const names = input.tokens.domains.map((domain) => domain.name);
-      const batches = await training.batches(
-        "proxy",
-        names.map(() => 1),
-      );
-      const referenceWeights = await loadModel(join(context.folderOf("reference"), input.reference.path), input.model);
-      const losses = await LossModel.load(training.engine, referenceWeights, input.batchSize);
-      const { eta, smoothing } = input;
-      const result = await training
-        .train("proxy", { batches, doremi: { eta, smoothing, reference: losses } })
-        .finally(() => losses.close());
-      const weights = byName(names, toSumOne(result.average!));
-      await writeFileAtomic(join(context.folder, WEIGHTS), `${JSON.stringify(weights, null, 2)}\n`);
-      return {
-        weights,
-        finalAlpha: byName(names, toSumOne(result.alpha!)),
-        model: await training.modelReference(),
-        steps: input.steps,
-        trainedTokens: result.trainedTokens,
-        finalLoss: result.finalLoss,
-        evaluation: result.evaluation,
-        trajectory: TRAJECTORY,
-        notes: [],
-      };
-    }),
+  async run(input, context) {
+    const names = input.tokens.domains.map((domain) => domain.name);
+    const { eta, smoothing, settle, accumulation, model } = input;
+    const result = await trainModel({
+      stage: "proxy",
+      input,
+      context,
+      weights: names.map(() => 1),
+      proxy: {
+        doremi: { eta, smoothing, ...(settle && { settle }) },
+        reference: { folder: join(context.folderOf("reference"), input.reference.path), demands: model },
+        referenceSha256: input.reference.sha256,
+        accumulation,
+      },
+    });
+    const weights = byName(names, result.average!);
+    await writeFileAtomic(join(context.folder, WEIGHTS), `${JSON.stringify(weights, null, 2)}\n`);
+    return {
+      weights,
+      finalAlpha: byName(names, result.alpha!),
+      model: await modelReference(context),
+      steps: result.steps,
+      trainedTokens: result.trainedTokens,
+      finalLoss: result.finalLoss,
+      evaluation: result.evaluation,
+      trajectory: TRAJECTORY,
+      dataWait: result.dataWait,
+      notes: [...result.notes],
+    };
+  },
 };
-
-/** The graph keeps alpha in float32, whose sum is 1 only to its rounding; what others read adds up in float64. */
-function toSumOne(alpha: Float64Array): Float64Array {
-  const sum = alpha.reduce((total, weight) => total + weight, 0);
-  return alpha.map((weight) => weight / sum);
-}

@@ -1,43 +1,31 @@
 /** reference: trains the small model that excess loss is measured against, on the baseline weights. */
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
-import { loadModel, MODEL_FILES } from "../../trainer/model-folder.ts";
+import { modelFiles } from "../../trainer/model-folder.ts";
 import type { Stage } from "../stage.ts";
-import { byName, withTraining } from "../training.ts";
+import { byName, evaluateModel, MODEL_FOLDER, modelReference, trainModel } from "../training.ts";
 import { type ReferenceInput, type ReferenceOutput, referenceInput, referenceOutput } from "./contract.ts";
 
 export const reference: Stage<ReferenceInput, ReferenceOutput> = {
   name: "reference",
-  version: 2,
+  version: 3,
   input: referenceInput,
   output: referenceOutput,
-  run: (input, context) =>
-    withTraining(input, context, async (training) => {
-      const names = input.tokens.domains.map((domain) => domain.name);
-      const common = { weights: byName(names, input.weights), weightsFrom: input.weightsFrom, notes: [] };
-      if (input.external) {
-        const weights = await loadModel(input.external.path, input.model);
-        for (const file of MODEL_FILES) {
-          await cp(join(input.external.path, file), join(context.folder, "model", file), { recursive: true });
-        }
-        return {
-          ...common,
-          model: await training.modelReference(),
-          steps: 0,
-          trainedTokens: 0,
-          finalLoss: null,
-          evaluation: await training.evaluate(weights),
-        };
-      }
-      const batches = await training.batches("reference", input.weights);
-      const { finalLoss, trainedTokens, evaluation } = await training.train("reference", { batches });
-      return {
-        ...common,
-        model: await training.modelReference(),
-        steps: input.steps,
-        trainedTokens,
-        finalLoss,
-        evaluation,
-      };
-    }),
+  async run(input, context) {
+    const names = input.tokens.domains.map((domain) => domain.name);
+    const { weights, weightsFrom, external, model } = input;
+    const common = { weights: byName(names, weights), weightsFrom };
+    const request = { stage: "reference", input, context, weights } as const;
+    if (!external) {
+      const { steps, trainedTokens, finalLoss, evaluation, dataWait, notes } = await trainModel(request);
+      const trained = await modelReference(context);
+      return { ...common, model: trained, steps, trainedTokens, finalLoss, evaluation, dataWait, notes: [...notes] };
+    }
+    const evaluation = await evaluateModel(request, { folder: external.path, demands: model });
+    for (const file of await modelFiles(external.path))
+      await cp(join(external.path, file), join(context.folder, MODEL_FOLDER, file), { recursive: true });
+    const copied = await modelReference(context);
+    const untrained = { steps: 0, trainedTokens: 0, finalLoss: null, dataWait: null, notes: [] };
+    return { ...common, model: copied, ...untrained, evaluation };
+  },
 };

@@ -1,0 +1,133 @@
+/**
+ * The trainer's thread: the engine, the models and the training loop live here and nothing else does, so that neither
+ * files nor progress displays wait for a step, nor a step for them.
+ */
+import { parentPort, type Transferable, workerData } from "node:worker_threads";
+import { createCpuEngine } from "../engine/cpu.ts";
+import type { Engine } from "../engine/engine.ts";
+import { DoremiError, toPlainError } from "../lib/errors.ts";
+import type { CheckpointStore, RunConfiguration } from "../trainer/checkpoint.ts";
+import { LossModel } from "../trainer/evaluate.ts";
+import type { ModelWeights } from "../trainer/initialization.ts";
+import { loadModel, saveModel } from "../trainer/model-folder.ts";
+import { type TrainResult, train } from "../trainer/train.ts";
+import { Feed } from "./feed.ts";
+import { CheckpointPort } from "./training-checkpoints.ts";
+import type {
+  FromTrainer,
+  StoredModel,
+  ToTrainer,
+  TrainingJob,
+  TrainingOutcome,
+  TrainingThreadData,
+} from "./training-contract.ts";
+
+const { job, feed: feedPort } = workerData as TrainingThreadData;
+const main = parentPort!;
+const feed = new Feed(feedPort);
+const stop = new AbortController();
+const checkpoints = new CheckpointPort(post);
+
+function post(message: FromTrainer, transfer: readonly Transferable[] = []): void {
+  main.postMessage(message, transfer);
+}
+
+main.on("message", (message: ToTrainer) => {
+  if (message.type === "stop") stop.abort();
+  else checkpoints.answer(message);
+});
+
+run(job).then(
+  (outcome) => post({ type: "done", outcome }),
+  (error) => post({ type: "failed", error: toPlainError(error) }),
+);
+
+async function run({ model, batchSize, domains, threads }: TrainingJob): Promise<TrainingOutcome> {
+  const engine = await createCpuEngine({ threads });
+  try {
+    if (model.kind === "stored") {
+      const weights = await loadModel(model.stored.folder, model.stored.demands);
+      return { evaluation: await evaluate(engine, weights, batchSize, domains) };
+    }
+    const { weights, steps, alpha, average } = await trainModel(engine, model, batchSize, domains);
+    const evaluation = await evaluate(engine, weights, batchSize, domains);
+    await saveModel(model.folder, weights, { endOfText: model.endOfText });
+    return { evaluation, trained: { steps, ...(alpha && { alpha }), ...(average && { average }) } };
+  } finally {
+    await engine.close();
+  }
+}
+
+async function trainModel(
+  engine: Engine,
+  { settings, checkpointEvery, data, proxy }: Extract<TrainingJob["model"], { kind: "train" }>,
+  batchSize: number,
+  domains: number,
+): Promise<TrainResult> {
+  const rows = settings.microBatch ?? batchSize;
+  const reference = proxy && (await residentReference(engine, proxy.reference, rows));
+  const batches = feed.training({ domains, batchSize }, proxy !== null && reference === null);
+  const store = (configuration: RunConfiguration): CheckpointStore => {
+    const own = checkpoints.store(configuration);
+    return {
+      ...own,
+      load: async () => {
+        const checkpoint = await own.load();
+        batches.startAt((checkpoint?.step ?? 0) + 1); // while the engine prepares its graph
+        return checkpoint;
+      },
+    };
+  };
+  return train({
+    ...settings,
+    engine,
+    batches,
+    ...(proxy && { doremi: { ...proxy.doremi, ...(reference && { reference }) } }),
+    signal: stop.signal,
+    onStep: (record) => post({ type: "record", record }),
+    onNote: (message) => post({ type: "note", message }),
+    checkpoint: { every: checkpointEvery, data, store },
+  }).finally(() => reference?.close());
+}
+
+/** The reference, where it is to run beside the proxy; null where its losses come with the batches. */
+async function residentReference(engine: Engine, stored: StoredModel, rows: number): Promise<LossModel | null> {
+  const { mode, missing, reason } = await feed.decide(engine.name);
+  post({ type: "note", message: reason });
+  if (mode === "cached" && missing === 0) return null;
+  const model = await LossModel.load(engine, await loadModel(stored.folder, stored.demands), rows);
+  if (mode === "resident") return model;
+  try {
+    await computeLosses(model, missing, stored.demands.sequenceLength);
+  } finally {
+    await model.close();
+  }
+  return null;
+}
+
+/** @param missing sequences whose losses the feed has not */
+async function computeLosses(model: LossModel, missing: number, T: number): Promise<void> {
+  let done = 0;
+  for await (const batch of feed.missing()) {
+    feed.give(await model.losses(batch));
+    done += batch.mask.reduce((sum, counts) => sum + counts, 0);
+    post({ type: "progress", done, total: missing * T });
+    await new Promise(setImmediate);
+    if (!stop.signal.aborted) continue;
+    await feed.flush();
+    throw new DoremiError(
+      "interrupted",
+      "interrupted",
+      `reference losses: interrupted after ${done} of ${missing * T} tokens, which are kept; the same command goes on from there`,
+    );
+  }
+}
+
+async function evaluate(engine: Engine, weights: ModelWeights, rows: number, domains: number) {
+  const model = await LossModel.load(engine, weights, rows);
+  try {
+    return await model.evaluate(feed.evaluation(), domains, stop.signal);
+  } finally {
+    await model.close();
+  }
+}

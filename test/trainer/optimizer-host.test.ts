@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { AdafactorConfig } from "../../src/trainer/contract.ts";
 import { ARENA_BYTES, planArenas } from "../../src/trainer/optimizer/arenas.ts";
+import { createKernels } from "../../src/trainer/optimizer/kernels.ts";
 import { createHostOptimizer, type HostOptimizer } from "../../src/trainer/optimizer.ts";
 import { ADAFACTOR, ADAMW } from "./tiny.ts";
 
@@ -64,6 +65,16 @@ describe("the plan of arenas", () => {
       message: expect.stringContaining("wte.weight: its arrays take 4831838208 bytes"),
     });
   });
+});
+
+it("reaches what lies beyond 2 GiB", () => {
+  const kernels = createKernels();
+  kernels.memory.grow(2 ** 31 / 65536 + 1);
+  const at = 2 ** 31 + 64;
+  new Float32Array(kernels.memory.buffer, at, 16).fill(3);
+  expect(kernels.sumOfSquares(at, 64)).toBe(16 * 9);
+  kernels.addTo(at, at, 64);
+  expect(kernels.sumOfSquares(at, 64)).toBe(16 * 36);
 });
 
 it("has no more memory than its arrays take, and the page that they begin in", async () => {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import type { AdamWConfig, ModelConfig } from "../../src/trainer/contract.ts";
+import type { AdafactorConfig, AdamWConfig, ModelConfig } from "../../src/trainer/contract.ts";
 import { completeModel } from "../../src/trainer/model.ts";
 import { modelFaults, optimizerFaults, refuseFaults } from "../../src/trainer/settings.ts";
 import { train } from "../../src/trainer/train.ts";
-import { ADAMW, TINY } from "./tiny.ts";
+import { ADAFACTOR, ADAMW, TINY } from "./tiny.ts";
 
 describe("settings of the model", () => {
   const LLAMA: ModelConfig = { ...TINY, architecture: "llama" };
@@ -66,6 +66,31 @@ describe("settings of the optimizer", () => {
     [{ clipNorm: -1 }, "clipNorm must be ≥ 0 (0 = off), found -1"],
   ])("%j is refused", (change, message) => {
     expect(() => refuseFaults("optimizer", optimizerFaults({ ...ADAMW, ...change }))).toThrow(`optimizer: ${message}`);
+  });
+
+  it("of Adafactor are right as they are, at the edges too", () => {
+    expect(optimizerFaults(ADAFACTOR)).toEqual([]);
+    const edges = { beta1: null, decayRate: 1, epsilon1: 2 ** -126, warmupSteps: 0, clipNorm: 0 };
+    const wsd = { decay: "wsd", decayShare: 1, decayShape: "1-sqrt", finalLearningRate: 0 } as const;
+    expect(optimizerFaults({ ...ADAFACTOR, ...edges, ...wsd })).toEqual([]);
+  });
+
+  it.each<[Partial<AdafactorConfig>, string]>([
+    [{ beta1: 1 }, "beta1 must be null or in [0, 1), found 1"],
+    [{ decayRate: -0.8 }, "decayRate must be in (0, 1], found -0.8"],
+    [{ clipThreshold: 0 }, "clipThreshold must be > 0"],
+    [{ epsilon1: 0 }, "epsilon1 must be ≥ 2^-126, the least normal 32-bit float, found 0"],
+    [{ epsilon2: 0 }, "epsilon2 must be > 0"],
+    [{ decay: "wsd", decayShare: 0 }, "decayShare must be in (0, 1], found 0"],
+    [{ decayShare: 0.1 }, "decayShare must be left out unless decay is wsd, found 0.1"],
+    [{ decayShape: "linear" }, 'decayShape must be left out unless decay is wsd, found "linear"'],
+    [
+      { decay: "wsd", decayShape: "exponential", finalLearningRate: 0 },
+      "finalLearningRate must be > 0 for exponential",
+    ],
+  ])("of Adafactor: %j is refused", (change, message) => {
+    const config = { ...ADAFACTOR, ...change };
+    expect(() => refuseFaults("optimizer", optimizerFaults(config))).toThrow(`optimizer: ${message}`);
   });
 });
 

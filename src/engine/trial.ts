@@ -114,5 +114,6 @@ function complaint(errors: string): string | undefined {
   const failed = lines.find((line) => line.startsWith("failed: "))?.slice("failed: ".length);
   const reason = failed?.replace(/^.* was false\. /, "").replace(/^\/\S+ \S.*?\) /, "");
   const found = [reason, warning].filter((text) => text !== undefined);
-  return found.length > 0 ? found.join(": ") : lines.find((line) => line !== "");
+  if (found.length > 0) return found.join(": ");
+  return lines.find((line) => /^\w*Error: /.test(line)) ?? lines.find((line) => line !== "");
 }

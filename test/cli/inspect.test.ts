@@ -135,7 +135,22 @@ describe("files of ours, whatever their name", () => {
       kind: "safetensors file",
       facts: { parameters: 6, tensors: [{ name: "wte", dtype: "F32", shape: [2, 3] }] },
     });
-    expect((await inspectPath(at("model"))).lines[0]).toMatch(/missing/);
+    expect((await inspectPath(at("model"))).lines[0]).toMatch(/model.safetensors is missing/);
+  });
+
+  it("models in shards, and which shard is missing", async () => {
+    mkdirSync(at("sharded"));
+    write("sharded/config.json", { model_type: "llama", num_key_value_heads: 2, tie_word_embeddings: false }, 2);
+    const tensor = { shape: [2, 3], data: new Float32Array(6) };
+    await writeSafetensors(at("sharded/model-1.safetensors"), { a: tensor });
+    await writeSafetensors(at("sharded/model-2.safetensors"), { b: tensor });
+    const index = { weight_map: { a: "model-1.safetensors", b: "model-2.safetensors" } };
+    write("sharded/model.safetensors.index.json", index, 2);
+    const { facts, lines } = await inspectPath(at("sharded"));
+    expect(facts).toMatchObject({ parameters: 12, tensors: [{ name: "a" }, { name: "b" }] });
+    expect(lines.join("\n")).toMatch(/files +2 shards[\s\S]*key and value heads +2[\s\S]*tied embeddings +false/);
+    rmSync(at("sharded/model-2.safetensors"));
+    expect((await inspectPath(at("sharded"))).lines[0]).toMatch(/model-2.safetensors is missing/);
   });
 
   it("checkpoints, by their folder", async () => {

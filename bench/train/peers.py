@@ -34,11 +34,8 @@ def gemm(threads):
     return {"gflops": best}
 
 
-def build(config, mode, arrays=None, seed=0):
-    """GPT-2 with pre-layer-norm, biases, tanh GELU and tied embedding. Returns the module and what to call.
-
-    arrays: its parameters by Hugging Face's names, linear layers [in, out]; without, GPT-2's scheme under the seed
-    """
+def build(config, mode):
+    """GPT-2 with pre-layer-norm, biases, tanh GELU and tied embedding: the module, and what to call."""
     import torch
     from torch import nn
     from torch.nn import functional as F
@@ -79,25 +76,44 @@ def build(config, mode, arrays=None, seed=0):
             logits = F.linear(self.ln_f(x), self.tokens.weight)
             return F.cross_entropy(logits.view(-1, V), targets.reshape(-1), reduction="none").view(targets.shape)
 
-    torch.manual_seed(seed)
     model = Model()
+    return model, torch.compile(model) if mode.startswith("compile") else model
+
+
+def parts_of(model):
+    """Modules with parameters, by Hugging Face's names."""
     names = {"wte": model.tokens, "wpe": model.positions, "ln_f": model.ln_f}
     for l, block in enumerate(model.blocks):
         parts = {"ln_1": block.ln_1, "ln_2": block.ln_2, "attn.c_attn": block.attention}
         parts |= {"attn.c_proj": block.projection, "mlp.c_fc": block.up, "mlp.c_proj": block.down}
         names |= {f"h.{l}.{name}": module for name, module in parts.items()}
+    return names
+
+
+def load(model, arrays):
+    """arrays: by Hugging Face's names, linear layers [in, out]"""
+    import torch
+
     with torch.no_grad():
-        for name, module in names.items():
+        for name, module in parts_of(model).items():
             for kind, parameter in module.named_parameters():
-                linear = isinstance(module, nn.Linear) and kind == "weight"
-                if arrays is not None:
-                    array = torch.from_numpy(arrays[f"{name}.{kind}"])
-                    parameter.copy_(array.T if linear else array)
-                elif parameter.dim() == 2:
-                    parameter.normal_(0, 0.02 / (math.sqrt(2 * L) if name.endswith("c_proj") else 1))
-                elif kind == "bias":
-                    parameter.zero_()
-    return model, torch.compile(model) if mode.startswith("compile") else model
+                array = torch.from_numpy(arrays[f"{name}.{kind}"])
+                parameter.copy_(array.T if isinstance(module, torch.nn.Linear) and kind == "weight" else array)
+
+
+def initialize(model, seed):
+    """GPT-2's scheme: matrices normal, those into the residual stream divided by √(2L); biases 0, layer norms 1."""
+    import torch
+
+    torch.manual_seed(seed)
+    deep = math.sqrt(2 * len(model.blocks))
+    with torch.no_grad():
+        for name, module in parts_of(model).items():
+            for kind, parameter in module.named_parameters():
+                if parameter.dim() == 2:
+                    parameter.normal_(0, 0.02 / (deep if name.endswith("c_proj") else 1))
+                else:
+                    parameter.fill_(1 if kind == "weight" else 0)
 
 
 class Training:
@@ -180,9 +196,11 @@ def steps(folder, mode, kind, count, threads):
 
     inputs, targets = stored("inputs.i32", "<i4", B, T), stored("targets.i32", "<i4", B, T)
     domains = stored("domains.i32", "<i4", B)
-    model, call = build(job["model"], mode, read_weights(job, folder / "weights.f32"))
+    model, call = build(job["model"], mode)
+    load(model, read_weights(job, folder / "weights.f32"))
     if kind == "resident":
-        _, reference = build(job["model"], mode, read_weights(job, folder / "reference.f32"))
+        module, reference = build(job["model"], mode)
+        load(module, read_weights(job, folder / "reference.f32"))
     elif kind == "cached":
         reference = stored("losses.f32", "<f4", B, T)
     training = Training(model, call, job["optimizer"], job["rates"], None if kind == "plain" else job["doremi"])
@@ -234,16 +252,18 @@ def recipe(folder, mode, seed, threads):
     job = json.loads((pathlib.Path(folder) / "recipe.json").read_text())
     config, seed, count = job["model"], int(seed), job["steps"]
     stores = [windows(pathlib.Path(folder) / domain["store"], config["sequenceLength"]) for domain in job["domains"]]
+    # made once, so that both are compiled once; every round starts them again from the same weights
+    (reference, call_reference), (proxy, call) = build(config, mode), build(config, mode)
     weights, rounds = job["weights"], []
     for number in range(job["rounds"]):
         generator = numpy.random.default_rng([seed, number])
-        reference, call_reference = build(config, mode, seed=seed)
+        initialize(reference, seed)
+        initialize(proxy, seed)
         training = Training(reference, call_reference, job["optimizer"], job["rates"])
         stream = batches(stores, weights, job["batchSize"], generator)
         for _ in range(count):
             inputs, targets, _ = next(stream)
             training.step(inputs, targets)
-        proxy, call = build(config, mode, seed=seed)
         training = Training(proxy, call, job["optimizer"], job["rates"], job["doremi"])
         stream = batches(stores, [1] * len(stores), job["batchSize"], generator)
         for _ in range(count):

@@ -8,7 +8,7 @@ import { evaluationBatches, readBatch, type SequenceReader } from "../trainer/ba
 import type { TrainingBatch } from "../trainer/contract.ts";
 import { type Draw, Draws } from "../trainer/draws.ts";
 import type { FeedPlan, ReferenceLossDecision } from "./feed-contract.ts";
-import { KeptLosses } from "./feed-losses.ts";
+import type { KeptLosses } from "./feed-losses.ts";
 
 const NOTHING: SequenceReader = { sequences: 0, sequence: () => new Int32Array(0) };
 
@@ -57,7 +57,8 @@ export class FeedReader {
     const losses = this.#plan.referenceLosses;
     if (!losses) throw new RangeError("feed: only a proxy has reference losses");
     const used = this.#draws.used(this.#plan.steps);
-    this.#losses = new KeptLosses(losses, this.#plan, engine);
+    const module = await import("./feed-losses.ts"); // with the Arrow library, which a reference's feed needs not
+    this.#losses = new module.KeptLosses(losses, this.#plan, engine);
     return this.#losses.decide(used.draws, used.sequences);
   }
 

@@ -3,7 +3,7 @@
  * files nor progress displays wait for a step, nor a step for them.
  */
 import { parentPort, type Transferable, workerData } from "node:worker_threads";
-import { createCpuEngine } from "../engine/cpu.ts";
+import { createEngine } from "../engine/choose.ts";
 import type { Engine } from "../engine/engine.ts";
 import { DoremiError, toPlainError } from "../lib/errors.ts";
 import type { CheckpointStore, RunConfiguration } from "../trainer/checkpoint.ts";
@@ -42,8 +42,9 @@ run(job).then(
   (error) => post({ type: "failed", error: toPlainError(error) }),
 );
 
-async function run({ model, batchSize, domains, threads }: TrainingJob): Promise<TrainingOutcome> {
-  const engine = await createCpuEngine({ threads });
+async function run({ engine: wanted, model, batchSize, domains, threads }: TrainingJob): Promise<TrainingOutcome> {
+  const { engine, why } = await createEngine({ engine: wanted, threads });
+  if (wanted === "auto") post({ type: "note", message: `engine ${why}` });
   try {
     if (model.kind === "stored") {
       const weights = await loadModel(model.stored.folder, model.stored.demands);

@@ -1,15 +1,19 @@
 /** The whole program on real text: counts that others made, a verified manifest, nothing done twice. */
 import { createHash } from "node:crypto";
-import { appendFileSync, cpSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, readdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as arrow from "apache-arrow";
 import { describe, expect, it } from "vitest";
+import { type NamedArray, openSafetensors, writeSafetensors } from "../../src/formats/safetensors.ts";
 import { definePipeline, type Pipeline } from "../../src/pipeline/load.ts";
 import { readManifest } from "../../src/pipeline/read-manifest.ts";
 import { type RunResult, runPipeline } from "../../src/pipeline/run.ts";
 import { verify } from "../../src/pipeline/verify.ts";
 import { openTokenizer } from "../../src/tokenizer/open.ts";
 import { resolveTokenizer } from "../../src/tokenizer/resolve.ts";
+import type { ModelConfig } from "../../src/trainer/contract.ts";
+import { initializeWeights } from "../../src/trainer/initialization.ts";
+import { saveModel } from "../../src/trainer/model-folder.ts";
 import { CORPUS, smallPipeline, smallTraining, TOKENIZER, temporaryFolder } from "./small.ts";
 
 interface ExpectedCounts {
@@ -295,6 +299,50 @@ describe("reading a manifest", () => {
     await expect(runPipeline(smallPipeline(join(folder, "third"), { train: other }))).rejects.toMatchObject({
       kind: expect.stringMatching(/bad-/),
     });
+  });
+
+  it("takes a reference of another architecture and size, in shards", async () => {
+    const folder = temporaryFolder();
+    const model = join(folder, "model");
+    const config: ModelConfig = {
+      architecture: "llama",
+      vocabularySize: 4096 + 64, // padded
+      sequenceLength: 48,
+      width: 24,
+      layers: 2,
+      heads: 4,
+      keyValueHeads: 2,
+      tied: false,
+    };
+    await saveModel(model, initializeWeights(config, 1));
+    renameSync(join(model, "model.safetensors"), join(model, "all.safetensors"));
+    const files = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"] as const;
+    const fileOf: Record<string, string> = {};
+    {
+      await using all = await openSafetensors(join(model, "all.safetensors"));
+      for (const [i, file] of files.entries()) {
+        const names = [...all.tensors.keys()].filter((_, at) => at % 2 === i);
+        const part: Record<string, NamedArray> = {};
+        for (const name of names) {
+          part[name] = { shape: all.tensors.get(name)!.shape, data: await all.readFloat32(name) };
+          fileOf[name] = file;
+        }
+        await writeSafetensors(join(model, file), part);
+      }
+    }
+    writeFileSync(join(model, "model.safetensors.index.json"), JSON.stringify({ weight_map: fileOf }));
+
+    const output = join(folder, "out");
+    const train = { ...smallTraining(), reference: { model } };
+    const result = await runPipeline(smallPipeline(output, { train }), { until: "proxy" });
+    expect(readdirSync(join(output, "reference", "model")).sort()).toEqual([
+      "config.json",
+      ...files,
+      "model.safetensors.index.json",
+    ]);
+    // Random weights of deviation 0.02: hardly better than any token being as likely as another.
+    for (const loss of result.reference!.evaluation.loss) expect(loss).toBeCloseTo(Math.log(4160), 1);
+    expect(Object.keys(result.proxy!.weights)).toEqual(["csource", "factbook", "math"]);
   });
 
   it("needs no training when the weights are given", async () => {

@@ -1,7 +1,8 @@
 /** Some steps of an optimizer on given gradients, by each way that it can be carried out. Shared by tests. */
 import { createCpuEngine } from "../../src/engine/cpu.ts";
-import type { Program, TensorSpec } from "../../src/engine/engine.ts";
+import type { Engine, Program, TensorSpec } from "../../src/engine/engine.ts";
 import { loadTensorFlow } from "../../src/engine/tensorflow.ts";
+import { createWebGpuEngine, reportWebGpu } from "../../src/engine/webgpu.ts";
 import type { OptimizerConfig } from "../../src/trainer/contract.ts";
 import { createHostOptimizer, graphOptimizer, optimizerStateShapes } from "../../src/trainer/optimizer.ts";
 import { type HostTensor, runCompiled, runEagerly } from "../engine/run.ts";
@@ -20,25 +21,21 @@ export interface Problem {
   readonly scale?: number;
 }
 
-/** After each step; state after the last. */
-export interface Course {
-  readonly steps: readonly { readonly gradientNorm: number; readonly parameters: Arrays }[];
-  readonly state: Arrays;
-}
+/** What there is after each step. */
+export type Course = readonly { readonly gradientNorm: number; readonly parameters: Arrays; readonly state: Arrays }[];
 
 export async function runInPlace({ config, shapes, start, steps, gradients, scale }: Problem): Promise<Course> {
   const optimizer = await createHostOptimizer(shapes, config, { accumulate: false });
   for (const [name, values] of Object.entries(start)) optimizer.parameters[name]!.set(values);
-  const done: Course["steps"][number][] = [];
+  const course: Course[number][] = [];
   for (let step = 1; step <= steps; step++) {
     for (const [name, values] of Object.entries(gradients(step, optimizer.parameters)))
       optimizer.gradients[name]!.set(values);
     const { gradientNorm } = optimizer.step(step, steps, scale);
-    done.push({ gradientNorm, parameters: copied(optimizer.parameters) });
+    course.push({ gradientNorm, parameters: copied(optimizer.parameters), state: copied(optimizer.state) });
   }
-  const state = copied(optimizer.state);
   optimizer.close();
-  return { steps: done, state };
+  return course;
 }
 
 /** By TensorFlow.js's CPU backend, op by op. */
@@ -48,8 +45,8 @@ export async function runAsOps(problem: Problem): Promise<Course> {
 }
 
 /** Traced to a graph, by ONNX Runtime. */
-export async function runAsGraph(problem: Problem): Promise<Course> {
-  const engine = await createCpuEngine({ threads: 1 });
+export async function runAsGraph(problem: Problem, open: () => Promise<Engine> = cpu): Promise<Course> {
+  const engine = await open();
   const executable = await engine.compile(updateProgram(problem));
   const course = await runProgram(problem, (_, inputs) => runCompiled(engine, executable, inputs));
   await executable.close();
@@ -57,7 +54,18 @@ export async function runAsGraph(problem: Problem): Promise<Course> {
   return course;
 }
 
-export const WAYS = { "in place": runInPlace, "as ops": runAsOps, "as a graph": runAsGraph } as const;
+const cpu = () => createCpuEngine({ threads: 1 });
+const webGpu = await reportWebGpu();
+
+/** On WebGPU where there is an adapter. */
+export const WAYS: Readonly<Record<string, (problem: Problem) => Promise<Course>>> = {
+  "in place": runInPlace,
+  "as ops": runAsOps,
+  "as a graph": runAsGraph,
+  ...(webGpu.usable && {
+    [`on WebGPU (${webGpu.why})`]: (problem) => runAsGraph(problem, () => createWebGpuEngine(webGpu)),
+  }),
+};
 
 async function runProgram(
   problem: Problem,
@@ -68,7 +76,7 @@ async function runProgram(
   const stateShapes = optimizerStateShapes(shapes, config);
   let parameters = start;
   let state: Arrays = mapped(stateShapes, (shape) => new Float32Array(size(shape)));
-  const done: Course["steps"][number][] = [];
+  const course: Course[number][] = [];
   for (let step = 1; step <= steps; step++) {
     const scalars = { ...graphOptimizer(config).scalars(step, steps), gradientScale: scale };
     const given = gradients(step, parameters);
@@ -80,9 +88,9 @@ async function runProgram(
     });
     parameters = mapped(shapes, (_, name) => found[`next/parameter/${name}`]!.data as Float32Array);
     state = mapped(stateShapes, (_, name) => found[`next/${name}`]!.data as Float32Array);
-    done.push({ gradientNorm: found.gradientNorm!.data[0]!, parameters });
+    course.push({ gradientNorm: found.gradientNorm!.data[0]!, parameters, state });
   }
-  return { steps: done, state };
+  return course;
 }
 
 function updateProgram({ config, shapes }: Problem): Program {

@@ -1,6 +1,6 @@
 /**
  * Predicted against measured memory of the training stages: runs the built program on the quickstart's text with models
- * of several shapes, two steps and a checkpoint each, and prints a table.
+ *  of several shapes, two steps and a checkpoint each, prints a table, and leaves bench/results/memory.json to the tests.
  *
  *   npm run build && npx tsx bench/train/memory.ts [--fit] [--large] [--only PART-OF-A-NAME]
  *
@@ -27,6 +27,7 @@ import { OPTIMIZER } from "./cases.ts";
 import { fitFactors } from "./fit.ts";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const RESULTS = fileURLToPath(new URL("../results/memory.json", import.meta.url));
 const QUICKSTART = fileURLToPath(new URL("../../pipelines/quickstart/", import.meta.url));
 
 interface Shape {
@@ -77,6 +78,7 @@ try {
     measured.push(...(await measure(shape, index)));
   }
   process.stdout.write(`${report(measured).join("\n")}\n`);
+  if (values.only === "") await writeFile(RESULTS, `${JSON.stringify(measured, null, 1)}\n`);
   if (values.fit) process.stdout.write(`\n${JSON.stringify(factorsOf(measured), null, 2)}\n`);
 } finally {
   await rm(folder, { recursive: true, force: true });

@@ -14,6 +14,7 @@ export function planLines(plan: PipelinePlan): string[] {
     ...section(domainLines(plan)),
     ...section(missingLines(plan)),
     ...section(trainingLines(plan)),
+    ...section(memoryWarnings(plan)),
     ...section(stageLines(plan)),
     ...section(closingLines(plan)),
   ];
@@ -68,7 +69,7 @@ function missingLines({ missing }: PipelinePlan): string[] {
 }
 
 function trainingLines({ training }: PipelinePlan): string[] {
-  const { model, parameters, bodyParameters, tokensPerStep, reference, proxy } = training;
+  const { model, parameters, bodyParameters, tokensPerStep, reference, proxy, memory } = training;
   const { architecture, layers, width, heads, innerWidth, sequenceLength, vocabularySize } = model;
   const amount = ({ steps, tokens, flops }: typeof reference) =>
     steps === 0
@@ -85,7 +86,20 @@ function trainingLines({ training }: PipelinePlan): string[] {
     ],
     ["reference", amount(reference)],
     ["proxy", amount(proxy)],
+    ...(memory ? [["memory", memoryText(memory)] as const] : []),
   ]);
+}
+
+function memoryText({ machine, reference, proxy }: NonNullable<PipelinePlan["training"]["memory"]>): string {
+  const needs = [
+    ...(reference ? [`reference ~ ${formatBytes(reference.total)}`] : []),
+    `proxy ~ ${formatBytes(proxy.total)}`,
+  ];
+  return `${needs.join(", ")}, of ${formatBytes(machine.available)} that are free`;
+}
+
+function memoryWarnings({ training }: PipelinePlan): string[] {
+  return (training.memory?.warnings ?? []).map((warning) => `! ${warning}.`);
 }
 
 function stageLines({ stages }: PipelinePlan): string[] {

@@ -234,7 +234,10 @@ function trainingInputOf(prepared: Prepared, outputs: Outputs, steps: number): T
   };
 }
 
-function optimizerOf(settings: PipelineFile["train"]["optimizer"], warmupSteps: number): TrainingInput["optimizer"] {
+export function optimizerOf(
+  settings: PipelineFile["train"]["optimizer"],
+  warmupSteps: number,
+): TrainingInput["optimizer"] {
   const { warmup: _, ...optimizer } = settings;
   return optimizer.name === "adafactor" ? { ...optimizer, warmupSteps } : { ...optimizer, name: "adamw", warmupSteps };
 }

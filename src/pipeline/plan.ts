@@ -3,6 +3,7 @@
  * and footers only; writes nothing.
  */
 import { availableParallelism } from "node:os";
+import { availableMemory } from "../lib/available-memory.ts";
 import { toPlainError } from "../lib/errors.ts";
 import { domainOf } from "../manifest/domain-rule.ts";
 import type { CountOutput } from "../stages/count/contract.ts";
@@ -17,6 +18,7 @@ import type { Pipeline } from "./load.ts";
 import { OutputFolder } from "./output-folder.ts";
 import { type Prepared, prepare } from "./prepare.ts";
 import { isDone, type Outputs, previousOf } from "./runner.ts";
+import { type PlannedMemory, planMemory } from "./training-memory.ts";
 
 /** Text counted per second and worker, bytes; what the counter does on ordinary text, reading included. */
 const COUNT_BYTES_PER_SECOND = 20e6;
@@ -62,6 +64,8 @@ export interface PipelinePlan {
     readonly tokensPerStep: number;
     readonly reference: { readonly steps: number; readonly tokens: number; readonly flops: number };
     readonly proxy: { readonly steps: number; readonly tokens: number; readonly flops: number };
+    /** at its highest; null on engines whose memory is not the machine's */
+    readonly memory: PlannedMemory | null;
   };
   readonly stages: readonly PlannedStage[];
   /** of all that is to do, as far as it can be said */
@@ -248,6 +252,7 @@ function planTraining(pipeline: Pipeline, prepared: Prepared | undefined): Pipel
     tokensPerStep,
     reference: { steps: referenceSteps, tokens: referenceSteps * tokensPerStep, flops: referenceSteps * step },
     proxy: { steps: proxy.steps, tokens: proxy.steps * tokensPerStep, flops: proxy.steps * proxyStep },
+    memory: planMemory(pipeline.config.train, model, external ? referenceModel : null, availableMemory()),
   };
 }
 

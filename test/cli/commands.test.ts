@@ -275,6 +275,7 @@ describe("plan, for a person", () => {
       tokensPerStep: 524_288,
       reference: { steps: 0, tokens: 0, flops: 0 },
       proxy: { steps: 200_000, tokens: 104_857_600_000, flops: 1.19e20 },
+      memory: null,
     },
     stages: [
       { name: "discover", status: "unchanged", why: "1 shards", seconds: null },
@@ -295,6 +296,22 @@ describe("plan, for a person", () => {
     expect(text).toMatch(/proxy +200,000 steps, 105 billion tokens, 1\.19e20 FLOP/);
     expect(text).toMatch(/count +to do +~ 25\.0 s +not done yet/);
     expect(text).toContain("In all ~ 25.0 s");
+  });
+
+  it("says what memory training will need, and what to set where that is too much", () => {
+    const need = { runtime: 2e8, state: 1e9, activations: 2e9, output: 1e9, reference: 0, checkpoint: 1e9 };
+    const memory = {
+      machine: { limit: 8e9, available: 4e9 },
+      reference: null,
+      proxy: { ...need, total: 5.2e9 },
+      warnings: ["proxy needs about 5.2 GB of memory, and only 4.0 GB of 8.0 GB are free now: free some, or …"],
+    };
+    const text = planLines({ ...plan, training: { ...plan.training, memory } });
+    expect(text.find((line) => line.startsWith("memory"))).toMatch(
+      /^memory +proxy ~ 5\.20 GB, of 4\.00 GB that are free$/,
+    );
+    expect(text).toContain(`! ${memory.warnings[0]}.`);
+    expect(planLines(plan).some((line) => /^memory|^!/.test(line))).toBe(false);
   });
 
   it("names what is missing and promises no numbers for it", () => {

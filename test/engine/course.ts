@@ -2,14 +2,14 @@
 import { expect } from "vitest";
 import type { Engine } from "../../src/engine/engine.ts";
 import { createBatchSource } from "../../src/trainer/batches.ts";
-import type { BatchSource, ModelConfig, StepRecord } from "../../src/trainer/contract.ts";
+import type { BatchSource, ModelConfig, OptimizerConfig, StepRecord } from "../../src/trainer/contract.ts";
 import { type TrainOptions, type TrainResult, train } from "../../src/trainer/train.ts";
-import { ADAMW, randomReaders } from "../trainer/tiny.ts";
+import { ADAFACTOR, ADAMW, randomReaders } from "../trainer/tiny.ts";
 
 const [B, K, T] = [4, 3, 8];
 export const COURSE_STEPS = 50;
 
-/** Every kind of layer once. */
+/** Every kind of layer once; a gpt2 is trained by AdamW, a llama by Adafactor. */
 export const COURSE_MODELS: Readonly<Record<ModelConfig["architecture"], ModelConfig>> = {
   gpt2: { architecture: "gpt2", vocabularySize: 61, sequenceLength: T, width: 16, layers: 1, heads: 2 },
   llama: {
@@ -21,6 +21,11 @@ export const COURSE_MODELS: Readonly<Record<ModelConfig["architecture"], ModelCo
     heads: 2,
     keyValueHeads: 1,
   },
+};
+
+export const COURSE_OPTIMIZERS: Readonly<Record<ModelConfig["architecture"], OptimizerConfig>> = {
+  gpt2: ADAMW,
+  llama: ADAFACTOR,
 };
 
 export interface Course {
@@ -47,7 +52,7 @@ export async function runCourse(
   const result = await train({
     engine,
     model: COURSE_MODELS[architecture],
-    optimizer: ADAMW,
+    optimizer: COURSE_OPTIMIZERS[architecture],
     batches: objective === "proxy" ? cached : batches,
     steps: COURSE_STEPS,
     seed: 1,

@@ -1,6 +1,17 @@
 /** What CUDA needs is looked for in the order in which it would be installed; each answer names the command. No card is needed. */
 import { describe, expect, test } from "vitest";
 import { CUDA_PROBES, type CudaProbes, createCudaEngine, reportCuda } from "../../src/engine/cuda.ts";
+import { lowerPrecision } from "../../src/engine/precision.ts";
+import { loadTensorFlow } from "../../src/engine/tensorflow.ts";
+import { traceProgram } from "../../src/engine/trace.ts";
+import {
+  accumulationProgram,
+  gradientProgram,
+  lossProgram,
+  stepProgram,
+  updateProgram,
+} from "../../src/trainer/programs.ts";
+import { COURSE_MODELS, COURSE_OPTIMIZERS } from "./course.ts";
 
 const CARD = { name: "NVIDIA H100", driver: "550.54", computeCapability: 9 };
 
@@ -77,6 +88,40 @@ describe("reportCuda", () => {
     expect(engine).toMatchObject({ name: "cuda", memory: "device", precisions });
     expect(engine.runsAtOnce).toBeGreaterThan(1);
     await engine.close();
+  });
+});
+
+/**
+ * Operations with CUDA kernels for every type that the programs use them with, from ONNX Runtime's table of kernels; those of
+ * the second list have them for both 16-bit types too. Any other would send its operands to the processor and back.
+ */
+const KERNELS_FLOAT32 =
+  "Cast Div Equal Erf Exp Expand Gather GatherElements Greater GreaterOrEqual Less LessOrEqual Log Max Min Neg Not Pow Reciprocal ReduceMax ReduceMean ReduceSum Relu ScatterElements ScatterND Sigmoid Softmax Sqrt Sub Tanh Where";
+const KERNELS_ANY_FLOAT = "Add Concat Gemm Identity MatMul Mul Reshape Slice Split Tile Transpose";
+
+describe("the programs of a training", () => {
+  const objective = { kind: "doremi", config: { eta: 1, smoothing: 1e-3 }, domains: 3, partial: true } as const;
+
+  test.each(["gpt2", "llama"] as const)("%s uses operations only that CUDA has", async (architecture) => {
+    const tf = await loadTensorFlow();
+    const [model, optimizer] = [COURSE_MODELS[architecture], COURSE_OPTIMIZERS[architecture]];
+    const shape = { model, rows: 2, objective, recompute: true };
+    const programs = [
+      stepProgram(shape, optimizer),
+      accumulationProgram(shape),
+      updateProgram(model, optimizer),
+      lossProgram(model, 2),
+      gradientProgram({ ...shape, objective: { kind: "weighted" } }),
+    ];
+    const known = new Set(`${KERNELS_FLOAT32} ${KERNELS_ANY_FLOAT}`.split(" "));
+    const half = new Set(["Cast", ...KERNELS_ANY_FLOAT.split(" ")]);
+    for (const program of programs) {
+      const graph = lowerPrecision(traceProgram(tf, program), "bfloat16");
+      for (const { op, inputs, outputs } of graph.nodes) {
+        const types = [...inputs, ...outputs].map((name) => graph.values.get(name)?.dtype);
+        expect(types.includes("bfloat16") ? half : known, program.name).toContain(op);
+      }
+    }
   });
 });
 

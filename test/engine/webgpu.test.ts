@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createCpuEngine } from "../../src/engine/cpu.ts";
 import type { Engine, Program } from "../../src/engine/engine.ts";
 import { createWebGpuEngine, reportWebGpu, type WebGpuProbes } from "../../src/engine/webgpu.ts";
-import { expectSameCourse, runCourse } from "./course.ts";
+import { COURSE_MODELS, expectSameCourse, runCourse } from "./course.ts";
 
 const report = await reportWebGpu();
 const required = process.env.DOREMI_REQUIRE_VULKAN === "1";
@@ -48,6 +48,17 @@ describe.skipIf(!report.usable)(`on the adapter (${reason})`, () => {
     const found = await runCourse(engine, "gpt2", "proxy", options);
     const expected = await runCourse(cpu, "gpt2", "proxy", options);
     for (const [i, { loss }] of expected.records.entries()) expect(found.records[i]!.loss).toBeCloseTo(loss, 4);
+  });
+
+  // Where widths are multiples of four, other kernels multiply.
+  test("a wider model", async () => {
+    const model = { ...COURSE_MODELS.gpt2, vocabularySize: 256, width: 64, heads: 4 };
+    const found = await runCourse(engine, "gpt2", "reference", { model, steps: 3 });
+    const expected = await runCourse(cpu, "gpt2", "reference", { model, steps: 3 });
+    for (const [i, { loss, gradientNorm }] of expected.records.entries()) {
+      expect(found.records[i]!.loss).toBeCloseTo(loss, 5);
+      expect(found.records[i]!.gradientNorm).toBeCloseTo(gradientNorm, 4);
+    }
   });
 
   const COUNT = 1 << 20;

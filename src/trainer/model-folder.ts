@@ -168,7 +168,7 @@ function checkDemands(
   if (stored.vocabularySize < vocabularySize || stored.vocabularySize >= vocabularySize + VOCABULARY_PADDING) {
     throw refuseModel(
       path,
-      `vocab_size must be the tokenizer's ${vocabularySize} (or that padded by less than ${VOCABULARY_PADDING}), found ${stored.vocabularySize}; use the tokenizer that the model was trained with`,
+      `vocab_size must be ${vocabularySize}, as that of the tokens is (or padded by less than ${VOCABULARY_PADDING}), found ${stored.vocabularySize}; use the tokenizer that the model was trained with`,
     );
   }
   if (stored.sequenceLength < sequenceLength) {

@@ -5,8 +5,11 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openSafetensors, writeSafetensors } from "../../src/formats/safetensors.ts";
 import type { ModelConfig } from "../../src/trainer/contract.ts";
+import { parseConfigFile } from "../../src/trainer/huggingface/config.ts";
+import { gpt2Format } from "../../src/trainer/huggingface/gpt2.ts";
+import { llamaFormat } from "../../src/trainer/huggingface/llama.ts";
 import { initializeWeights } from "../../src/trainer/initialization.ts";
-import { completeModel } from "../../src/trainer/model.ts";
+import { completeModel, parameterCount } from "../../src/trainer/model.ts";
 import { checkModel, loadModel, modelFiles, modelSha256, saveModel } from "../../src/trainer/model-folder.ts";
 import { TINY } from "./tiny.ts";
 
@@ -192,8 +195,124 @@ describe("what others store", () => {
   });
 });
 
+/** What the authors' config.json say, but for what is about generating text, and the parameters that they count. */
+const PUBLISHED: [string, Record<string, unknown>, number, Partial<ModelConfig>][] = [
+  [
+    "GPT-2 small",
+    {
+      activation_function: "gelu_new",
+      architectures: ["GPT2LMHeadModel"],
+      attn_pdrop: 0.1,
+      layer_norm_epsilon: 1e-5,
+      model_type: "gpt2",
+      n_ctx: 1024,
+      n_embd: 768,
+      n_head: 12,
+      n_layer: 12,
+      n_positions: 1024,
+      vocab_size: 50_257,
+    },
+    124_439_808,
+    { sequenceLength: 1024, tied: true, innerWidth: 3072 },
+  ],
+  [
+    "TinyLlama 1.1B",
+    {
+      architectures: ["LlamaForCausalLM"],
+      attention_bias: false,
+      hidden_act: "silu",
+      hidden_size: 2048,
+      intermediate_size: 5632,
+      max_position_embeddings: 2048,
+      model_type: "llama",
+      num_attention_heads: 32,
+      num_hidden_layers: 22,
+      num_key_value_heads: 4,
+      pretraining_tp: 1,
+      rms_norm_eps: 1e-5,
+      rope_scaling: null,
+      rope_theta: 10_000,
+      tie_word_embeddings: false,
+      torch_dtype: "bfloat16",
+      vocab_size: 32_000,
+    },
+    1_100_048_384,
+    { keyValueHeads: 4, tied: false, ropeScaling: null },
+  ],
+  [
+    "SmolLM 135M",
+    {
+      architectures: ["LlamaForCausalLM"],
+      attention_bias: false,
+      hidden_act: "silu",
+      hidden_size: 576,
+      intermediate_size: 1536,
+      is_llama_config: true,
+      max_position_embeddings: 2048,
+      mlp_bias: false,
+      model_type: "llama",
+      num_attention_heads: 9,
+      num_hidden_layers: 30,
+      num_key_value_heads: 3,
+      rms_norm_eps: 1e-5,
+      rope_interleaved: false,
+      rope_scaling: null,
+      rope_theta: 10_000,
+      tie_word_embeddings: true,
+      vocab_size: 49_152,
+    },
+    134_515_008,
+    { keyValueHeads: 3, tied: true },
+  ],
+  [
+    "Llama 3.2 1B",
+    {
+      architectures: ["LlamaForCausalLM"],
+      attention_bias: false,
+      head_dim: 64,
+      hidden_act: "silu",
+      hidden_size: 2048,
+      intermediate_size: 8192,
+      max_position_embeddings: 131_072,
+      mlp_bias: false,
+      model_type: "llama",
+      num_attention_heads: 32,
+      num_hidden_layers: 16,
+      num_key_value_heads: 8,
+      rms_norm_eps: 1e-5,
+      rope_scaling: {
+        factor: 32,
+        high_freq_factor: 4,
+        low_freq_factor: 1,
+        original_max_position_embeddings: 8192,
+        rope_type: "llama3",
+      },
+      rope_theta: 500_000,
+      tie_word_embeddings: true,
+      vocab_size: 128_256,
+    },
+    1_235_814_400,
+    {
+      ropeTheta: 500_000,
+      ropeScaling: { factor: 32, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalPositions: 8192 },
+    },
+  ],
+];
+
+test.each(PUBLISHED)("the configuration of %s is understood", (_name, file, parameters, expected) => {
+  const format = file.model_type === "gpt2" ? gpt2Format : llamaFormat;
+  const config = format.fromConfigFile(parseConfigFile("config.json", JSON.stringify(file)));
+  expect(config).toMatchObject(expected);
+  expect(parameterCount(config)).toBe(parameters);
+});
+
 const GPT2_CASES: [string, Record<string, unknown>, typeof DEMANDS | undefined, RegExp][] = [
-  ["another vocabulary", {}, { ...DEMANDS, vocabularySize: 62 }, /vocab_size must be the tokenizer's 62 .* found 61/],
+  [
+    "another vocabulary",
+    {},
+    { ...DEMANDS, vocabularySize: 62 },
+    /vocab_size must be 62, as that of the tokens is .* found 61/,
+  ],
   ["too few positions", {}, { ...DEMANDS, sequenceLength: 13 }, /n_positions must be at least .* 13, found 12/],
   ["another architecture", { model_type: "mamba" }, undefined, /model_type must be "gpt2" or "llama", found "mamba"/],
   [

@@ -209,42 +209,6 @@ describe("sizes", () => {
     expect(llama({ width: 100 }).innerWidth).toBe(320);
   });
 
-  // Counts that their authors, or transformers' num_parameters, give.
-  test.each<[string, ModelConfig, number]>([
-    ["GPT-2", { architecture: "gpt2", vocabularySize: 50_257, ...PRESETS["280M"] }, 124_439_808],
-    [
-      "TinyLlama 1.1B",
-      {
-        architecture: "llama",
-        vocabularySize: 32_000,
-        sequenceLength: 2048,
-        width: 2048,
-        layers: 22,
-        heads: 32,
-        keyValueHeads: 4,
-        innerWidth: 5632,
-        tied: false,
-      },
-      1_100_048_384,
-    ],
-    [
-      "SmolLM 135M",
-      {
-        architecture: "llama",
-        vocabularySize: 49_152,
-        sequenceLength: 2048,
-        width: 576,
-        layers: 30,
-        heads: 9,
-        keyValueHeads: 3,
-        innerWidth: 1536,
-      },
-      134_515_008,
-    ],
-  ])("parameters of %s", (_name, config, expected) => {
-    expect(parameterCount(config)).toBe(expected);
-  });
-
   // Millions with the paper's 256k, or for the small ones 4,096, tokens; the paper's 760M is smaller than its name.
   test.each<[keyof typeof PRESETS, number, number]>([
     ["1M", 4096, 1.15],

@@ -78,35 +78,25 @@ export const llamaFormat: ModelFormat = {
   },
 };
 
-function rotaryOf(file: ConfigFile): { ropeTheta: number; ropeScaling: RopeScaling | null } {
-  const nested = file.values.rope_parameters ?? file.values.rope_scaling ?? {};
-  if (typeof nested !== "object")
-    throw refuseModel(file.path, "rope_parameters and rope_scaling must be objects or null");
-  // Either place may hold the base; the older name of the type is plain `type`.
-  const values = { rope_theta: file.values.rope_theta, ...(nested as Record<string, unknown>) };
-  const rotary: ConfigFile = {
-    path: file.path,
-    values: { ...values, rope_type: "rope_type" in values ? values.rope_type : (values as { type?: unknown }).type },
-  };
+const ROPE_TYPES = new Map<unknown, "default" | "llama3">([
+  ["default", "default"],
+  ["llama3", "llama3"],
+]);
+
+/** Either place may hold the base and the kind, whose older name is `type`. */
+function rotaryOf({ path, values }: ConfigFile): { ropeTheta: number; ropeScaling: RopeScaling | null } {
+  const nested = values.rope_parameters ?? values.rope_scaling ?? {};
+  if (typeof nested !== "object") throw refuseModel(path, "rope_parameters and rope_scaling must be objects or null");
+  const { type: olderName, ...rest } = nested as Record<string, unknown>;
+  const rotary: ConfigFile = { path, values: { rope_theta: values.rope_theta, rope_type: olderName, ...rest } };
   requireFixed(rotary, { partial_rotary_factor: 1 });
-  const kind = choiceOf(
-    rotary,
-    "rope_type",
-    new Map([
-      ["default", "default"],
-      ["llama3", "llama3"],
-    ] as const),
-    "default",
-  );
   const ropeTheta = positiveOf(rotary, "rope_theta", 10_000);
-  if (kind === "default") return { ropeTheta, ropeScaling: null };
+  if (choiceOf(rotary, "rope_type", ROPE_TYPES, "default") === "default") return { ropeTheta, ropeScaling: null };
   const ropeScaling = {
     factor: positiveOf(rotary, "factor"),
     lowFrequencyFactor: positiveOf(rotary, "low_freq_factor"),
     highFrequencyFactor: positiveOf(rotary, "high_freq_factor"),
     originalPositions: sizeOf(rotary, "original_max_position_embeddings"),
   };
-  if (ropeScaling.highFrequencyFactor <= ropeScaling.lowFrequencyFactor)
-    throw refuseModel(file.path, "high_freq_factor must be above low_freq_factor");
   return { ropeTheta, ropeScaling };
 }

@@ -1,6 +1,7 @@
 /**
  * Predicted against measured memory of the training stages: runs the built program on the quickstart's text with models
- *  of several shapes, two steps and a checkpoint each, prints a table, and leaves bench/results/memory.json to the tests.
+ * of several shapes, two steps and a checkpoint each, prints a table, and leaves
+ * it in bench/results/memory.md, and the figures in memory.json to the tests.
  *
  *   npm run build && npx tsx bench/train/memory.ts [--fit] [--large] [--only PART-OF-A-NAME]
  *
@@ -12,6 +13,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { stringify } from "yaml";
+import { VERSION } from "../../src/lib/version.ts";
 import type { ModelConfig } from "../../src/trainer/contract.ts";
 import {
   knownMemory,
@@ -21,13 +23,14 @@ import {
   TOLERANCE,
   trainingMemory,
 } from "../../src/trainer/memory.ts";
+import { machine } from "../machine.ts";
 import { table } from "../markdown.ts";
 import { runProgram } from "../process.ts";
 import { OPTIMIZER } from "./cases.ts";
 import { fitFactors } from "./fit.ts";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
-const RESULTS = fileURLToPath(new URL("../results/memory.json", import.meta.url));
+const RESULTS = fileURLToPath(new URL("../results/memory", import.meta.url));
 const QUICKSTART = fileURLToPath(new URL("../../pipelines/quickstart/", import.meta.url));
 
 interface Shape {
@@ -78,7 +81,8 @@ try {
     measured.push(...(await measure(shape, index)));
   }
   process.stdout.write(`${report(measured).join("\n")}\n`);
-  if (values.only === "") await writeFile(RESULTS, `${JSON.stringify(measured, null, 1)}\n`);
+  if (values.only === "") await writeFile(`${RESULTS}.json`, `${JSON.stringify(measured, null, 1)}\n`);
+  if (values.only === "") await writeFile(`${RESULTS}.md`, page(measured));
   if (values.fit) process.stdout.write(`\n${JSON.stringify(factorsOf(measured), null, 2)}\n`);
 } finally {
   await rm(folder, { recursive: true, force: true });
@@ -113,6 +117,17 @@ async function measure(shape: Shape, index: number): Promise<Measured[]> {
       bytes: (await run("proxy")).peakBytes!,
     },
   ];
+}
+
+function page(measured: readonly Measured[]): string {
+  const date = new Date().toISOString().slice(0, 10);
+  return [
+    "# Memory of the training stages, predicted and measured",
+    `${date}; ${machine()}; doremi ${VERSION}. Made by \`npx tsx bench/train/memory.ts\`: the most that the whole program had resident in a stage of two steps, each with a checkpoint, and an evaluation; the proxy with its reference beside it. MB is a million bytes.`,
+    report(measured).join("\n"),
+  ]
+    .join("\n\n")
+    .concat("\n");
 }
 
 function nameOf({ architecture = "gpt2", sizes, microBatch, recompute }: Shape): string {

@@ -19,11 +19,14 @@ export const DATA_TYPE: Record<ValueType, number> = {
 /** AttributeProto.AttributeType */
 const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, graph: 5, ints: 7 } as const;
 
-export function encodeOnnx(graph: Graph): Uint8Array {
+/**
+ * @param emptySequence name of one more output, before all others: an empty sequence of tensors
+ */
+export function encodeOnnx(graph: Graph, emptySequence?: string): Uint8Array {
   const model = new Message();
   model.int(1, IR_VERSION);
   model.text(2, "doremi");
-  model.message(7, graphProto(graph));
+  model.message(7, graphProto(graph, emptySequence));
   const opset = new Message();
   opset.text(1, "");
   opset.int(2, OPSET);
@@ -38,8 +41,12 @@ export function encodeOnnx(graph: Graph): Uint8Array {
   return model.bytes();
 }
 
-function graphProto(graph: Graph): Message {
+function graphProto(graph: Graph, emptySequence?: string): Message {
   const proto = new Message();
+  if (emptySequence !== undefined) {
+    proto.message(1, nodeProto({ op: "SequenceEmpty", inputs: [], outputs: [emptySequence], attributes: {} }));
+    proto.message(12, sequenceInfo(emptySequence));
+  }
   for (const node of graph.nodes) proto.message(1, nodeProto(node));
   proto.text(2, graph.name);
   for (const constant of graph.constants) proto.message(5, tensorProto(constant));
@@ -97,6 +104,21 @@ function tensorProto(constant: GraphConstant): Message {
   proto.int(2, DATA_TYPE[constant.dtype]);
   proto.text(8, constant.name);
   proto.raw(9, constant.bytes);
+  return proto;
+}
+
+function sequenceInfo(name: string): Message {
+  const tensor = new Message();
+  tensor.int(1, DATA_TYPE.float32);
+  const element = new Message();
+  element.message(1, tensor);
+  const sequence = new Message();
+  sequence.message(1, element);
+  const type = new Message();
+  type.message(4, sequence);
+  const proto = new Message();
+  proto.text(1, name);
+  proto.message(2, type);
   return proto;
 }
 

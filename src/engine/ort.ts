@@ -8,6 +8,7 @@ import { elements, type Graph } from "./graph.ts";
 import { repeatGraph } from "./loop.ts";
 import { encodeOnnx } from "./onnx.ts";
 import { lowerPrecision } from "./precision.ts";
+import { runInto, WRITTEN } from "./run-into.ts";
 import { loadTensorFlow } from "./tensorflow.ts";
 import { traceProgram } from "./trace.ts";
 
@@ -75,7 +76,8 @@ export class OrtEngine implements Engine {
     const traced = traceProgram(await loadTensorFlow(), program);
     const once = adapt(precision === "float32" ? traced : lowerPrecision(traced, precision));
     const graph = repeat ? repeatGraph(once, repeat) : once;
-    const session = await this.#ort.InferenceSession.create(encodeOnnx(graph), options);
+    const written = this.memory === "host" ? WRITTEN : undefined;
+    const session = await this.#ort.InferenceSession.create(encodeOnnx(graph, written), options);
     const executable = new OrtExecutable(program, session, graph, this.#settings, () => this.#open.delete(executable));
     this.#open.add(executable);
     return executable;
@@ -162,7 +164,9 @@ class OrtExecutable implements Executable {
         );
       fetches[name] = target ? this.#checked(name, spec as TensorSpec, target).value : null;
     }
-    const results = await this.#session.run(feeds, fetches);
+    const results = Object.values(fetches).includes(null)
+      ? await this.#session.run(feeds, fetches)
+      : await runInto(this.#session, feeds, fetches as Record<string, OrtTensor>);
     return Object.fromEntries(
       Object.entries(this.#graph.outputs).map(([name, spec]) => [
         name,

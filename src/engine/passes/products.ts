@@ -104,4 +104,29 @@ const weightGradient: Rule = (node, graph) => {
   return turned(graph.node("Gemm", [turned(y, N, K), x], [K, M], { transA: 0, transB: 0 }), K, M);
 };
 
-export const PRODUCTS: readonly Rule[] = [transposedOperands, factorOfProduct, rowSums, weightGradient];
+/** Rows added to the transpose of X are columns added to X: the sum is made in place, and only then transposed. */
+const scatterBeforeTranspose: Rule = (node, graph) => {
+  if (node.op !== "ScatterElements" || node.attributes.axis !== 0) return undefined;
+  const [into = "", index = "", rows = ""] = node.inputs;
+  const transpose = graph.from(into, "Transpose");
+  const ids = graph.from(index, "Expand")?.inputs[0];
+  if (!transpose || graph.uses(into) > 1 || ids === undefined || graph.shape(into).length !== 2) return undefined;
+  const [V = 0, D = 0] = graph.shape(into);
+  const [N = 0] = graph.shape(rows);
+  const ints = (...values: number[]): string => graph.constant(values, [values.length], "int64");
+  const dtype = graph.dtype(ids);
+  const row = graph.node("Reshape", [ids, ints(1, N)], [1, N], {}, dtype);
+  const columns = graph.node("Expand", [row, ints(D, N)], [D, N], {}, dtype);
+  const values = graph.node("Transpose", [rows], [D, N], { perm: [1, 0] });
+  const inputs = [transpose.inputs[0]!, columns, values];
+  const sum = graph.node("ScatterElements", inputs, [D, V], { ...node.attributes, axis: 1 });
+  return graph.node("Transpose", [sum], [V, D], { perm: [1, 0] });
+};
+
+export const PRODUCTS: readonly Rule[] = [
+  transposedOperands,
+  factorOfProduct,
+  rowSums,
+  weightGradient,
+  scatterBeforeTranspose,
+];

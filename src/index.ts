@@ -61,5 +61,7 @@ export { createBatchSource, evaluationBatches, type SequenceReader } from "./tra
 export type { BatchSource, ModelConfig, OptimizerConfig, StepRecord, TrainingBatch } from "./trainer/contract.ts";
 export { LossModel } from "./trainer/evaluate.ts";
 export { initializeWeights, type ModelWeights } from "./trainer/initialization.ts";
+export { type CompleteModel, completeModel, countParameters, type ParameterCount } from "./trainer/model.ts";
 export { loadModel, saveModel } from "./trainer/model-folder.ts";
+export { PRESETS, type PresetName } from "./trainer/presets.ts";
 export { type TrainOptions, type TrainResult, train } from "./trainer/train.ts";

@@ -222,7 +222,8 @@ async function readAt(handle: FileHandle, position: number, length: number): Pro
 
 function fromBits(data: Uint8Array, convert: (bits: number) => number): Float32Array {
   const halves = new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2);
-  const bits = Uint32Array.from(halves, convert);
+  const bits = new Uint32Array(halves.length);
+  for (let i = 0; i < halves.length; i++) bits[i] = convert(halves[i]!); // Uint32Array.from is many times slower
   return new Float32Array(bits.buffer);
 }
 

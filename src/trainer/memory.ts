@@ -17,7 +17,8 @@ export interface MemorySettings {
   readonly batchSize: number;
   /** sequences computed at once, a divisor of the batch */
   readonly microBatch: number;
-  readonly recompute: boolean;
+  /** default: false */
+  readonly recompute?: boolean;
   /** present for a proxy */
   readonly proxy?: {
     /** the model that runs beside it; null where its losses are known */
@@ -148,7 +149,7 @@ export interface MemoryAdvice {
  * before fewer of them. null where nothing of this is enough.
  */
 export function adviseMemory(settings: MemorySettings, available: number): MemoryAdvice | null {
-  const { batchSize, microBatch, recompute } = settings;
+  const { batchSize, microBatch, recompute = false } = settings;
   const smaller = Array.from({ length: microBatch }, (_, i) => microBatch - i).filter((rows) => batchSize % rows === 0);
   for (const rows of smaller) {
     for (const again of recompute ? [true] : [false, true]) {
@@ -163,21 +164,21 @@ export function adviseMemory(settings: MemorySettings, available: number): Memor
 export function adviceText(settings: MemorySettings, advice: MemoryAdvice | null): string {
   if (!advice) return "take a smaller model, a shorter sequence or a smaller vocabulary (train.tokenizer)";
   const changes = [
-    ...(advice.recompute === settings.recompute ? [] : ["train.recompute: true"]),
+    ...(advice.recompute === (settings.recompute ?? false) ? [] : ["train.recompute: true"]),
     ...(advice.microBatch === settings.microBatch ? [] : [`train.microBatch: ${advice.microBatch}`]),
   ];
   return `set ${changes.join(" and ")}`;
 }
 
 /** Refuses what surely cannot fit, hours before it would die. @throws DoremiError memory */
-export function refuseTooLarge(who: string, settings: MemorySettings, limit: number): void {
+export function refuseTooLarge(settings: MemorySettings, limit: number): void {
   const { total } = trainingMemory(settings);
   if (total * (1 - TOLERANCE) <= limit) return;
   const remedy = adviceText(settings, adviseMemory(settings, limit));
   throw new DoremiError(
     "bad-configuration",
     "memory",
-    `${who}: the training must fit into the ${megabytes(limit)} that there are, but needs about ${megabytes(total)}; ${remedy}`,
+    `training: it must fit into the ${megabytes(limit)} of memory that there are, but needs about ${megabytes(total)}; ${remedy}`,
   );
 }
 

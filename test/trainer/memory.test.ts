@@ -93,14 +93,14 @@ describe("advice", () => {
 
   it("is another model where no setting of how it is computed is enough", () => {
     expect(adviseMemory(settings, 1e6)).toBeNull();
-    expect(() => refuseTooLarge("reference", settings, 1e6)).toThrow(
-      /^reference: the training must fit into the 1 MB that there are, but needs about \d+ MB; take a smaller model/,
+    expect(() => refuseTooLarge(settings, 1e6)).toThrow(
+      /^training: it must fit into the 1 MB of memory that there are, but needs about \d+ MB; take a smaller model/,
     );
   });
 
   it("refuses only what is over by more than predictions are off", () => {
-    refuseTooLarge("proxy", settings, whole * (1 - TOLERANCE) + 1);
-    expect(() => refuseTooLarge("proxy", settings, whole * (1 - TOLERANCE) - 1)).toThrow(/; set train\./);
+    refuseTooLarge(settings, whole * (1 - TOLERANCE) + 1);
+    expect(() => refuseTooLarge(settings, whole * (1 - TOLERANCE) - 1)).toThrow(/; set train\./);
   });
 });
 

@@ -1,10 +1,12 @@
 /**
  * Token stores in Megatron's indexed-dataset format: `PREFIX.bin` holds the ids of all documents one after another,
- * `PREFIX.idx` their lengths. Writing streams and is atomic, `.idx` last; reading takes ranges, never the whole `.bin`.
+ * `PREFIX.idx` their lengths. Writing streams into `PREFIX.bin.part`, which can be read as far as it goes and gone on
+ * with; the two files appear at the end, `.idx` last. Reading takes ranges, never the whole `.bin`.
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { AtomicFile } from "../lib/atomic-write.ts";
+import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { AtomicFile, syncFolder } from "../lib/atomic-write.ts";
 import { DoremiError } from "../lib/errors.ts";
 
 const MAGIC = Buffer.from("MMIDIDX\0\0", "latin1");
@@ -16,27 +18,54 @@ const INT32 = 4;
 const UINT16_VOCABULARY = 65500;
 const BUFFER_BYTES = 1 << 20;
 
-/** Documents in, in order; then `commit` or `discard`. */
+/** Of an id, in a store of this vocabulary. */
+function widthOf(vocabularySize: number): 2 | 4 {
+  return vocabularySize < UINT16_VOCABULARY ? 2 : 4;
+}
+
+const partOf = (prefix: string) => `${prefix}.bin.part`;
+
+export interface TokenStoreWriterOptions {
+  readonly vocabularySize: number;
+  /** lengths of documents that an earlier writer left in `PREFIX.bin.part`: what is behind them is dropped. Default: none */
+  readonly written?: readonly number[];
+}
+
+/** Documents in, in order; then `commit`, `suspend` or `discard`. */
 export class TokenStoreWriter {
   readonly prefix: string;
   documents = 0;
   tokens = 0;
-  readonly #bin: AtomicFile;
+  readonly #bin: FileHandle;
   readonly #vocabularySize: number;
   readonly #width: 2 | 4;
   readonly #buffer = Buffer.alloc(BUFFER_BYTES);
   #buffered = 0; // bytes
+  #written = 0; // bytes
   #lengths = new Int32Array(1024);
 
-  private constructor(prefix: string, bin: AtomicFile, vocabularySize: number) {
+  private constructor(prefix: string, bin: FileHandle, { vocabularySize, written = [] }: TokenStoreWriterOptions) {
     this.prefix = prefix;
     this.#bin = bin;
     this.#vocabularySize = vocabularySize;
-    this.#width = vocabularySize < UINT16_VOCABULARY ? 2 : 4;
+    this.#width = widthOf(vocabularySize);
+    for (const length of written) this.#count(length);
+    this.#written = this.tokens * this.#width;
   }
 
-  static async create(prefix: string, options: { readonly vocabularySize: number }): Promise<TokenStoreWriter> {
-    return new TokenStoreWriter(prefix, await AtomicFile.create(`${prefix}.bin`), options.vocabularySize);
+  /** @throws DoremiError token-store where the file is shorter than what is said to be written */
+  static async create(prefix: string, options: TokenStoreWriterOptions): Promise<TokenStoreWriter> {
+    await mkdir(dirname(prefix), { recursive: true });
+    const path = partOf(prefix);
+    const bin = await open(path, options.written ? "r+" : "w");
+    const writer = new TokenStoreWriter(prefix, bin, options);
+    const { size } = await bin.stat();
+    if (size < writer.#written) {
+      await bin.close();
+      throw bad(path, `must hold ${writer.#written} bytes that were written before, found ${size}; write it again`);
+    }
+    await bin.truncate(writer.#written);
+    return writer;
   }
 
   /** Appends one document. @throws RangeError where an id is outside the vocabulary */
@@ -44,24 +73,30 @@ export class TokenStoreWriter {
     for (const id of ids) {
       if (!(id >= 0 && id < this.#vocabularySize))
         throw new RangeError(`${this.prefix}: id ${id} is outside the vocabulary of ${this.#vocabularySize}`);
-      if (this.#buffered + this.#width > BUFFER_BYTES) await this.#flush();
+      if (this.#buffered + this.#width > BUFFER_BYTES) await this.flush();
       if (this.#width === 2) this.#buffer.writeUInt16LE(id, this.#buffered);
       else this.#buffer.writeInt32LE(id, this.#buffered);
       this.#buffered += this.#width;
     }
+    this.#count(ids.length);
+  }
+
+  #count(length: number): void {
     if (this.documents === this.#lengths.length) {
       const longer = new Int32Array(this.#lengths.length * 2);
       longer.set(this.#lengths);
       this.#lengths = longer;
     }
-    this.#lengths[this.documents++] = ids.length;
-    this.tokens += ids.length;
+    this.#lengths[this.documents++] = length;
+    this.tokens += length;
   }
 
   async commit(): Promise<void> {
-    await this.#flush();
+    await this.flush({ durable: true });
     const index = this.#index();
-    await this.#bin.commit();
+    await this.#bin.close();
+    await rename(partOf(this.prefix), `${this.prefix}.bin`);
+    await syncFolder(dirname(this.prefix));
     const file = await AtomicFile.create(`${this.prefix}.idx`);
     try {
       await file.write(index);
@@ -72,13 +107,25 @@ export class TokenStoreWriter {
     }
   }
 
-  async discard(): Promise<void> {
-    await this.#bin.discard();
+  /** Closes the file and leaves what was flushed in it for a writer that goes on. */
+  async suspend(): Promise<void> {
+    await this.#bin.close();
   }
 
-  async #flush(): Promise<void> {
-    await this.#bin.write(this.#buffer.subarray(0, this.#buffered));
+  async discard(): Promise<void> {
+    await this.#bin.close();
+    await rm(partOf(this.prefix), { force: true });
+  }
+
+  /** Makes what was written so far visible to readers; `durable`: also after a loss of power. */
+  async flush({ durable = false }: { readonly durable?: boolean } = {}): Promise<void> {
+    for (let done = 0; done < this.#buffered; ) {
+      const { bytesWritten } = await this.#bin.write(this.#buffer, done, this.#buffered - done, this.#written);
+      done += bytesWritten;
+      this.#written += bytesWritten;
+    }
     this.#buffered = 0;
+    if (durable) await this.#bin.sync();
   }
 
   /** Every document is one sequence, so document boundaries are 0, 1, …, documents. */
@@ -147,9 +194,27 @@ export async function openTokenStore(prefix: string): Promise<TokenStore> {
   return new TokenStore(prefix, fd, width, lengths, tokens);
 }
 
+/**
+ * A store that is still being written, or has just been finished; undefined where there is none of this name.
+ * @param options of the finished store: `tokens` as it will hold; `written` says how many there are
+ */
+export function openUnfinishedTokenStore(
+  prefix: string,
+  { vocabularySize, tokens }: { readonly vocabularySize: number; readonly tokens: number },
+): TokenStore | undefined {
+  for (const path of [partOf(prefix), `${prefix}.bin`]) {
+    try {
+      return new TokenStore(prefix, openSync(path, "r"), widthOf(vocabularySize), new Int32Array(0), tokens);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+  }
+  return undefined;
+}
+
 export class TokenStore {
   readonly prefix: string;
-  /** tokens of each document (Megatron: sequence), in order */
+  /** tokens of each document (Megatron: sequence), in order; empty where the store is unfinished */
   readonly lengths: Int32Array;
   readonly tokens: number;
   readonly #fd: number;
@@ -162,6 +227,11 @@ export class TokenStore {
     this.#width = width;
     this.lengths = lengths;
     this.tokens = tokens;
+  }
+
+  /** Tokens that are there to be read: all of them, unless the store is still being written. */
+  written(): number {
+    return Math.floor(fstatSync(this.#fd).size / this.#width);
   }
 
   /** Ids start..end (exclusive) of all documents one after another. */

@@ -1,9 +1,10 @@
 /**
- * Runs stages in order. For each: check its input, compute its key, skip it when the finished output has this key,
- * else run it in a work folder, check its output and publish. Knows nothing of what the stages do.
+ * Runs stages in order, or one beside the other where it can read what the other is writing. For each: check its input,
+ * compute its key, skip it when the finished output has this key, else run it in a work folder, check its output and
+ * publish. Knows nothing of what the stages do.
  */
 import { DoremiError } from "../lib/errors.ts";
-import { sha256Json } from "../lib/hash.ts";
+import { canonicalJson, sha256Json } from "../lib/hash.ts";
 import { throwIfAborted, type WorkerPool } from "../stages/pool.ts";
 import type { Stage, StageContext, StageEvent, TrainingExecution } from "../stages/stage.ts";
 import type { DoneMark, OutputFolder } from "./output-folder.ts";
@@ -41,16 +42,73 @@ export async function runStages(
 ): Promise<{ reports: StageReport[]; outputs: Outputs }> {
   const outputs: Record<string, unknown> = {};
   const reports: StageReport[] = [];
-  for (const bound of stages) {
+  for (let at = 0; at < stages.length; at++) {
     throwIfAborted(options.signal);
-    const { name } = bound.stage;
-    const input = check(bound.stage.input, bound.input(outputs), `${name}: input`);
-    const { status, output } = await runStage(bound.stage, input, options);
-    outputs[name] = output;
-    reports.push({ stage: name, status });
-    await bound.check?.(outputs, options.folder);
+    const bound = stages[at]!;
+    const following = stages[at + 1];
+    // What a check would refuse must not have begun.
+    const streamed = following?.stage.streams && !bound.check ? following : undefined;
+    const done = await runAhead(bound, streamed, outputs, options);
+    for (const [i, { stage, status, output }] of done.entries()) {
+      outputs[stage] = output;
+      reports.push({ stage, status });
+      await stages[at + i]!.check?.(outputs, options.folder);
+    }
+    at += done.length - 1;
   }
   return { reports, outputs };
+}
+
+interface Done extends StageReport {
+  readonly output: unknown;
+}
+
+/**
+ * Runs a stage, and beside it the one after it from when the first has announced its output. The second is in place only
+ * after the first is; where either fails, the other is stopped.
+ * @param following what may start early, if the first announces anything
+ */
+async function runAhead(
+  bound: BoundStage,
+  following: BoundStage | undefined,
+  outputs: Outputs,
+  options: RunnerOptions,
+): Promise<Done[]> {
+  const { name } = bound.stage;
+  const stop = new AbortController();
+  const signal = following ? AbortSignal.any([options.signal, stop.signal]) : options.signal;
+  const failures: unknown[] = [];
+  const fail = (error: unknown): never => {
+    failures.push(error);
+    stop.abort();
+    throw error;
+  };
+  const ahead: { announced?: unknown; second?: Promise<Done> } = {};
+  const input = check(bound.stage.input, bound.input(outputs), `${name}: input`);
+  const first: Promise<Done> = runStage(bound.stage, input, {
+    ...options,
+    signal,
+    announce(announced, folder) {
+      if (!following || ahead.second) return;
+      ahead.announced = announced;
+      ahead.second = start(following, { ...outputs, [name]: announced }, folder).catch(fail);
+      ahead.second.catch(() => {}); // it is in `failures`
+    },
+  }).catch(fail);
+  const start = async ({ stage, input }: BoundStage, before: Outputs, folder: string): Promise<Done> =>
+    runStage(stage, check(stage.input, input(before), `${stage.name}: input`), {
+      ...options,
+      signal,
+      unfinished: { stage: name, folder, done: first },
+    });
+  const done = await first.catch(() => undefined);
+  const second = await ahead.second?.catch(() => undefined);
+  if (!done || failures.length > 0) throw failures[0];
+  if (!second) return [done];
+  if (canonicalJson(done.output) !== canonicalJson(ahead.announced)) {
+    throw new DoremiError("internal", "stage-contract", `${name}: output must be what the stage announced, and is not`);
+  }
+  return [done, second];
 }
 
 /** Would this stage have work to do? For plans. */
@@ -78,11 +136,15 @@ function stageKey(stage: BoundStage["stage"], input: unknown): string {
   return sha256Json({ stage: stage.name, version: stage.version, input });
 }
 
-async function runStage(
-  stage: BoundStage["stage"],
-  input: unknown,
-  { folder, pool, seed, training, cache, signal, emit }: RunnerOptions,
-): Promise<{ status: "done" | "unchanged"; output: unknown }> {
+interface StageOptions extends RunnerOptions {
+  /** told of the output that the stage announces, and of the folder that it is writing into */
+  announce?(output: unknown, folder: string): void;
+  /** a stage that this one began before the end of */
+  readonly unfinished?: { readonly stage: string; readonly folder: string; readonly done: Promise<unknown> };
+}
+
+async function runStage(stage: BoundStage["stage"], input: unknown, options: StageOptions): Promise<Done> {
+  const { folder, pool, seed, training, cache, signal, emit, unfinished } = options;
   const { name } = stage;
   const key = stageKey(stage, input);
   await folder.recover(name, key);
@@ -90,14 +152,17 @@ async function runStage(
   const before = await folder.done(name);
   if (before?.key === key && !stage.always) {
     emit({ type: "unchanged", stage: name });
-    return { status: "unchanged", output: check(stage.output, before.output, `${name}: kept output`) };
+    return { stage: name, status: "unchanged", output: check(stage.output, before.output, `${name}: kept output`) };
   }
   const started = performance.now();
   emit({ type: "start", stage: name });
+  const work = await folder.workFolder(name, key);
   const context: StageContext = {
-    folder: await folder.workFolder(name, key),
+    folder: work,
     previous: previousOf(stage, before, folder),
     folderOf: (other) => folder.folderOf(other),
+    unfinishedFolderOf: (other) => (other === unfinished?.stage ? unfinished.folder : undefined),
+    announce: (announced) => options.announce?.(check(stage.output, announced, `${name}: announced output`), work),
     seed,
     training,
     cache,
@@ -109,11 +174,12 @@ async function runStage(
   if (stage.always && before?.key === key && sha256Json(before.output) === sha256Json(output)) {
     await folder.dropOtherWork(name, undefined);
     emit({ type: "unchanged", stage: name });
-    return { status: "unchanged", output };
+    return { stage: name, status: "unchanged", output };
   }
+  await unfinished?.done;
   await folder.publish({ stage: name, version: stage.version }, key, output);
   emit({ type: "done", stage: name, durationMs: performance.now() - started });
-  return { status: "done", output };
+  return { stage: name, status: "done", output };
 }
 
 function check(schema: BoundStage["stage"]["input"], value: unknown, what: string): unknown {

@@ -9,10 +9,10 @@ import type { TrainingBatch } from "../trainer/contract.ts";
 export interface FeedPlan {
   /** of each domain, for messages */
   readonly names: readonly string[]; // [K]
-  /** token stores of the training sequences: path without extension, and the hash of its content */
-  readonly stores: readonly { readonly path: string; readonly sha256: string }[]; // [K]
+  /** token stores of the training sequences */
+  readonly stores: readonly StorePlace[]; // [K]
   /** token stores for evaluation; null where nothing is held out */
-  readonly heldOut: readonly (string | null)[]; // [K]
+  readonly heldOut: readonly (StorePlace | null)[]; // [K]
   /** sampling weights of the rows */
   readonly weights: readonly number[]; // [K]
   readonly batchSize: number; // B
@@ -22,6 +22,15 @@ export interface FeedPlan {
   /** sequences of each domain that are evaluated, at most */
   readonly evaluationSequences: number;
   readonly referenceLosses: ReferenceLossPlan | null;
+}
+
+export interface StorePlace {
+  /** without extension */
+  readonly path: string;
+  /** says what it holds */
+  readonly fingerprint: string;
+  /** of a store that may still be written: where it is until it is complete, and what it will hold */
+  readonly unfinished: { readonly path: string; readonly tokens: number; readonly vocabularySize: number } | null;
 }
 
 /** Where a proxy's reference losses come from. */

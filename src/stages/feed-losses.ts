@@ -46,7 +46,7 @@ export class KeptLosses {
     const { model } = plan;
     const { sequenceLength } = sizes;
     this.#files = sizes.stores.map(
-      ({ sha256 }) => new ReferenceLossFiles(plan.folder, { store: sha256, model, sequenceLength, engine }),
+      ({ fingerprint }) => new ReferenceLossFiles(plan.folder, { store: fingerprint, model, sequenceLength, engine }),
     );
     this.#current = sizes.stores.map(() => undefined);
   }

@@ -2,54 +2,40 @@
  * What the feed's thread does, apart from being a thread: batches from token stores, for training with the reference's
  * losses where those are kept, and the bookkeeping of losses that are still to be computed.
  */
-import { openTokenStore, type TokenStore, tokenWindows } from "../formats/token-store.ts";
+
 import { DoremiError } from "../lib/errors.ts";
 import { evaluationBatches, readBatch, type SequenceReader } from "../trainer/batches.ts";
 import type { TrainingBatch } from "../trainer/contract.ts";
 import { type Draw, Draws } from "../trainer/draws.ts";
 import type { FeedPlan, ReferenceLossDecision } from "./feed-contract.ts";
 import type { KeptLosses } from "./feed-losses.ts";
+import { FeedStore } from "./feed-store.ts";
 
 const NOTHING: SequenceReader = { sequences: 0, sequence: () => new Int32Array(0) };
 
 export class FeedReader {
   readonly #plan: FeedPlan;
-  readonly #stores: readonly TokenStore[];
-  readonly #training: readonly SequenceReader[]; // [K]
-  readonly #heldOut: readonly SequenceReader[]; // [K]
+  readonly #training: readonly FeedStore[]; // [K]
+  readonly #heldOut: readonly (FeedStore | null)[]; // [K]
   readonly #draws: Draws;
   #losses: KeptLosses | undefined;
 
-  private constructor(
-    plan: FeedPlan,
-    stores: readonly TokenStore[],
-    training: readonly SequenceReader[],
-    heldOut: readonly SequenceReader[],
-  ) {
+  private constructor(plan: FeedPlan, training: readonly FeedStore[], heldOut: readonly (FeedStore | null)[]) {
     this.#plan = plan;
-    this.#stores = stores;
     this.#training = training;
     this.#heldOut = heldOut;
-    this.#draws = new Draws({ ...plan, sequences: training.map((reader) => reader.sequences) });
+    this.#draws = new Draws({ ...plan, sequences: training.map((store) => store.sequences) });
   }
 
+  /** The stores stay open for as long as the thread lives. */
   static async open(plan: FeedPlan): Promise<FeedReader> {
-    const stores: TokenStore[] = [];
-    const windows = async (path: string, tail: boolean): Promise<SequenceReader> => {
-      const store = await openTokenStore(path);
-      stores.push(store);
-      return tokenWindows(store, plan.sequenceLength, { tail });
-    };
-    try {
-      const training: SequenceReader[] = [];
-      for (const { path } of plan.stores) training.push(await windows(path, false));
-      const heldOut: SequenceReader[] = [];
-      for (const path of plan.heldOut) heldOut.push(path === null ? NOTHING : await windows(path, true));
-      return new FeedReader(plan, stores, training, heldOut);
-    } catch (error) {
-      for (const store of stores) store.close();
-      throw error;
-    }
+    const { sequenceLength } = plan;
+    const training: FeedStore[] = [];
+    for (const place of plan.stores) training.push(await FeedStore.open(place, sequenceLength, { tail: false }));
+    const heldOut: (FeedStore | null)[] = [];
+    for (const place of plan.heldOut)
+      heldOut.push(place && (await FeedStore.open(place, sequenceLength, { tail: true })));
+    return new FeedReader(plan, training, heldOut);
   }
 
   /** Looks at what is kept of the reference's losses; before `reference` and before training with them. */
@@ -66,25 +52,22 @@ export class FeedReader {
   async *training(from: number, reference: boolean): AsyncGenerator<TrainingBatch> {
     for (let step = from; step <= this.#plan.steps; step++) {
       const draws = this.#draws.of(step);
-      const batch = this.#read(draws);
+      const batch = await this.#read(draws);
       yield reference ? { ...batch, reference: await this.#kept().of(draws) } : batch;
     }
   }
 
   /** Sequences whose losses are missing; ends when `losses` was called for each batch and all of them are on disk. */
   async *reference(): AsyncGenerator<TrainingBatch> {
-    for (const draws of this.#kept().missingRows()) yield this.#read(draws);
+    for (const draws of this.#kept().missingRows()) yield await this.#read(draws);
     await this.#kept().complete();
   }
 
-  evaluation(): Iterable<TrainingBatch> {
-    const { batchSize, sequenceLength, evaluationSequences } = this.#plan;
-    return evaluationBatches({
-      readers: this.#heldOut,
-      batchSize,
-      sequenceLength,
-      maxSequences: evaluationSequences,
-    });
+  async *evaluation(): AsyncGenerator<TrainingBatch> {
+    const { batchSize, sequenceLength, evaluationSequences: maxSequences } = this.#plan;
+    for (const store of this.#heldOut) await store?.whole();
+    const readers = this.#heldOut.map((store): SequenceReader => store ?? NOTHING);
+    yield* evaluationBatches({ readers, batchSize, sequenceLength, maxSequences });
   }
 
   /** Losses [B, T] of the next of the batches that `reference` gave. */
@@ -96,12 +79,9 @@ export class FeedReader {
     await this.#losses?.flush();
   }
 
-  close(): void {
-    for (const store of this.#stores) store.close();
-  }
-
-  #read(draws: readonly Draw[]): TrainingBatch {
+  async #read(draws: readonly Draw[]): Promise<TrainingBatch> {
     const { batchSize, sequenceLength } = this.#plan;
+    for (const { domain, sequence } of draws) await this.#training[domain]!.reached(sequence);
     return readBatch(draws, { readers: this.#training, batchSize, sequenceLength });
   }
 

@@ -27,7 +27,7 @@ function fail(error: unknown): void {
   send({ type: "failed", error: toPlainError(error) });
 }
 
-function batchesOf(reader: FeedReader, request: StreamRequest): AsyncIterable<TrainingBatch> | Iterable<TrainingBatch> {
+function batchesOf(reader: FeedReader, request: StreamRequest): AsyncIterable<TrainingBatch> {
   switch (request.kind) {
     case "training":
       return reader.training(request.from, request.reference);
@@ -91,7 +91,7 @@ async function handle(reader: FeedReader, message: ToFeed): Promise<void> {
   }
 }
 
-FeedReader.open(plan).then((reader) => {
-  port.on("message", (message: ToFeed) => void handle(reader, message).catch(fail));
-  port.on("close", () => reader.close());
-}, fail);
+const opened = FeedReader.open(plan);
+opened.catch(fail);
+// The port keeps the thread alive, also after a failure, which the trainer has to hear of first.
+port.on("message", (message: ToFeed) => void opened.then((reader) => handle(reader, message)).catch(fail));

@@ -6,15 +6,20 @@ import { type MessagePort, receiveMessageOnPort, type Transferable } from "node:
 import { fromPlainError } from "../lib/errors.ts";
 import type { BatchSource, TrainingBatch } from "../trainer/contract.ts";
 import type { FromFeed, ReferenceLossDecision, StreamRequest, ToFeed } from "./feed-contract.ts";
+import { throwIfAborted } from "./pool.ts";
 
 export class Feed {
   readonly #port: MessagePort;
   readonly #inbox: FromFeed[] = [];
   #arrived: (() => void) | undefined;
+  readonly #signal: AbortSignal | undefined;
   #stream = 0;
 
-  constructor(port: MessagePort) {
+  /** @param signal when aborted, nothing is waited for any more */
+  constructor(port: MessagePort, signal?: AbortSignal) {
     this.#port = port;
+    this.#signal = signal;
+    signal?.addEventListener("abort", () => this.#arrived?.());
     port.on("message", (message: FromFeed) => {
       this.#inbox.push(message);
       this.#arrived?.();
@@ -71,7 +76,7 @@ export class Feed {
   /** Resolves when what was given is on disk. */
   async flush(): Promise<void> {
     this.#send({ type: "flush" });
-    for (;;) if ((await this.#next()).type === "flushed") return;
+    for (;;) if ((await this.#next({ whatever: true })).type === "flushed") return;
   }
 
   async *#batches(request: StreamRequest): AsyncGenerator<TrainingBatch> {
@@ -100,13 +105,15 @@ export class Feed {
     }
   }
 
-  async #next(): Promise<FromFeed> {
+  /** @param whatever waits although the signal is aborted */
+  async #next({ whatever = false } = {}): Promise<FromFeed> {
     while (this.#inbox.length === 0) {
       const arrived = receiveMessageOnPort(this.#port);
       if (arrived) {
         this.#inbox.push(arrived.message as FromFeed);
         break;
       }
+      if (!whatever) throwIfAborted(this.#signal);
       await new Promise<void>((resolve) => {
         this.#arrived = resolve;
       });

@@ -72,6 +72,13 @@ export interface StageContext {
   readonly cache?: string | undefined;
   /** folder of a finished stage that this one depends on */
   folderOf(stage: string): string;
+  /** folder that a stage which this one depends on is still writing into; what it announced is found there or, later, in `folderOf` */
+  unfinishedFolderOf?(stage: string): string | undefined;
+  /**
+   * Tells what the stage will return, once the files are there that others may read as they grow. A stage after it that
+   * `streams` is started then.
+   */
+  announce?(output: unknown): void;
   readonly seed: number;
   /** aborted when the run is to stop: save what is worth saving and throw an `interrupted` error */
   readonly signal: AbortSignal;
@@ -86,6 +93,8 @@ export interface Stage<In, Out> {
   readonly version: number;
   /** true: looks at the world outside its input, so it runs every time; its output decides whether others run */
   readonly always?: true;
+  /** true: can start when the stage before it has announced its output, and reads what that one writes as it grows */
+  readonly streams?: true;
   readonly input: z.ZodType<In>;
   readonly output: z.ZodType<Out>;
   /** @throws DoremiError */

@@ -5,13 +5,16 @@
 import { parentPort, type Transferable, workerData } from "node:worker_threads";
 import { createEngine } from "../engine/choose.ts";
 import type { Engine } from "../engine/engine.ts";
+import { availableMemory } from "../lib/available-memory.ts";
 import { DoremiError, toPlainError } from "../lib/errors.ts";
 import type { CheckpointStore, RunConfiguration } from "../trainer/checkpoint.ts";
 import { LossModel } from "../trainer/evaluate.ts";
 import type { ModelWeights } from "../trainer/initialization.ts";
+import { refuseTooLarge } from "../trainer/memory.ts";
 import { loadModel, saveModel } from "../trainer/model-folder.ts";
 import { type TrainResult, train } from "../trainer/train.ts";
 import { Feed } from "./feed.ts";
+import { throwIfAborted } from "./pool.ts";
 import { CheckpointPort } from "./training-checkpoints.ts";
 import type {
   FromTrainer,
@@ -24,8 +27,8 @@ import type {
 
 const { job, feed: feedPort } = workerData as TrainingThreadData;
 const main = parentPort!;
-const feed = new Feed(feedPort);
 const stop = new AbortController();
+const feed = new Feed(feedPort, stop.signal);
 const checkpoints = new CheckpointPort(post);
 
 function post(message: FromTrainer, transfer: readonly Transferable[] = []): void {
@@ -66,6 +69,7 @@ async function trainModel(
   domains: number,
 ): Promise<TrainResult> {
   const rows = settings.microBatch ?? batchSize;
+  if (engine.name === "cpu") refuseTooLarge({ ...settings, batchSize, microBatch: rows }, availableMemory().limit);
   const reference = proxy && (await residentReference(engine, proxy.reference, rows));
   const batches = feed.training({ domains, batchSize }, proxy !== null && reference === null);
   const store = (configuration: RunConfiguration): CheckpointStore => {
@@ -109,12 +113,16 @@ async function residentReference(engine: Engine, stored: StoredModel, rows: numb
 /** @param missing sequences whose losses the feed has not */
 async function computeLosses(model: LossModel, missing: number, T: number): Promise<void> {
   let done = 0;
-  for await (const batch of feed.missing()) {
-    feed.give(await model.losses(batch));
-    done += batch.mask.reduce((sum, counts) => sum + counts, 0);
-    post({ type: "progress", done, total: missing * T });
-    await new Promise(setImmediate);
-    if (!stop.signal.aborted) continue;
+  try {
+    for await (const batch of feed.missing()) {
+      throwIfAborted(stop.signal);
+      feed.give(await model.losses(batch));
+      done += batch.mask.reduce((sum, counts) => sum + counts, 0);
+      post({ type: "progress", done, total: missing * T });
+      await new Promise(setImmediate); // messages get their turn
+    }
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
     await feed.flush();
     throw new DoremiError(
       "interrupted",

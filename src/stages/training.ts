@@ -3,9 +3,10 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointFiles } from "../trainer/checkpoint-files.ts";
 import { modelSha256 } from "../trainer/model-folder.ts";
-import type { FeedPlan } from "./feed-contract.ts";
+import type { FeedPlan, StorePlace } from "./feed-contract.ts";
 import type { Evaluation, TrainingInput } from "./reference/contract.ts";
 import { reporter, type StageContext } from "./stage.ts";
+import type { TokenStoreReference } from "./tokenize/contract.ts";
 import type { ProxySettings, StoredModel, TrainingOutcome } from "./training-contract.ts";
 import { runTrainer } from "./training-session.ts";
 import { TrajectoryLog } from "./trajectory.ts";
@@ -80,7 +81,7 @@ export async function trainModel(request: TrainingRequest): Promise<TrainingRepo
             ...(microBatch !== null && { microBatch }),
           },
           checkpointEvery: training.checkpointEvery,
-          data: tokens.domains.map((domain) => domain[stage].sha256),
+          data: tokens.domains.map((domain) => domain[stage].fingerprint),
           proxy: proxy ? { doremi: proxy.doremi, reference: proxy.reference } : null,
           folder: join(folder, MODEL_FOLDER),
           endOfText: tokens.tokenizer.endOfText,
@@ -160,11 +161,17 @@ function feedPlan(
   referenceLosses: FeedPlan["referenceLosses"],
 ): FeedPlan {
   const { tokens, batchSize, model, steps, seed, evaluationSequences } = input;
-  const path = (store: { readonly path: string }): string => join(context.folderOf("tokenize"), store.path);
+  const unfinished = context.unfinishedFolderOf?.("tokenize");
+  const { vocabularySize } = tokens.tokenizer;
+  const place = ({ path, fingerprint, tokens: count }: TokenStoreReference): StorePlace => ({
+    path: join(context.folderOf("tokenize"), path),
+    fingerprint,
+    unfinished: unfinished === undefined ? null : { path: join(unfinished, path), tokens: count, vocabularySize },
+  });
   return {
     names: names(input),
-    stores: tokens.domains.map((domain) => ({ path: path(domain[stage]), sha256: domain[stage].sha256 })),
-    heldOut: tokens.domains.map(({ heldOut }) => (heldOut ? path(heldOut) : null)),
+    stores: tokens.domains.map((domain) => place(domain[stage])),
+    heldOut: tokens.domains.map(({ heldOut }) => heldOut && place(heldOut)),
     weights,
     batchSize,
     sequenceLength: model.sequenceLength,

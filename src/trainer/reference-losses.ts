@@ -12,7 +12,7 @@ import { sha256Json } from "../lib/hash.ts";
 
 /** Whose losses: the same of all of these gives the same losses. */
 export interface LossIdentity {
-  /** hash of the token store */
+  /** fingerprint of the token store */
   readonly store: string;
   /** hash of the reference model's files */
   readonly model: string;

@@ -12,16 +12,10 @@ import type { ReferenceLosses } from "./evaluate.ts";
 import { initializeWeights, type ModelWeights } from "./initialization.ts";
 import { parameterShapes } from "./model.ts";
 import { modelFaults, optimizerFaults, refuseFaults } from "./settings.ts";
+import type { Accumulation, InitialState, StepOutcome, Stepper, StepRequest } from "./step/contract.ts";
 import { initLossScale, type LossScaleState, nextLossScale } from "./step/loss-scale.ts";
 import { StoppedInStep } from "./step/parts.ts";
-import {
-  type Accumulation,
-  createStepper,
-  type InitialState,
-  type StepOutcome,
-  type Stepper,
-  type StepRequest,
-} from "./step/stepper.ts";
+import { createStepper } from "./step/stepper.ts";
 
 export interface TrainOptions {
   readonly engine: Engine;
@@ -139,7 +133,7 @@ class Loop {
     const every = checkpoint?.every ?? 0;
     let saved = this.#step;
     while (this.#step < steps && !this.#domainWeights?.settled) {
-      const records = signal?.aborted ? null : await this.#next();
+      const records = signal?.aborted ? null : await this.#next().catch((error: unknown) => this.#unlessStopped(error));
       if (!records) {
         if (saved !== this.#step) await store?.save(await this.#checkpoint());
         await store?.idle();
@@ -185,11 +179,7 @@ class Loop {
       checkBatch(batch, step, this.#options.batches, this.#options.model);
       requests.push({ step, batch, ...(await this.#referenceOf(batch, step)) });
     }
-    const outcomes = await this.#stepper.run(requests, this.#lossScale.scale, signal).catch((error: unknown) => {
-      if (error instanceof StoppedInStep) return null;
-      throw error;
-    });
-    if (!outcomes) return null;
+    const outcomes = await this.#stepper.run(requests, this.#lossScale.scale, signal);
     const [durationMs, waitMs] = [(performance.now() - start) / count, waited / count];
     const records: StepRecord[] = [];
     for (const [i, outcome] of outcomes.entries()) {
@@ -199,6 +189,13 @@ class Loop {
       this.#step = request.step;
     }
     return records;
+  }
+
+  /** A stop that came between the parts of a batch, or while it was waited for, changed nothing. */
+  #unlessStopped(error: unknown): null {
+    const waiting = error instanceof DoremiError && error.kind === "interrupted" && this.#options.signal?.aborted;
+    if (waiting || error instanceof StoppedInStep) return null;
+    throw error;
   }
 
   async #referenceOf(batch: TrainingBatch, step: number): Promise<Pick<StepRequest, "reference" | "alpha">> {

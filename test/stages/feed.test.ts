@@ -38,8 +38,8 @@ async function plan(overrides: Partial<FeedPlan> = {}): Promise<FeedPlan> {
   await writer.commit();
   return {
     names: ["only"],
-    stores: [{ path, sha256: "" }],
-    heldOut: [path],
+    stores: [{ path, fingerprint: "", unfinished: null }],
+    heldOut: [{ path, fingerprint: "", unfinished: null }],
     weights: [1],
     batchSize: B,
     sequenceLength: T,
@@ -101,7 +101,7 @@ describe("the feed", () => {
   });
 
   it("says what is wrong with a store", async () => {
-    const broken = await plan({ stores: [{ path: join(folder, "nowhere"), sha256: "" }] });
+    const broken = await plan({ stores: [{ path: join(folder, "nowhere"), fingerprint: "", unfinished: null }] });
     const thread = start(broken);
     const batch = new Feed(ports.here).training({ domains: 1, batchSize: B }, false).batch(1);
     await expect(batch).rejects.toMatchObject({ code: "missing-file", file: join(folder, "nowhere.idx") });

@@ -34,8 +34,8 @@ async function tokens(folder: string): Promise<TrainingInput["tokens"]> {
     const rng = new Rng(7, name);
     await writer.write(Uint32Array.from({ length: sequences * T + 1 }, (_, i) => rng.uint32(i) % VOCABULARY));
     await writer.commit();
-    const sha256 = await sha256File(`${prefix}.bin`);
-    return { path: name, documents: 1, tokens: sequences * T + 1, sha256 };
+    const fingerprint = await sha256File(`${prefix}.bin`);
+    return { path: name, documents: 1, tokens: sequences * T + 1, fingerprint };
   };
   const domains: TrainingInput["tokens"]["domains"] = [];
   for (const [d, name] of DOMAINS.entries()) {

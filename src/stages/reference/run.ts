@@ -11,6 +11,7 @@ export const reference: Stage<ReferenceInput, ReferenceOutput> = {
   version: 3,
   input: referenceInput,
   output: referenceOutput,
+  streams: true,
   async run(input, context) {
     const names = input.tokens.domains.map((domain) => domain.name);
     const { weights, weightsFrom, external, model } = input;

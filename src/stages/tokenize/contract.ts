@@ -33,7 +33,8 @@ const store = z.strictObject({
   path: z.string(),
   documents: z.int(),
   tokens: z.int(),
-  sha256: z.string(),
+  /** of what it is made of, which is known before it is made: its documents, by the content of their shards, and the tokenizer */
+  fingerprint: z.string(),
 });
 
 export const tokenizeOutput = z.strictObject({

@@ -1,8 +1,9 @@
-/** tokenize: encodes the chosen documents in the pool and writes them, in a fixed order, into token stores. */
+/**
+ * tokenize: encodes the chosen documents in the pool and writes them, in a fixed order, into token stores. What they will
+ * hold is known and announced beforehand, so training can begin on what is there.
+ */
 import { join } from "node:path";
-import { TokenStoreWriter } from "../../formats/token-store.ts";
 import { DoremiError } from "../../lib/errors.ts";
-import { sha256File } from "../../lib/hash.ts";
 import type { TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
 import type { CountedShard } from "../count/contract.ts";
 import { RowCountsReader, readCountedShards } from "../count/counted-shards.ts";
@@ -15,14 +16,15 @@ import {
   tokenizeInput,
   tokenizeOutput,
 } from "./contract.ts";
-import { assignSplits, planTokenize, type Split, storedTokens, type TokenizePlan } from "./plan.ts";
+import { assignSplits, planTokenize, storedTokens, type TokenizePlan, type UnitPlan } from "./plan.ts";
+import { planStores, StoresWriter, storeName, storeOf } from "./stores.ts";
 import type { EncodedDocuments, EncodeTask } from "./worker.ts";
 
 const WORKER = workerModule(import.meta.url, "./worker");
 
 export const tokenize: Stage<TokenizeInput, TokenizeOutput> = {
   name: "tokenize",
-  version: 2,
+  version: 3,
   input: tokenizeInput,
   output: tokenizeOutput,
   async run(input, context) {
@@ -38,29 +40,45 @@ export const tokenize: Stage<TokenizeInput, TokenizeOutput> = {
     const { splits, disjoint } = assignSplits(input, plan);
     const notes = describe(input, plan, disjoint);
     for (const note of notes) report.note(note);
-    const stores = await writeStores(input, context, shards, plan, splits, (done, total) =>
-      report.progress(done, total, "tokens"),
-    );
-    const { name, fingerprint, vocabularySize, endOfText } = input.tokenizer;
-    return {
-      tokenizer: { name, fingerprint, vocabularySize, endOfText },
-      sequenceLength: input.sequenceLength,
-      domains: input.domains.map((domain, d) => {
-        const reference = stores.get(storeName(d, "reference"))!;
-        return {
-          name: domain,
-          reference,
-          proxy: disjoint[d] ? stores.get(storeName(d, "proxy"))! : reference,
-          disjoint: disjoint[d]!,
-          heldOut: stores.get(storeName(d, "held-out")) ?? null,
-        };
-      }),
-      notes,
-    };
+    const nameOf = storeOf(plan, splits);
+    const stores = planStores(input, shards, plan, nameOf);
+    const output = outputOf(input, stores, disjoint, notes);
+    const writer = await StoresWriter.open(context.folder, input, plan, stores, nameOf);
+    try {
+      context.announce?.(output); // what is written can be read from here on
+      await writeStores(input, context, shards, plan, writer, (done, total) => report.progress(done, total, "tokens"));
+    } catch (error) {
+      await writer.suspend().catch(() => {}); // what stopped the stage says more
+      throw error;
+    }
+    await writer.commit();
+    return output;
   },
 };
 
-const storeName = (domain: number, split: Split) => `${String(domain).padStart(3, "0")}-${split}`;
+function outputOf(
+  input: TokenizeInput,
+  stores: ReadonlyMap<string, TokenStoreReference>,
+  disjoint: readonly boolean[],
+  notes: string[],
+): TokenizeOutput {
+  const { name, fingerprint, vocabularySize, endOfText } = input.tokenizer;
+  return {
+    tokenizer: { name, fingerprint, vocabularySize, endOfText },
+    sequenceLength: input.sequenceLength,
+    domains: input.domains.map((domain, d) => {
+      const reference = stores.get(storeName(d, "reference"))!;
+      return {
+        name: domain,
+        reference,
+        proxy: disjoint[d] ? stores.get(storeName(d, "proxy"))! : reference,
+        disjoint: disjoint[d]!,
+        heldOut: stores.get(storeName(d, "held-out")) ?? null,
+      };
+    }),
+    notes,
+  };
+}
 
 function checkSizes(input: TokenizeInput, plan: TokenizePlan): void {
   for (const [d, name] of input.domains.entries()) {
@@ -96,46 +114,28 @@ async function writeStores(
   context: StageContext,
   shards: readonly CountedShard[],
   plan: TokenizePlan,
-  splits: readonly (readonly Split[])[],
+  writer: StoresWriter,
   progress: (done: number, total: number) => void,
-): Promise<Map<string, TokenStoreReference>> {
-  const writers = new Map<string, TokenStoreWriter>();
+): Promise<void> {
   const total = [...plan.trainTokens, ...plan.heldOutTokens].reduce((sum, tokens) => sum + tokens, 0);
-  let done = 0;
-  try {
-    const jobs = encodeTasks(input, shards, plan);
-    for await (const { input: job, output } of context.pool.map<EncodeJob, EncodedDocuments>(
-      WORKER,
-      jobs,
-      context.signal,
-    )) {
-      const unit = plan.units[job.index]!;
-      for (let i = 0; i < unit.rows.length; i++) {
-        const name = storeName(unit.domain[i]!, splits[job.index]![i]!);
-        let writer = writers.get(name);
-        if (!writer) {
-          writer = await TokenStoreWriter.create(join(context.folder, name), {
-            vocabularySize: input.tokenizer.vocabularySize,
-          });
-          writers.set(name, writer);
-        }
-        const ids = output.ids.subarray(output.offsets[i]!, output.offsets[i + 1]!);
-        checkCount(shards[unit.shard]!.path, unit, i, ids.length);
-        await writer.write(withEnd(ids, input.tokenizer.endOfText));
-        done += storedTokens(input, ids.length);
-      }
-      progress(done, total);
-    }
-    const stores = new Map<string, TokenStoreReference>();
-    for (const [path, writer] of writers) {
-      await writer.commit();
-      const hash = await sha256File(join(context.folder, `${path}.bin`));
-      stores.set(path, { path, documents: writer.documents, tokens: writer.tokens, sha256: hash });
-    }
-    return stores;
-  } catch (error) {
-    await Promise.all([...writers.values()].map((writer) => writer.discard()));
-    throw error;
+  const tokensOf = ({ tokens }: UnitPlan) => tokens.reduce((sum, count) => sum + storedTokens(input, count), 0);
+  const first = writer.unitsBefore;
+  let done = plan.units.slice(0, first).reduce((sum, unit) => sum + tokensOf(unit), 0);
+  const jobs = encodeTasks(input, shards, plan, first);
+  for await (const { input: job, output } of context.pool.map<EncodeJob, EncodedDocuments>(
+    WORKER,
+    jobs,
+    context.signal,
+  )) {
+    const unit = plan.units[job.index]!;
+    const documents = Array.from(unit.rows, (_, i) => {
+      const ids = output.ids.subarray(output.offsets[i]!, output.offsets[i + 1]!);
+      checkCount(shards[unit.shard]!.path, unit, i, ids.length);
+      return withEnd(ids, input.tokenizer.endOfText);
+    });
+    await writer.write(documents);
+    done += tokensOf(unit);
+    progress(done, total);
   }
 }
 
@@ -148,8 +148,10 @@ function* encodeTasks(
   input: TokenizeInput,
   shards: readonly CountedShard[],
   plan: TokenizePlan,
+  first: number,
 ): Generator<PoolTask<EncodeJob>> {
   for (const [index, { shard: at, unit: u, rows, tokens }] of plan.units.entries()) {
+    if (index < first) continue;
     const shard = shards[at]!;
     const unit = shard.units[u]!;
     yield {

@@ -6,10 +6,10 @@ import { domainExcess, updateDoReMi } from "../../src/mixture/doremi.ts";
 import { initializeWeights } from "../../src/trainer/initialization.ts";
 import { parameterShapes } from "../../src/trainer/model.ts";
 import { gradientProgram } from "../../src/trainer/programs.ts";
+import type { InitialState, Stepper, StepperSetup, StepRequest } from "../../src/trainer/step/contract.ts";
 import { DeviceStepper } from "../../src/trainer/step/device.ts";
 import { HostStepper } from "../../src/trainer/step/host.ts";
 import { initLossScale, nextLossScale } from "../../src/trainer/step/loss-scale.ts";
-import type { InitialState, Stepper, StepperSetup, StepRequest } from "../../src/trainer/step/stepper.ts";
 import { ADAMW, randomBatch, TINY } from "./tiny.ts";
 
 const [B, K, STEPS] = [6, 3, 8];

@@ -8,6 +8,7 @@ import type { NamedArray } from "../../formats/safetensors.ts";
 import { parameterShapes } from "../model.ts";
 import { graphOptimizer, learningRateAt } from "../optimizer.ts";
 import { accumulationProgram, lossProgram, stepProgram, updateProgram } from "../programs.ts";
+import type { InitialState, StepOutcome, Stepper, StepperSetup, StepRequest } from "./contract.ts";
 import {
   type Feeds,
   gradientShape,
@@ -18,7 +19,6 @@ import {
   shapesOfFeeds,
   wholeFeeds,
 } from "./parts.ts";
-import type { InitialState, StepOutcome, Stepper, StepperSetup, StepRequest } from "./stepper.ts";
 
 interface Programs {
   /** one part: gradients and optimizer */

@@ -7,8 +7,8 @@ import type { NamedArray } from "../../formats/safetensors.ts";
 import { parameterShapes } from "../model.ts";
 import { createHostOptimizer, type HostOptimizer, optimizerStateShapes } from "../optimizer.ts";
 import { gradientProgram, lossProgram } from "../programs.ts";
+import type { InitialState, StepOutcome, Stepper, StepperSetup, StepRequest } from "./contract.ts";
 import { type Feeds, gradientShape, objectiveOf, type PartRuns, partsOf, runParts, shapesOfFeeds } from "./parts.ts";
-import type { InitialState, StepOutcome, Stepper, StepperSetup, StepRequest } from "./stepper.ts";
 
 export class HostStepper implements Stepper, PartRuns {
   readonly atOnce = 1;

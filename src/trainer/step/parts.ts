@@ -6,7 +6,7 @@ import type { TensorData } from "../../engine/engine.ts";
 import { domainExcess, updateDoReMi } from "../../mixture/doremi.ts";
 import type { TrainingBatch } from "../contract.ts";
 import { batchInputs, type GradientShape, type Objective } from "../programs.ts";
-import type { StepperSetup, StepRequest } from "./stepper.ts";
+import type { StepperSetup, StepRequest } from "./contract.ts";
 
 export type Feeds = Readonly<Record<string, TensorData>>;
 

@@ -1,70 +1,7 @@
-/**
- * One optimizer step as the training loop sees it, whatever executes it: batches and domain weights go in, losses come
- * out; parameters and optimizer state stay inside until somebody reads them.
- */
-import type { Engine, Precision } from "../../engine/engine.ts";
-import type { NamedArray } from "../../formats/safetensors.ts";
-import type { DoReMiConfig, ModelConfig, OptimizerConfig, TrainingBatch } from "../contract.ts";
+/** The stepper that suits an engine. */
+import type { InitialState, Stepper, StepperSetup } from "./contract.ts";
 import { DeviceStepper } from "./device.ts";
 import { HostStepper } from "./host.ts";
-
-/** How a batch that does not fit at once is taken in parts. */
-export type Accumulation =
-  /** the domain weights are updated from the losses of the whole batch first: one more forward pass */
-  | "exact"
-  /** as the official code does: all parts but the last use the weights of the step before */
-  | "stale";
-
-export interface StepperSetup {
-  readonly engine: Engine;
-  readonly model: ModelConfig;
-  readonly optimizer: OptimizerConfig;
-  /** of the whole training, for the schedule */
-  readonly steps: number;
-  /** sequences of a batch, B */
-  readonly batchSize: number;
-  /** sequences that are computed at once; divides B */
-  readonly microBatch: number;
-  readonly accumulation: Accumulation;
-  readonly recompute: boolean;
-  readonly precision: Precision;
-  /** present for a proxy */
-  readonly doremi?: DoReMiConfig & { readonly domains: number };
-}
-
-export interface StepRequest {
-  /** 1-based */
-  readonly step: number;
-  readonly batch: TrainingBatch;
-  /** proxy: the reference's losses [B, T] */
-  readonly reference?: Float32Array;
-  /** proxy: domain weights before the step [K]; the later ones of several requests follow from the first */
-  readonly alpha?: Float64Array;
-}
-
-export interface StepOutcome {
-  /** of all sequences, [B, T] */
-  readonly losses: Float32Array;
-  /** of the whole batch's gradient, before clipping; where it is not finite, nothing was changed */
-  readonly gradientNorm: number;
-  readonly learningRate: number;
-}
-
-export interface Stepper {
-  /** Requests that one call should hold. */
-  readonly atOnce: number;
-  /**
-   * @param requests consecutive steps  @param lossScale the gradients are computed at this scale (float16)
-   * @throws StoppedInStep where the signal is aborted between two parts of a batch; nothing has changed then
-   */
-  run(requests: readonly StepRequest[], lossScale: number, signal?: AbortSignal): Promise<StepOutcome[]>;
-  /** Copies of parameter/… and of the optimizer's state. */
-  read(): Promise<Record<string, NamedArray>>;
-  close(): Promise<void>;
-}
-
-/** Value of each tensor of the state to begin with, row-major; undefined: zeros. */
-export type InitialState = (name: string) => Float32Array | undefined;
 
 export function createStepper(setup: StepperSetup, initial: InitialState): Promise<Stepper> {
   return setup.engine.memory === "host" ? HostStepper.create(setup, initial) : DeviceStepper.create(setup, initial);

@@ -62,7 +62,7 @@ export class OrtEngine implements Engine {
     this.runsAtOnce = settings.runsAtOnce;
   }
 
-  tensor(data: TensorData, shape: readonly number[]): EngineTensor {
+  tensor(data: TensorData, shape: readonly number[]): OrtEngineTensor {
     if (data.length !== elements(shape))
       throw new RangeError(`tensor: shape [${shape}] needs ${elements(shape)} values, found ${data.length}`);
     const dtype = data instanceof Float32Array ? "float32" : "int32";
@@ -78,7 +78,10 @@ export class OrtEngine implements Engine {
     const graph = repeat ? repeatGraph(once, repeat) : once;
     const written = this.memory === "host" ? WRITTEN : undefined;
     const session = await this.#ort.InferenceSession.create(encodeOnnx(graph, written), options);
-    const executable = new OrtExecutable(program, session, graph, this.#settings, () => this.#open.delete(executable));
+    const own = ({ dtype, shape }: TensorSpec): OrtEngineTensor =>
+      this.tensor(new (dtype === "float32" ? Float32Array : Int32Array)(elements(shape)), shape);
+    const closed = () => this.#open.delete(executable);
+    const executable = new OrtExecutable(program, session, graph, this.#settings, own, closed);
     this.#open.add(executable);
     return executable;
   }
@@ -131,6 +134,8 @@ class OrtExecutable implements Executable {
   readonly #session: InferenceSession;
   readonly #graph: Graph;
   readonly #settings: OrtEngineSettings;
+  /** a tensor over an array of this process */
+  readonly #own: (spec: TensorSpec) => OrtEngineTensor;
   readonly #closed: () => void;
   #isClosed = false;
 
@@ -139,12 +144,14 @@ class OrtExecutable implements Executable {
     session: InferenceSession,
     graph: Graph,
     settings: OrtEngineSettings,
+    own: (spec: TensorSpec) => OrtEngineTensor,
     closed: () => void,
   ) {
     this.program = program;
     this.#session = session;
     this.#graph = graph;
     this.#settings = settings;
+    this.#own = own;
     this.#closed = closed;
   }
 
@@ -155,22 +162,33 @@ class OrtExecutable implements Executable {
     const feeds: Record<string, OrtTensor> = {};
     for (const [name, spec] of Object.entries(this.#graph.inputs))
       feeds[name] = await this.#checked(name, spec as TensorSpec, inputs[name]).feed();
-    const fetches: Record<string, OrtTensor | null> = {};
-    for (const [name, spec] of Object.entries(this.#graph.outputs)) {
-      const target = into[name];
-      if (target && this.#settings.memory !== "host")
-        throw new TypeError(
-          `${this.program.name}: outputs of ${this.#settings.name} stay on the device; leave out into`,
-        );
-      fetches[name] = target ? this.#checked(name, spec as TensorSpec, target).value : null;
-    }
-    const results = Object.values(fetches).includes(null)
-      ? await this.#session.run(feeds, fetches)
-      : await runInto(this.#session, feeds, fetches as Record<string, OrtTensor>);
+    return this.#settings.memory === "host" ? this.#runInto(feeds, into) : this.#runOnDevice(feeds, into);
+  }
+
+  async #runInto(
+    feeds: Readonly<Record<string, OrtTensor>>,
+    into: Readonly<Record<string, EngineTensor>>,
+  ): Promise<Record<string, EngineTensor>> {
+    const results: Record<string, OrtEngineTensor> = {};
+    for (const [name, spec] of Object.entries(this.#graph.outputs) as [string, TensorSpec][])
+      results[name] = into[name] ? this.#checked(name, spec, into[name]) : this.#own(spec);
+    const arrays = Object.fromEntries(Object.entries(results).map(([name, { value }]) => [name, value]));
+    await runInto(this.#session, feeds, arrays);
+    return results;
+  }
+
+  async #runOnDevice(
+    feeds: Readonly<Record<string, OrtTensor>>,
+    into: Readonly<Record<string, EngineTensor>>,
+  ): Promise<Record<string, EngineTensor>> {
+    const { name, deviceMemory } = this.#settings;
+    if (Object.keys(into).length > 0)
+      throw new TypeError(`${this.program.name}: outputs of ${name} stay on the device; leave out into`);
+    const results = await this.#session.run(feeds);
     return Object.fromEntries(
-      Object.entries(this.#graph.outputs).map(([name, spec]) => [
-        name,
-        into[name] ?? new OrtEngineTensor(results[name] as OrtTensor, spec as TensorSpec, this.#settings.deviceMemory),
+      Object.entries(this.#graph.outputs).map(([output, spec]) => [
+        output,
+        new OrtEngineTensor(results[output] as OrtTensor, spec as TensorSpec, deviceMemory),
       ]),
     );
   }

@@ -23,16 +23,19 @@ export function rmsNorm(tf: TensorFlow, x: Tensor, weight: Tensor, epsilon: numb
   })(x, weight);
 }
 
-/** silu(gate) · up, where silu(x) = x · sigmoid(x). @param gate [N, F] @param up [N, F] */
+/**
+ * silu(gate) · up, where silu(x) = x · sigmoid(x). The gradient computes the sigmoid again, which costs a pass, rather than
+ * keep a third [N, F] array of each layer. @param gate [N, F] @param up [N, F]
+ */
 export function swiGlu(tf: TensorFlow, gate: Tensor, up: Tensor): Tensor {
   return tf.customGrad((...args) => {
     const [gate, up, save] = args as unknown as [Tensor, Tensor, Save];
-    const open = tf.sigmoid(gate); // [N, F]
-    save([gate, up, open]);
+    save([gate, up]);
     return {
-      value: tf.mul(tf.mul(gate, open), up),
+      value: tf.mul(tf.mul(gate, tf.sigmoid(gate)), up),
       gradFunc: (dy: Tensor, saved: Tensor[]) => {
-        const [gate, up, open] = saved as [Tensor, Tensor, Tensor];
+        const [gate, up] = saved as [Tensor, Tensor];
+        const open = tf.sigmoid(gate); // [N, F]
         const dOpen = tf.mul(dy, open); // [N, F]
         const slope = tf.add(tf.mul(gate, tf.sub(1, open)), 1); // of silu, ÷ sigmoid
         return [tf.mul(tf.mul(dOpen, up), slope), tf.mul(dOpen, gate)];

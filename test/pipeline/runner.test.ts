@@ -63,6 +63,124 @@ async function run(stages: BoundStage[]) {
   });
 }
 
+/** A stage that announces its sum, and one after it that reads along; each does what it is told to in the meantime. */
+function streaming(
+  write: (context: StageContext) => Promise<number>,
+  read: (context: StageContext) => Promise<void>,
+): BoundStage[] {
+  const sum = z.strictObject({ sum: z.number() });
+  return [
+    {
+      stage: {
+        name: "writer",
+        version: 1,
+        input: z.strictObject({}),
+        output: sum,
+        async run(_, context) {
+          runs.push("writer");
+          context.announce!({ sum: 7 });
+          return { sum: await write(context) };
+        },
+      },
+      input: () => ({}),
+    },
+    {
+      stage: {
+        name: "reader",
+        version: 1,
+        streams: true,
+        input: sum,
+        output: sum,
+        async run(input: { sum: number }, context) {
+          runs.push("reader");
+          await read(context);
+          return input;
+        },
+      },
+      input: (outputs) => outputs.writer,
+    },
+  ];
+}
+
+/** Resolves when the stage is told to stop. */
+const stopped = (context: StageContext) =>
+  new Promise<never>((_, reject) =>
+    context.signal.addEventListener("abort", () => reject(new DoremiError("interrupted", "interrupted", "stopped"))),
+  );
+
+describe("a stage that reads what the one before it is writing", () => {
+  it("runs beside it, sees its folder, and is in place only after it", async () => {
+    let seen = () => {};
+    const read = new Promise<void>((resolve) => {
+      seen = resolve;
+    });
+    const stages = () =>
+      streaming(
+        async (context) => {
+          await writeFile(join(context.folder, "part.txt"), "growing");
+          await read; // does not end before the other has read
+          await new Promise((resolve) => setTimeout(resolve, 50));
+          return 7;
+        },
+        async (context) => {
+          const file = join(context.unfinishedFolderOf!("writer")!, "part.txt");
+          expect(await readFile(file, "utf8")).toBe("growing");
+          seen();
+        },
+      );
+    const { reports, outputs } = await run(stages());
+    expect(reports.map(({ stage, status }) => `${stage} ${status}`)).toEqual(["writer done", "reader done"]);
+    expect(outputs.reader).toEqual({ sum: 7 });
+    const done = events.filter((event) => event.type === "done").map((event) => event.stage);
+    expect(done).toEqual(["writer", "reader"]);
+    const again = await run(stages());
+    expect(again.reports.map((report) => report.status)).toEqual(["unchanged", "unchanged"]);
+  });
+
+  it("is stopped where the one before it fails, and stops it where it fails itself; both go on later", async () => {
+    const broken = new DoremiError("bad-data", "broken", "a bad shard");
+    const fail = async (): Promise<never> => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      throw broken;
+    };
+    await expect(run(streaming(fail, stopped))).rejects.toBe(broken);
+    await expect(run(streaming(stopped, fail))).rejects.toBe(broken);
+    expect(await readdir(folder)).toEqual([".doremi"]);
+    expect((await readdir(join(folder, ".doremi", "work"))).sort()).toEqual([
+      expect.stringMatching(/^reader-/),
+      expect.stringMatching(/^writer-/),
+    ]);
+    const { reports } = await run(
+      streaming(
+        async () => 7,
+        async () => {},
+      ),
+    );
+    expect(reports.map((report) => report.status)).toEqual(["done", "done"]);
+  });
+
+  it("starts after it where that one had nothing to do", async () => {
+    const stages = streaming(
+      async () => 7,
+      async (context) => expect(context.unfinishedFolderOf!("writer")).toBeUndefined(),
+    );
+    await run(stages.slice(0, 1));
+    const { reports } = await run(stages);
+    expect(reports.map((report) => report.status)).toEqual(["unchanged", "done"]);
+  });
+
+  it("has begun in vain where another output is returned than was announced", async () => {
+    await expect(
+      run(
+        streaming(
+          async () => 8,
+          async () => {},
+        ),
+      ),
+    ).rejects.toMatchObject({ code: "stage-contract" });
+  });
+});
+
 describe("the runner", () => {
   it("runs every stage once and then nothing", async () => {
     const first = await run(chain({ a: 1, b: 2, c: 3 }));

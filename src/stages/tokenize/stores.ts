@@ -75,7 +75,7 @@ export class StoresWriter {
     this.unitsBefore = units;
   }
 
-  /** Opens all stores, so that they can be read as they grow, where an earlier run stopped. */
+  /** Opens all stores, so that they can be read as they grow, where an earlier run stopped; from the start where that left none. */
   static async open(
     folder: string,
     input: TokenizeInput,
@@ -83,17 +83,12 @@ export class StoresWriter {
     stores: ReadonlyMap<string, TokenStoreReference>,
     nameOf: StoreOf,
   ): Promise<StoresWriter> {
-    const units = await unitsWritten(folder);
-    const written = new Map<string, number[]>([...stores.keys()].map((name) => [name, []]));
-    for (let u = 0; u < (units ?? 0); u++) {
-      for (const [i, tokens] of plan.units[u]!.tokens.entries())
-        written.get(nameOf(u, i))!.push(storedTokens(input, tokens));
-    }
-    const { vocabularySize } = input.tokenizer;
-    const writers = new Map<string, TokenStoreWriter>();
-    for (const [name, lengths] of written) {
-      const options = { vocabularySize, ...(units !== undefined && { written: lengths }) };
-      writers.set(name, await TokenStoreWriter.create(join(folder, name), options));
+    let units = await unitsWritten(folder);
+    let writers =
+      units === undefined ? undefined : await openWriters(folder, input, lengthsOf(input, plan, stores, nameOf, units));
+    if (!writers) {
+      units = undefined;
+      writers = (await openWriters(folder, input, new Map([...stores.keys()].map((name) => [name, undefined]))))!;
     }
     const all = new StoresWriter(folder, writers, nameOf, units ?? 0);
     await all.#keep(); // from here on the parts are there, whatever happens
@@ -132,6 +127,41 @@ export class StoresWriter {
     for (const writer of this.#writers.values()) await writer.flush({ durable: true });
     await writeFileAtomic(join(this.#folder, PROGRESS), `${JSON.stringify({ units: this.#units })}\n`);
     this.#durableAt = performance.now();
+  }
+}
+
+/** Of each store, the lengths of its documents in the first `units` units. */
+function lengthsOf(
+  input: TokenizeInput,
+  plan: TokenizePlan,
+  stores: ReadonlyMap<string, TokenStoreReference>,
+  nameOf: StoreOf,
+  units: number,
+): Map<string, number[]> {
+  const lengths = new Map<string, number[]>([...stores.keys()].map((name) => [name, []]));
+  for (const [u, { tokens }] of plan.units.slice(0, units).entries())
+    for (const [i, count] of tokens.entries()) lengths.get(nameOf(u, i))!.push(storedTokens(input, count));
+  return lengths;
+}
+
+/** @param written by store, what there is to go on with; undefined: nothing  @returns undefined where it is not there */
+async function openWriters(
+  folder: string,
+  { tokenizer: { vocabularySize } }: TokenizeInput,
+  written: ReadonlyMap<string, readonly number[] | undefined>,
+): Promise<Map<string, TokenStoreWriter> | undefined> {
+  const writers = new Map<string, TokenStoreWriter>();
+  try {
+    for (const [name, lengths] of written) {
+      const options = { vocabularySize, ...(lengths && { written: lengths }) };
+      writers.set(name, await TokenStoreWriter.create(join(folder, name), options));
+    }
+    return writers;
+  } catch (error) {
+    for (const writer of writers.values()) await writer.suspend();
+    if ((error as { code?: unknown }).code === "ENOENT" || (error as { code?: unknown }).code === "token-store")
+      return undefined;
+    throw error;
   }
 }
 

@@ -47,6 +47,7 @@ async function plan(overrides: Partial<FeedPlan> = {}): Promise<FeedPlan> {
     seed: 3,
     evaluationSequences: 6,
     referenceLosses: null,
+    vocabulary: null,
     ...overrides,
   };
 }

@@ -13,23 +13,26 @@ import { completeModel } from "../../src/trainer/model.ts";
 export const STEPS = 12;
 /** So many that a process can be killed in the middle of them. */
 export const LONG_STEPS = 300;
-const T = 16;
+export const T = 16;
 const DOMAINS = ["small", "large"];
-const SEQUENCES = [10, 40];
 const VOCABULARY = 50;
 
 export interface Settings {
   readonly training?: Partial<TrainingExecution>;
   readonly cache?: string;
+  /** of the two domains; default 10 and 40 */
+  readonly sequences?: readonly [number, number];
+  /** folder in which somebody is still writing the token stores */
+  readonly unfinished?: string;
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: StageEvent) => void;
   readonly input?: Partial<TrainingInput>;
 }
 
-/** Token stores in `folder`/tokenize, the same each time. */
-async function tokens(folder: string): Promise<TrainingInput["tokens"]> {
+/** Token stores in a folder, the same each time. */
+async function tokens(folder: string, sequencesOf: readonly [number, number]): Promise<TrainingInput["tokens"]> {
   const store = async (name: string, sequences: number) => {
-    const prefix = join(folder, "tokenize", name);
+    const prefix = join(folder, name);
     const writer = await TokenStoreWriter.create(prefix, { vocabularySize: VOCABULARY });
     const rng = new Rng(7, name);
     await writer.write(Uint32Array.from({ length: sequences * T + 1 }, (_, i) => rng.uint32(i) % VOCABULARY));
@@ -39,27 +42,27 @@ async function tokens(folder: string): Promise<TrainingInput["tokens"]> {
   };
   const domains: TrainingInput["tokens"]["domains"] = [];
   for (const [d, name] of DOMAINS.entries()) {
-    const training = await store(name, SEQUENCES[d]!);
+    const training = await store(name, sequencesOf[d]!);
     const heldOut = d === 0 ? null : await store(`${name}-held-out`, 3);
     domains.push({ name, reference: training, proxy: training, disjoint: false, heldOut });
   }
   const tokenizer = { name: "random", fingerprint: "", vocabularySize: VOCABULARY, endOfText: null };
-  return { tokenizer, sequenceLength: T, domains, notes: [] };
+  return { tokenizer, vocabulary: null, sequenceLength: T, domains, notes: [] };
 }
 
 /** Trains a model in `folder`/`stage`; a proxy's reference has to be there already. */
 export async function smallTraining(
   folder: string,
   stage: "reference" | "proxy",
-  { training, cache, signal, onEvent, input: overrides }: Settings = {},
+  { training, cache, sequences = [10, 40], unfinished, signal, onEvent, input: overrides }: Settings = {},
 ): Promise<TrainingReport> {
-  mkdirSync(join(folder, "tokenize"), { recursive: true });
   mkdirSync(join(folder, stage), { recursive: true });
   const at = (name: string): StageContext => ({
     folder: join(folder, name),
     previous: undefined,
     ...(cache !== undefined && { cache }),
     folderOf: (other) => join(folder, other),
+    unfinishedFolderOf: () => unfinished,
     seed: 1,
     signal: signal ?? new AbortController().signal,
     training: {
@@ -76,7 +79,7 @@ export async function smallTraining(
     emit: onEvent ?? (() => {}),
   });
   const input: TrainingInput = {
-    tokens: await tokens(folder),
+    tokens: await tokens(join(folder, unfinished === undefined ? "tokenize" : "as-announced"), sequences),
     model: completeModel({
       architecture: "gpt2",
       vocabularySize: VOCABULARY,

@@ -1,7 +1,7 @@
 /** A training in its own thread: whatever ends it, it goes on to the same bytes; and what was computed once serves again. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,7 +9,8 @@ import type { Worker } from "node:worker_threads";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { StageEvent } from "../../src/stages/stage.ts";
 import type { TrainingReport } from "../../src/stages/training.ts";
-import { LONG_STEPS, type Settings, STEPS, smallTraining } from "./small-training.ts";
+import { BLOCK_SEQUENCES } from "../../src/trainer/draws.ts";
+import { LONG_STEPS, type Settings, STEPS, smallTraining, T } from "./small-training.ts";
 
 /** Threads that were started, so that a test can end one. */
 const threads = vi.hoisted(() => [] as { readonly name: string; readonly worker: Worker }[]);
@@ -194,6 +195,61 @@ describe("a proxy's reference losses", () => {
     const { notes } = await proxy(settings);
     expect(notes).toEqual([expect.stringMatching(/of which [1-9]\d* have their losses/)]);
     expect(files("proxy")).toEqual(files("proxy", whole));
+  });
+});
+
+describe("a training on stores that are still written", () => {
+  const sequences = [BLOCK_SEQUENCES + 100, 2 * BLOCK_SEQUENCES + 50] as const;
+  let ready: string;
+  let work: string;
+  beforeEach(async () => {
+    [ready, work] = [join(folder, "ready"), join(folder, "work")];
+    await smallTraining(ready, "reference", { sequences });
+    mkdirSync(work);
+    rmSync(join(folder, "reference"), { recursive: true });
+  });
+
+  /** What tokenize has written, ids of two bytes. @param tokens of each training store; nothing is held out yet */
+  const writeParts = (tokens: number): void => {
+    for (const name of readdirSync(join(ready, "tokenize")).filter((file) => file.endsWith(".bin"))) {
+      const bytes = readFileSync(join(ready, "tokenize", name));
+      const end = name.includes("held-out") && Number.isFinite(tokens) ? 0 : 2 * tokens;
+      writeFileSync(join(work, `${name}.part`), bytes.subarray(0, end));
+    }
+  };
+
+  it("needs no more than the blocks that its steps reach, and ends in the same bytes", async () => {
+    writeParts(BLOCK_SEQUENCES * T + 1);
+    let ended = false;
+    let trained = () => {};
+    const allSteps = new Promise<void>((resolve) => {
+      trained = resolve;
+    });
+    const training = smallTraining(folder, "reference", {
+      sequences,
+      unfinished: work,
+      onEvent: (event) => void (event.type === "progress" && event.done === STEPS && trained()),
+    }).finally(() => {
+      ended = true;
+    });
+    await Promise.race([allSteps, training]);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(ended).toBe(false); // it waits for what is held out
+    writeParts(Number.POSITIVE_INFINITY);
+    cpSync(join(ready, "tokenize"), join(folder, "tokenize"), { recursive: true });
+    rmSync(work, { recursive: true });
+    await training;
+    expect(files("reference")).toEqual(files("reference", ready));
+  });
+
+  it("stops while it waits for them, with its state saved", async () => {
+    writeParts(0);
+    const stop = new AbortController();
+    const training = smallTraining(folder, "reference", { sequences, unfinished: work, signal: stop.signal });
+    setTimeout(() => stop.abort(), 2_000);
+    await expect(training).rejects.toMatchObject({ kind: "interrupted" });
+    await smallTraining(folder, "reference", { sequences });
+    expect(files("reference")).toEqual(files("reference", ready));
   });
 });
 

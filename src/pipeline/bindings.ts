@@ -214,6 +214,7 @@ function tokenizeInputOf(prepared: Prepared, outputs: Outputs): TokenizeInput {
     sequenceLength: config.train.model.sequenceLength,
     referenceTokens: needed.reference,
     proxyTokens: needed.proxy,
+    vocabulary: config.train.vocabulary,
     evaluationTokens: config.train.evaluationSequences * config.train.model.sequenceLength + 1,
     seed: config.seed,
   };
@@ -221,10 +222,14 @@ function tokenizeInputOf(prepared: Prepared, outputs: Outputs): TokenizeInput {
 
 function trainingInputOf(prepared: Prepared, outputs: Outputs, steps: number): TrainingInput {
   const { seed, train } = prepared.pipeline.config;
+  const tokens = outputs.tokenize as TokenizeOutput;
   const warmupSteps = Math.round(train.optimizer.warmup * steps);
   return {
-    tokens: outputs.tokenize as TokenizeOutput,
-    model: completeModel({ ...train.model, vocabularySize: prepared.modelTokenizer.vocabularySize }),
+    tokens,
+    model: completeModel({
+      ...train.model,
+      vocabularySize: tokens.vocabulary?.size ?? tokens.tokenizer.vocabularySize,
+    }),
     optimizer: optimizerOf(train.optimizer, warmupSteps),
     steps,
     batchSize: train.batchSize,

@@ -210,6 +210,12 @@ const train = z
     tokenizer: z.string().min(1).optional().describe("Tokenizer of the small models. Default: the pipeline's."),
     model: model.prefault({}),
     optimizer: optimizer.prefault({ name: undefined }),
+    vocabulary: z
+      .enum(["full", "occurring"])
+      .default("full")
+      .describe(
+        "Of the small models: all ids of the tokenizer, or those alone that occur in what is tokenized for them, which is less work and another, smaller model. vocabulary.json beside each model says which.",
+      ),
     batchSize: positiveInteger.default(16).describe("Sequences."),
     engine: z
       .enum(["auto", "cpu", "webgpu", "cuda", "tfjs"])
@@ -274,11 +280,20 @@ const train = z
       .prefault({}),
   })
   .check(
-    refuse(({ batchSize, microBatch }) =>
-      microBatch === undefined || batchSize % microBatch === 0
+    refuse(({ batchSize, microBatch, vocabulary, reference }) => [
+      ...(microBatch === undefined || batchSize % microBatch === 0
         ? []
-        : [{ setting: "microBatch", rule: `divide batchSize ${batchSize}`, found: microBatch }],
-    ),
+        : [{ setting: "microBatch", rule: `divide batchSize ${batchSize}`, found: microBatch }]),
+      ...(vocabulary === "full" || reference.model === undefined
+        ? []
+        : [
+            {
+              setting: "vocabulary",
+              rule: "be full where reference.model is given, which has one of its own",
+              found: vocabulary,
+            },
+          ]),
+    ]),
   );
 
 const resample = z.strictObject({

@@ -22,6 +22,8 @@ export interface FeedPlan {
   /** sequences of each domain that are evaluated, at most */
   readonly evaluationSequences: number;
   readonly referenceLosses: ReferenceLossPlan | null;
+  /** file of the ids that the models know; null: all of the tokenizer's */
+  readonly vocabulary: string | null;
 }
 
 export interface StorePlace {

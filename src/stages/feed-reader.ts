@@ -7,6 +7,7 @@ import { DoremiError } from "../lib/errors.ts";
 import { evaluationBatches, readBatch, type SequenceReader } from "../trainer/batches.ts";
 import type { TrainingBatch } from "../trainer/contract.ts";
 import { type Draw, Draws } from "../trainer/draws.ts";
+import { cutReader, readVocabulary } from "../trainer/vocabulary.ts";
 import type { FeedPlan, ReferenceLossDecision } from "./feed-contract.ts";
 import type { KeptLosses } from "./feed-losses.ts";
 import { FeedStore } from "./feed-store.ts";
@@ -16,12 +17,23 @@ const NOTHING: SequenceReader = { sequences: 0, sequence: () => new Int32Array(0
 export class FeedReader {
   readonly #plan: FeedPlan;
   readonly #training: readonly FeedStore[]; // [K]
+  /** of them, with ids as the models know them */
+  readonly #sequences: readonly SequenceReader[]; // [K]
   readonly #heldOut: readonly (FeedStore | null)[]; // [K]
   readonly #draws: Draws;
+  /** ids that the models know; null: all */
+  readonly #vocabulary: readonly number[] | null;
   #losses: KeptLosses | undefined;
 
-  private constructor(plan: FeedPlan, training: readonly FeedStore[], heldOut: readonly (FeedStore | null)[]) {
+  private constructor(
+    plan: FeedPlan,
+    training: readonly FeedStore[],
+    heldOut: readonly (FeedStore | null)[],
+    vocabulary: readonly number[] | null,
+  ) {
     this.#plan = plan;
+    this.#vocabulary = vocabulary;
+    this.#sequences = training.map((store) => this.#cut(store));
     this.#training = training;
     this.#heldOut = heldOut;
     this.#draws = new Draws({ ...plan, sequences: training.map((store) => store.sequences) });
@@ -35,7 +47,8 @@ export class FeedReader {
     const heldOut: (FeedStore | null)[] = [];
     for (const place of plan.heldOut)
       heldOut.push(place && (await FeedStore.open(place, sequenceLength, { tail: true })));
-    return new FeedReader(plan, training, heldOut);
+    const vocabulary = plan.vocabulary === null ? null : await readVocabulary(plan.vocabulary);
+    return new FeedReader(plan, training, heldOut, vocabulary);
   }
 
   /** Looks at what is kept of the reference's losses; before `reference` and before training with them. */
@@ -66,7 +79,7 @@ export class FeedReader {
   async *evaluation(): AsyncGenerator<TrainingBatch> {
     const { batchSize, sequenceLength, evaluationSequences: maxSequences } = this.#plan;
     for (const store of this.#heldOut) await store?.whole();
-    const readers = this.#heldOut.map((store): SequenceReader => store ?? NOTHING);
+    const readers = this.#heldOut.map((store) => (store ? this.#cut(store) : NOTHING));
     yield* evaluationBatches({ readers, batchSize, sequenceLength, maxSequences });
   }
 
@@ -82,7 +95,11 @@ export class FeedReader {
   async #read(draws: readonly Draw[]): Promise<TrainingBatch> {
     const { batchSize, sequenceLength } = this.#plan;
     for (const { domain, sequence } of draws) await this.#training[domain]!.reached(sequence);
-    return readBatch(draws, { readers: this.#training, batchSize, sequenceLength });
+    return readBatch(draws, { readers: this.#sequences, batchSize, sequenceLength });
+  }
+
+  #cut(store: FeedStore): SequenceReader {
+    return this.#vocabulary === null ? store : cutReader(store, this.#vocabulary);
   }
 
   #kept(): KeptLosses {

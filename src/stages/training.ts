@@ -1,8 +1,9 @@
 /** What the reference and the proxy stage share: the training's job from a stage's input, its record, its model. */
-import { rm } from "node:fs/promises";
+import { copyFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointFiles } from "../trainer/checkpoint-files.ts";
 import { modelSha256 } from "../trainer/model-folder.ts";
+import { VOCABULARY_FILE } from "../trainer/vocabulary.ts";
 import type { FeedPlan, StorePlace } from "./feed-contract.ts";
 import type { Evaluation, TrainingInput } from "./reference/contract.ts";
 import { reporter, type StageContext } from "./stage.ts";
@@ -84,7 +85,7 @@ export async function trainModel(request: TrainingRequest): Promise<TrainingRepo
           data: tokens.domains.map((domain) => domain[stage].fingerprint),
           proxy: proxy ? { doremi: proxy.doremi, reference: proxy.reference } : null,
           folder: join(folder, MODEL_FOLDER),
-          endOfText: tokens.tokenizer.endOfText,
+          endOfText: tokens.vocabulary ? tokens.vocabulary.endOfText : tokens.tokenizer.endOfText,
         },
       },
       plan: feedPlan(
@@ -116,6 +117,10 @@ export async function trainModel(request: TrainingRequest): Promise<TrainingRepo
         };
       },
     });
+    if (tokens.vocabulary) {
+      const ids = join(context.folderOf("tokenize"), tokens.vocabulary.path);
+      await copyFile(ids, join(folder, MODEL_FOLDER, VOCABULARY_FILE));
+    }
     const [finalLoss, trainedTokens] = [log.finalLoss(), log.tokens()];
     await rm(join(folder, CHECKPOINTS), { recursive: true, force: true });
     await rm(join(folder, REFERENCE_LOSSES), { recursive: true, force: true });
@@ -180,6 +185,7 @@ function feedPlan(
     seed: stage === "reference" ? seed : seed + 1,
     evaluationSequences,
     referenceLosses,
+    vocabulary: tokens.vocabulary && join(context.folderOf("tokenize"), tokens.vocabulary.path),
   };
 }
 

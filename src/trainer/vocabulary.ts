@@ -2,8 +2,17 @@
  * A model's vocabulary cut to the ids that occur in its data: the model computes over these and no others, exactly as one
  * whose tokenizer knew no more. With a large tokenizer and a small corpus most of a small model's work is saved.
  */
+import { readFile } from "node:fs/promises";
 import { DoremiError } from "../lib/errors.ts";
 import type { SequenceReader } from "./batches.ts";
+
+/** Beside a model that has such a vocabulary: `ids`, ascending, whose places in it are the model's ids. */
+export const VOCABULARY_FILE = "vocabulary.json";
+
+/** The ids of a vocabulary file. */
+export async function readVocabulary(path: string): Promise<number[]> {
+  return JSON.parse(await readFile(path, "utf8")).ids;
+}
 
 /** Collects the ids that occur. */
 export class OccurringIds {

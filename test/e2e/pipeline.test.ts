@@ -41,6 +41,31 @@ function fingerprints(folder: string): Record<string, string> {
 }
 
 describe("a pipeline over folders", () => {
+  it("trains models of the ids that occur alone, where it is asked to", async () => {
+    const output = join(temporaryFolder(), "out");
+    const train = { ...smallTraining(), vocabulary: "occurring" as const };
+    const pipeline = smallPipeline(output, { train, tokenizer: "r50k", count: {} });
+    const result = await runPipeline(pipeline);
+    const { ids, tokenizer } = JSON.parse(readFileSync(join(output, "tokenize/vocabulary.json"), "utf8"));
+    expect(tokenizer.vocabularySize).toBe(50_257);
+    expect(ids.length).toBeLessThan(15_000);
+    expect(ids).toEqual([...new Set<number>(ids)].sort((a, b) => a - b));
+    expect(ids.at(-1)).toBe(50_256); // end of text
+    for (const stage of ["reference", "proxy"]) {
+      expect(readFileSync(join(output, stage, "model/vocabulary.json"), "utf8")).toBe(
+        readFileSync(join(output, "tokenize/vocabulary.json"), "utf8"),
+      );
+      const config = JSON.parse(readFileSync(join(output, stage, "model/config.json"), "utf8"));
+      expect(config).toMatchObject({ vocab_size: ids.length, eos_token_id: ids.length - 1 });
+      const model = await openSafetensors(join(output, stage, "model/model.safetensors"));
+      expect(model.tensors.get("transformer.wte.weight")!.shape).toEqual([ids.length, 16]);
+      await model.close();
+    }
+    // Untrained, a model of so many ids has this loss; of all of the tokenizer's it would have ln 50257 = 10.8.
+    for (const loss of result.reference!.evaluation.loss) expect(loss).toBeLessThan(Math.log(ids.length) + 0.3);
+    expect((await runPipeline(pipeline)).status).toBe("unchanged");
+  });
+
   it("counts exactly, learns weights, writes a manifest that verifies, and then has nothing to do", async () => {
     const output = join(temporaryFolder(), "out");
     const result = await runPipeline(smallPipeline(output));

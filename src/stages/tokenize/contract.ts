@@ -25,6 +25,8 @@ export const tokenizeInput = z.strictObject({
   proxyTokens: z.array(z.number()),
   /** held-out tokens wanted from each domain */
   evaluationTokens: z.number(),
+  /** of the models */
+  vocabulary: z.enum(["full", "occurring"]),
   seed: z.int(),
 });
 
@@ -44,6 +46,17 @@ export const tokenizeOutput = z.strictObject({
     vocabularySize: z.int(),
     endOfText: z.int().nullable(),
   }),
+  /** the ids that occur, where the models know no others */
+  vocabulary: z
+    .strictObject({
+      /** JSON, in the stage's folder */
+      path: z.string(),
+      size: z.int(),
+      sha256: z.string(),
+      /** place of the tokenizer's end-of-text token among them */
+      endOfText: z.int().nullable(),
+    })
+    .nullable(),
   sequenceLength: z.int(),
   domains: z.array(
     z.strictObject({

@@ -18,6 +18,7 @@ import {
 } from "./contract.ts";
 import { assignSplits, planTokenize, storedTokens, type TokenizePlan, type UnitPlan } from "./plan.ts";
 import { planStores, StoresWriter, storeName, storeOf } from "./stores.ts";
+import { writeVocabulary } from "./vocabulary.ts";
 import type { EncodedDocuments, EncodeTask } from "./worker.ts";
 
 const WORKER = workerModule(import.meta.url, "./worker");
@@ -45,14 +46,17 @@ export const tokenize: Stage<TokenizeInput, TokenizeOutput> = {
     const output = outputOf(input, stores, disjoint, notes);
     const writer = await StoresWriter.open(context.folder, input, plan, stores, nameOf);
     try {
-      context.announce?.(output); // what is written can be read from here on
+      // What is written can be read from here on; a vocabulary of what occurs is known at the end alone.
+      if (input.vocabulary === "full") context.announce?.(output);
       await writeStores(input, context, shards, plan, writer, (done, total) => report.progress(done, total, "tokens"));
     } catch (error) {
       await writer.suspend().catch(() => {}); // what stopped the stage says more
       throw error;
     }
     await writer.commit();
-    return output;
+    if (input.vocabulary === "full") return output;
+    const vocabulary = await writeVocabulary(context.folder, output);
+    return { ...output, vocabulary };
   },
 };
 
@@ -65,6 +69,7 @@ function outputOf(
   const { name, fingerprint, vocabularySize, endOfText } = input.tokenizer;
   return {
     tokenizer: { name, fingerprint, vocabularySize, endOfText },
+    vocabulary: null,
     sequenceLength: input.sequenceLength,
     domains: input.domains.map((domain, d) => {
       const reference = stores.get(storeName(d, "reference"))!;

@@ -181,12 +181,15 @@ class Message {
 }
 
 function varint(value: number): Uint8Array {
-  let rest = BigInt.asUintN(64, BigInt(value));
   const bytes: number[] = [];
-  while (rest > 0x7fn) {
-    bytes.push(Number(rest & 0x7fn) | 0x80);
-    rest >>= 7n;
+  if (value >= 0) {
+    let rest = value;
+    for (; rest > 0x7f; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 0x80);
+    bytes.push(rest);
+    return Uint8Array.from(bytes);
   }
+  let rest = BigInt.asUintN(64, BigInt(value));
+  for (; rest > 0x7fn; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80);
   bytes.push(Number(rest));
   return Uint8Array.from(bytes);
 }

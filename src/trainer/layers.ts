@@ -113,18 +113,20 @@ export function layerNorm(tf: TensorFlow, x: Tensor, weight: Tensor, bias: Tenso
 export function geluTanh(tf: TensorFlow, x: Tensor): Tensor {
   const SLOPE = 2 * Math.sqrt(2 / Math.PI);
   const CUBIC = 0.044715;
-  const argument = (x: Tensor, factor: number): Tensor => tf.add(tf.mul(tf.square(x), factor * SLOPE * CUBIC), SLOPE); // 2u ÷ x, or with factor 3 d(2u)/dx
-  const gate = (x: Tensor): Tensor => tf.sigmoid(tf.mul(x, argument(x, 1)));
+  /** 2u ÷ x, and with factor 3 d(2u)/dx */
+  const slope = (square: Tensor, factor: number): Tensor => tf.add(tf.mul(square, factor * SLOPE * CUBIC), SLOPE);
+  const gate = (x: Tensor, square: Tensor): Tensor => tf.sigmoid(tf.mul(x, slope(square, 1)));
   return tf.customGrad((...args) => {
     const [x, save] = args as unknown as [Tensor, Save];
-    const y = tf.mul(x, gate(x));
+    const y = tf.mul(x, gate(x, tf.square(x)));
     save([x, y]);
     return {
       value: y,
       gradFunc: (dy: Tensor, saved: Tensor[]) => {
         const [x, y] = saved as [Tensor, Tensor];
-        const s = gate(x);
-        return tf.mul(dy, tf.add(s, tf.mul(tf.mul(y, tf.sub(1, s)), argument(x, 3))));
+        const square = tf.square(x);
+        const s = gate(x, square);
+        return tf.mul(dy, tf.add(s, tf.mul(tf.mul(y, tf.sub(1, s)), slope(square, 3))));
       },
     };
   })(x);

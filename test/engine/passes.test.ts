@@ -7,6 +7,7 @@ import { elements, type Graph } from "../../src/engine/graph.ts";
 import { forCpu } from "../../src/engine/passes/for-cpu.ts";
 import { loadTensorFlow, type TensorFlow } from "../../src/engine/tensorflow.ts";
 import { traceProgram } from "../../src/engine/trace.ts";
+import { rmsNorm } from "../../src/trainer/architectures/layers.ts";
 import { causalAttention, geluTanh, layerNorm } from "../../src/trainer/layers.ts";
 import { randomTensors, runEagerly, runTraced } from "./run.ts";
 
@@ -92,6 +93,11 @@ describe("algebra", () => {
       plain({ a: float(2, 3, 4), b: float(2, 5, 4) }, (tf, { a, b }) => tf.mul(tf.matMul(a!, b!, false, true), 0.5)),
       ["com.microsoft.FusedMatMul"],
     ],
+    [
+      "a product and a row",
+      plain({ a: float(5, 3), b: float(3, 4), c: float(4) }, (tf, { a, b, c }) => tf.add(tf.matMul(a!, b!), c!)),
+      ["Gemm"],
+    ],
     ["a sum over rows", plain({ x: float(5, 3) }, (tf, { x }) => tf.sum(x!, 0)), ["MatMul"]],
   ])("%s", async (_, program, expected) => {
     expect(ops(program)).toEqual(expected);
@@ -133,6 +139,13 @@ describe("layers", () => {
     const spread = graph.nodes.filter(({ op }) => op === "Expand").map(({ outputs }) => graph.values.get(outputs[0]!));
     expect(spread.map((spec) => spec?.dtype)).toEqual(["int32"]); // the ids, not zeros
     await expectSameValues(program);
+  });
+
+  test("RMS norm is a kernel", async () => {
+    const program = withGradients({ x: float(6, 8), w: float(8) }, (tf, { x, w }) => rmsNorm(tf, x!, w!, 1e-5));
+    expect(ops(program)).toContain("SimplifiedLayerNormalization");
+    expect(ops(program)).not.toContain("Sqrt");
+    await expectSameValues(program, 1e-5);
   });
 
   test("layer norm and GELU are kernels", async () => {

@@ -50,8 +50,7 @@ function normalized(name: string, graph: Rewriting) {
   const product = graph.from(name, "Mul");
   for (const [centred, scale] of product ? operands(product) : []) {
     const difference = graph.from(centred, "Sub");
-    const root = graph.from(graph.from(scale, "Reciprocal")?.inputs[0], "Sqrt")?.inputs[0];
-    const variance = withScalar(graph.producer(root), "Add", graph);
+    const variance = inverseRoot(scale, graph);
     if (!difference || !variance) continue;
     const [x = "", mean = ""] = difference.inputs;
     const squares = graph.from(variance[0], "ReduceMean")?.inputs[0];
@@ -60,6 +59,39 @@ function normalized(name: string, graph: Rewriting) {
     return { x, centred, mean, scale, epsilon: variance[1] };
   }
   return undefined;
+}
+
+/** x · scale · weight, over rows of a matrix. */
+const rmsNormalization: Rule = (node, graph) => {
+  if (node.op !== "Mul") return undefined;
+  for (const [normed, weight] of operands(node)) {
+    const product = graph.from(normed, "Mul");
+    for (const [x, scale] of product ? operands(product) : []) {
+      const found = inverseRoot(scale, graph);
+      const squares = found && graph.from(found[0], "ReduceMean")?.inputs[0];
+      if (!found || !squares || !isSquareOf(squares, x, graph) || normalized(normed, graph)) continue;
+      if (graph.shape(weight).length !== 1 || graph.shape(x).length !== 2) continue;
+      const [y, newScale] = graph.nodes(
+        "SimplifiedLayerNormalization",
+        [x, weight],
+        [
+          { shape: graph.shape(x), dtype: "float32" },
+          { shape: graph.shape(scale), dtype: "float32" },
+        ],
+        { axis: -1, epsilon: { float: found[1] } },
+      ) as [string, string];
+      graph.rename(scale, newScale);
+      graph.rename(normed, graph.node("Mul", [x, newScale], graph.shape(x)));
+      return y;
+    }
+  }
+  return undefined;
+};
+
+/** 1 / √(mean + epsilon), by the mean's name and epsilon. */
+function inverseRoot(name: string, graph: Rewriting): [mean: string, epsilon: number] | undefined {
+  const root = graph.from(graph.from(name, "Reciprocal")?.inputs[0], "Sqrt")?.inputs[0];
+  return withScalar(graph.producer(root), "Add", graph);
 }
 
 /** Factors of FastGelu, 2√(2/π) and that · 0.044715, and how far float32 may be from them. */
@@ -82,4 +114,4 @@ const fastGelu: Rule = (node, graph) => {
   return undefined;
 };
 
-export const FUSED_LAYERS: readonly Rule[] = [layerNormalization, fastGelu];
+export const FUSED_LAYERS: readonly Rule[] = [layerNormalization, rmsNormalization, fastGelu];

@@ -78,6 +78,20 @@ const factorOfProduct: Rule = (node, graph) => {
   return fused({ inputs, transA, transB, alpha }, graph, graph.shape(name));
 };
 
+/** a × b + c, where c is a row or has the product's shape: the kernel starts from c. */
+const sumWithProduct: Rule = (node, graph) => {
+  if (node.op !== "Add") return undefined;
+  for (const [product, c] of operands(node)) {
+    const gemm = graph.from(product, "Gemm");
+    if (!gemm || gemm.inputs.length > 2 || graph.uses(product) > 1) continue;
+    const shape = graph.shape(product);
+    const added = graph.shape(c);
+    const fits = added.length === 1 ? added[0] === shape[1] : added.join() === shape.join();
+    if (fits) return graph.node("Gemm", [...gemm.inputs, c], shape, gemm.attributes);
+  }
+  return undefined;
+};
+
 /** Σ over the rows of a matrix: the product with a row of ones uses both cores and whole vectors. */
 const rowSums: Rule = (node, graph) => {
   if (node.op !== "ReduceSum" || node.attributes.keepdims !== 0) return undefined;
@@ -128,5 +142,6 @@ export const PRODUCTS: readonly Rule[] = [
   factorOfProduct,
   rowSums,
   weightGradient,
+  sumWithProduct,
   scatterBeforeTranspose,
 ];

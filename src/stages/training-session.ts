@@ -18,6 +18,9 @@ const FEED = workerModule(import.meta.url, "./feed-thread");
 const REMEDY =
   "if memory ran out, lower train.microBatch or train.batchSize; the same command goes on from the last checkpoint";
 
+/** For a trainer to leave by itself: in the middle of a step when something else failed, and when it has closed its engine. */
+const PATIENCE_MS = { working: 60_000, done: 2_000 } as const;
+
 export interface TrainingSession {
   readonly job: TrainingJob;
   readonly plan: FeedPlan;
@@ -44,14 +47,17 @@ export async function runTrainer(session: TrainingSession): Promise<TrainingOutc
   });
   let store: CheckpointStore | undefined;
   let trainer: WorkThread<ToTrainer, FromTrainer> | undefined;
+  let state: keyof typeof PATIENCE_MS = "working";
   const stop = (): void => trainer?.post({ type: "stop" });
   try {
     const outcome = new Promise<TrainingOutcome>((resolve, reject) => {
       const handle = async (message: FromTrainer): Promise<void> => {
         switch (message.type) {
           case "done":
+            state = "done";
             return resolve(message.outcome);
           case "failed":
+            state = "done";
             return reject(fromPlainError(message.error));
           case "record":
             return session.onRecord(message.record);
@@ -92,7 +98,9 @@ export async function runTrainer(session: TrainingSession): Promise<TrainingOutc
     return await Promise.race([outcome, trainer!.died, feed.died]);
   } finally {
     signal.removeEventListener("abort", stop);
-    await Promise.all([trainer?.end(), feed.end()]);
+    stop();
+    await trainer?.end({ patienceMs: PATIENCE_MS[state] });
+    await feed.end();
     await store?.idle().catch(() => {}); // the trainer heard of it
   }
 }

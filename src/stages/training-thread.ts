@@ -40,10 +40,15 @@ main.on("message", (message: ToTrainer) => {
   else checkpoints.answer(message);
 });
 
-run(job).then(
-  (outcome) => post({ type: "done", outcome }),
-  (error) => post({ type: "failed", error: toPlainError(error) }),
-);
+run(job)
+  .then(
+    (outcome) => post({ type: "done", outcome }),
+    (error) => post({ type: "failed", error: toPlainError(error) }),
+  )
+  .finally(() => {
+    main.unref(); // nothing is waited for any more, so the thread ends
+    feedPort.unref();
+  });
 
 async function run({ engine: wanted, model, batchSize, domains, threads }: TrainingJob): Promise<TrainingOutcome> {
   const { engine, why } = await createEngine({ engine: wanted, threads });
@@ -53,8 +58,9 @@ async function run({ engine: wanted, model, batchSize, domains, threads }: Train
       const weights = await loadModel(model.stored.folder, model.stored.demands);
       return { evaluation: await evaluate(engine, weights, batchSize, domains) };
     }
-    const { weights, steps, alpha, average } = await trainModel(engine, model, batchSize, domains);
-    const evaluation = await evaluate(engine, weights, batchSize, domains);
+    const rows = model.settings.microBatch ?? batchSize; // computed at once, whatever is computed
+    const { weights, steps, alpha, average } = await trainModel(engine, model, { rows, batchSize, domains });
+    const evaluation = await evaluate(engine, weights, rows, domains);
     await saveModel(model.folder, weights, { endOfText: model.endOfText });
     return { evaluation, trained: { steps, ...(alpha && { alpha }), ...(average && { average }) } };
   } finally {
@@ -65,10 +71,8 @@ async function run({ engine: wanted, model, batchSize, domains, threads }: Train
 async function trainModel(
   engine: Engine,
   { settings, checkpointEvery, data, proxy }: Extract<TrainingJob["model"], { kind: "train" }>,
-  batchSize: number,
-  domains: number,
+  { rows, batchSize, domains }: { readonly rows: number; readonly batchSize: number; readonly domains: number },
 ): Promise<TrainResult> {
-  const rows = settings.microBatch ?? batchSize;
   if (engine.name === "cpu") refuseTooLarge({ ...settings, batchSize, microBatch: rows }, availableMemory().limit);
   const reference = proxy && (await residentReference(engine, proxy.reference, rows));
   const batches = feed.training({ domains, batchSize }, proxy !== null && reference === null);

@@ -23,6 +23,7 @@ export class WorkThread<In, Out> {
   /** Rejects when the thread ends without having been ended. */
   readonly died: Promise<never>;
   readonly #worker: Worker;
+  readonly #exited: Promise<void>;
   #ended = false;
 
   constructor({ name, module, data, transfer = [], onMessage, remedy }: WorkThreadOptions<Out>) {
@@ -50,6 +51,7 @@ export class WorkThread<In, Out> {
       );
       this.#worker.once("exit", (code) => fail(`exit code ${code}`));
     });
+    this.#exited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
     this.died.catch(() => {}); // whoever waits for the work hears of it
   }
 
@@ -57,10 +59,15 @@ export class WorkThread<In, Out> {
     this.#worker.postMessage(message, transfer);
   }
 
-  /** Ends the thread, also in the middle of its work. */
-  async end(): Promise<void> {
+  /**
+   * Ends the thread: as soon as it leaves by itself, or after so long, in the middle of its work. Native code that is cut
+   * off there can take the whole process with it, so a thread that runs some is told to stop first.
+   */
+  async end({ patienceMs = 0 } = {}): Promise<void> {
     this.#ended = true;
-    await this.#worker.terminate();
+    const alarm = setTimeout(() => void this.#worker.terminate(), patienceMs);
+    await this.#exited;
+    clearTimeout(alarm);
   }
 }
 

@@ -140,30 +140,32 @@ function valueInfo(name: string, spec: ValueSpec): Message {
   return proto;
 }
 
-/** A protobuf message under construction: varint and length-delimited fields. */
+/** A protobuf message under construction: varint, 32-bit and length-delimited fields, in one array that grows. */
 class Message {
-  readonly #chunks: Uint8Array[] = [];
+  #bytes = Buffer.allocUnsafe(64);
   #length = 0;
 
   /** int32, int64 or enum field */
   int(field: number, value: number): void {
-    this.#push(varint((field << 3) | 0));
-    this.#push(varint(value));
+    this.#varint(field << 3);
+    this.#varint(value);
   }
 
   float(field: number, value: number): void {
-    this.#push(varint((field << 3) | 5));
-    this.#push(new Uint8Array(Float32Array.of(value).buffer));
+    this.#varint((field << 3) | 5);
+    this.#reserve(4);
+    this.#length = this.#bytes.writeFloatLE(value, this.#length);
   }
 
   raw(field: number, bytes: Uint8Array): void {
-    this.#push(varint((field << 3) | 2));
-    this.#push(varint(bytes.length));
-    this.#push(bytes);
+    this.#begin(field, bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
   }
 
   text(field: number, value: string): void {
-    this.raw(field, Buffer.from(value));
+    this.#begin(field, Buffer.byteLength(value));
+    this.#length += this.#bytes.write(value, this.#length);
   }
 
   message(field: number, message: Message): void {
@@ -171,25 +173,33 @@ class Message {
   }
 
   bytes(): Uint8Array {
-    return Buffer.concat(this.#chunks, this.#length);
+    return this.#bytes.subarray(0, this.#length);
   }
 
-  #push(bytes: Uint8Array): void {
-    this.#chunks.push(bytes);
-    this.#length += bytes.length;
+  /** Tag and length of a field, and room for so many bytes. */
+  #begin(field: number, length: number): void {
+    this.#varint((field << 3) | 2);
+    this.#varint(length);
+    this.#reserve(length);
   }
-}
 
-function varint(value: number): Uint8Array {
-  const bytes: number[] = [];
-  if (value >= 0) {
+  #varint(value: number): void {
+    this.#reserve(10);
+    if (value < 0) {
+      let rest = BigInt.asUintN(64, BigInt(value));
+      for (; rest > 0x7fn; rest >>= 7n) this.#bytes[this.#length++] = Number(rest & 0x7fn) | 0x80;
+      this.#bytes[this.#length++] = Number(rest);
+      return;
+    }
     let rest = value;
-    for (; rest > 0x7f; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 0x80);
-    bytes.push(rest);
-    return Uint8Array.from(bytes);
+    for (; rest > 0x7f; rest = Math.floor(rest / 128)) this.#bytes[this.#length++] = (rest % 128) | 0x80;
+    this.#bytes[this.#length++] = rest;
   }
-  let rest = BigInt.asUintN(64, BigInt(value));
-  for (; rest > 0x7fn; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80);
-  bytes.push(Number(rest));
-  return Uint8Array.from(bytes);
+
+  #reserve(length: number): void {
+    if (this.#length + length <= this.#bytes.length) return;
+    const grown = Buffer.allocUnsafe(Math.max(2 * this.#bytes.length, this.#length + length));
+    this.#bytes.copy(grown, 0, 0, this.#length);
+    this.#bytes = grown;
+  }
 }

@@ -1,11 +1,12 @@
 /**
  * Predicted against measured memory of the training stages: runs the built program on the quickstart's text with models
- * of several shapes, two steps and a checkpoint each, prints a table, and leaves
- * it in bench/results/memory.md, and the figures in memory.json to the tests.
+ * of several shapes, two steps and a checkpoint each, and prints a table. The whole of it goes to bench/results/memory.md,
+ * and as JSON beside it, where the tests find it.
  *
  *   npm run build && npx tsx bench/train/memory.ts [--fit] [--large] [--only PART-OF-A-NAME]
  *
- * --fit prints the factors of src/trainer/memory.ts that come closest; --large adds models of half a gigabyte.
+ * --fit prints the factors of src/trainer/memory.ts that come closest; --large adds models of half a gigabyte, which the
+ * results have too.
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -163,8 +164,8 @@ function report(measured: readonly Measured[]): string[] {
 function factorsOf(measured: readonly Measured[]): MemoryTerms {
   return fitFactors(
     measured.map(({ settings, bytes }) => {
-      const { state, reference, checkpoint } = knownMemory(settings);
-      return { terms: memoryTerms(settings), known: state + reference + checkpoint, bytes };
+      const { state, reference } = knownMemory(settings);
+      return { terms: memoryTerms(settings), known: state + reference, bytes };
     }),
   );
 }

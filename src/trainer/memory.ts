@@ -40,19 +40,19 @@ export interface MemoryNeed {
   readonly output: number;
   /** a proxy's reference where it runs beside it, and its own forward pass before accumulation */
   readonly reference: number;
-  /** a copy of parameters and optimizer state, while it is written */
+  /** copies of parameters and optimizer state: one that is written, and the next one or the result */
   readonly checkpoint: number;
   readonly total: number;
 }
 
 /** Of engine cpu. `npx tsx bench/train/memory.ts --fit` measures and prints them. */
 export const MEASURED: MemoryTerms = {
-  runtime: 200e6,
-  activations: 1.28,
-  attention: 0.68,
-  output: 1.81,
-  forward: 1.78,
-  embedding: 1.67,
+  runtime: 196e6,
+  activations: 1.04,
+  attention: 0.79,
+  output: 1.5,
+  forward: 1.77,
+  copies: 2.02,
 };
 
 /** Predictions are off by no more than this; what is over by more cannot fit. */
@@ -72,8 +72,8 @@ export interface MemoryTerms {
   readonly output: number;
   /** an array [N, V] of a forward pass alone */
   readonly forward: number;
-  /** an array [V, D] for each gradient of an embedding */
-  readonly embedding: number;
+  /** a copy of parameters and optimizer state */
+  readonly copies: number;
 }
 
 export function trainingMemory(settings: MemorySettings): MemoryNeed {
@@ -84,33 +84,32 @@ export function trainingMemory(settings: MemorySettings): MemoryNeed {
     runtime: of("runtime"),
     state: known.state,
     activations: of("activations") + of("attention"),
-    output: of("output") + of("embedding"),
+    output: of("output"),
     reference: known.reference + of("forward"),
-    checkpoint: known.checkpoint,
+    checkpoint: of("copies"),
   };
   return { ...need, total: Object.values(need).reduce((sum, bytes) => sum + bytes, 0) };
 }
 
-/** Arrays that are there for as long as the training is, or a checkpoint's copy of them. Bytes. */
-export function knownMemory({ model, optimizer, batchSize, microBatch, proxy }: MemorySettings) {
+/** Arrays that are there for as long as the training is. Bytes. */
+export function knownMemory(settings: MemorySettings) {
+  const { model, batchSize, microBatch, proxy } = settings;
   const parameters = parameterCount(model);
-  const kept = Object.values(optimizerStateShapes(parameterShapes(model), optimizer));
-  const optimizerState = kept.reduce((sum, shape) => sum + elements(shape), 0);
   const accumulated = microBatch < batchSize ? parameters : 0;
   return {
-    state: FLOAT_BYTES * (2 * parameters + optimizerState + accumulated),
+    state: FLOAT_BYTES * (parameters + accumulated) + storedBytes(settings),
     reference: proxy?.resident ? FLOAT_BYTES * parameterCount(proxy.resident) : 0,
-    checkpoint: FLOAT_BYTES * (parameters + optimizerState),
   };
 }
 
-export function memoryTerms({
-  model: config,
-  batchSize,
-  microBatch: B,
-  recompute,
-  proxy,
-}: MemorySettings): MemoryTerms {
+/** Of parameters and optimizer state. */
+function storedBytes({ model, optimizer }: MemorySettings): number {
+  const kept = Object.values(optimizerStateShapes(parameterShapes(model), optimizer));
+  return FLOAT_BYTES * (parameterCount(model) + kept.reduce((sum, shape) => sum + elements(shape), 0));
+}
+
+export function memoryTerms(settings: MemorySettings): MemoryTerms {
+  const { model: config, batchSize, microBatch: B, recompute, proxy } = settings;
   const model = completeModel(config);
   const { vocabularySize: V, sequenceLength: T, width: D, layers: L, heads: H } = model;
   const N = B * T;
@@ -123,7 +122,7 @@ export function memoryTerms({
     attention: FLOAT_BYTES * (recompute ? 1 : L) * B * H * T * T,
     output: FLOAT_BYTES * N * V,
     forward: FLOAT_BYTES * (resident + before),
-    embedding: FLOAT_BYTES * V * D * (model.tied ? 1 : 2),
+    copies: storedBytes(settings),
   };
 }
 

@@ -45,7 +45,6 @@ describe("predicted memory", () => {
     // V·D + T·D + L·(12·D² + 13·D) + 2·D parameters
     const parameters = 4096 * 256 + 128 * 256 + 4 * (12 * 256 ** 2 + 13 * 256) + 2 * 256;
     expect(parts.state).toBe(4 * 4 * parameters);
-    expect(parts.checkpoint).toBe(3 * 4 * parameters);
   });
 
   it("grows with every size, and is smaller with recomputation or a factored optimizer", () => {
@@ -105,7 +104,7 @@ describe("advice", () => {
 });
 
 it("fits factors that measurements were made from", () => {
-  const factors = { runtime: 2e8, activations: 1.1, attention: 2, output: 3, forward: 0, embedding: 0.5 };
+  const factors = { runtime: 2e8, activations: 1.1, attention: 2, output: 3, forward: 0, copies: 1.5 };
   const observations = [1, 2, 4, 8, 16].flatMap((rows) =>
     [64, 512].flatMap((sequenceLength) =>
       [128, 512].map((width) => {
@@ -114,8 +113,8 @@ it("fits factors that measurements were made from", () => {
           model: { ...settings.model, sequenceLength, width, layers: rows },
           ...{ batchSize: rows, microBatch: rows },
         };
-        const { state, reference, checkpoint } = knownMemory(shape);
-        const [terms, known] = [memoryTerms(shape), state + reference + checkpoint];
+        const { state, reference } = knownMemory(shape);
+        const [terms, known] = [memoryTerms(shape), state + reference];
         const names = Object.keys(factors) as (keyof typeof factors)[];
         return { terms, known, bytes: names.reduce((sum, name) => sum + factors[name] * terms[name], known) };
       }),

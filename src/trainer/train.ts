@@ -10,7 +10,6 @@ import type { BatchSource, DoReMiConfig, ModelConfig, OptimizerConfig, StepRecor
 import { DomainWeights, type DomainWeightsState, type SettleCriterion } from "./domain-weights.ts";
 import type { ReferenceLosses } from "./evaluate.ts";
 import { initializeWeights, type ModelWeights } from "./initialization.ts";
-import { parameterShapes } from "./model.ts";
 import { modelFaults, optimizerFaults, refuseFaults } from "./settings.ts";
 import type { Accumulation, InitialState, StepOutcome, Stepper, StepRequest } from "./step/contract.ts";
 import { initLossScale, type LossScaleState, nextLossScale } from "./step/loss-scale.ts";
@@ -142,6 +141,7 @@ class Loop {
       for (const record of records) await onStep?.(record);
       if (store && every > 0 && Math.floor(this.#step / every) > Math.floor(saved / every) && this.#step < steps) {
         saved = this.#step;
+        await store.idle(); // one copy of the state at a time
         await store.save(await this.#checkpoint());
       }
       await new Promise(setImmediate); // signals and progress get their turn
@@ -151,11 +151,7 @@ class Loop {
         `the averaged domain weights have settled after ${this.#step} of ${steps} steps: ${steps - this.#step} steps are saved`,
       );
     }
-    const tensors = await this.#stepper.read();
-    const parameters: Record<string, Float32Array> = {};
-    for (const name of Object.keys(parameterShapes(this.#options.model)))
-      parameters[name] = tensors[`parameter/${name}`]!.data as Float32Array;
-    const weights = { config: this.#options.model, parameters };
+    const weights = { config: this.#options.model, parameters: await this.#stepper.finish() };
     if (!this.#domainWeights) return { weights, steps: this.#step };
     const { alpha, average } = this.#domainWeights;
     return { weights, steps: this.#step, alpha, average };

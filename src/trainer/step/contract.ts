@@ -58,6 +58,8 @@ export interface Stepper {
   run(requests: readonly StepRequest[], lossScale: number, signal?: AbortSignal): Promise<StepOutcome[]>;
   /** Copies of parameter/… and of the optimizer's state. */
   read(): Promise<Record<string, NamedArray>>;
+  /** Copies of the parameters, by name; lets go of all else, so that no step can follow. */
+  finish(): Promise<Record<string, Float32Array>>;
   close(): Promise<void>;
 }
 

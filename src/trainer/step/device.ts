@@ -124,6 +124,14 @@ export class DeviceStepper implements Stepper, PartRuns {
     return tensors;
   }
 
+  async finish(): Promise<Record<string, Float32Array>> {
+    const parameters: Record<string, Float32Array> = {};
+    for (const name of Object.keys(parameterShapes(this.#setup.model)))
+      parameters[name] = Float32Array.from(await this.#state[`parameter/${name}`]!.read());
+    await this.close();
+    return parameters;
+  }
+
   async close(): Promise<void> {
     for (const tensor of [...Object.values(this.#state), ...Object.values(this.#sums)]) tensor.dispose();
     for (const executable of Object.values(this.#programs)) await executable?.close();

@@ -90,11 +90,23 @@ export class HostStepper implements Stepper, PartRuns {
     return tensors;
   }
 
+  async finish(): Promise<Record<string, Float32Array>> {
+    await this.#closePrograms(); // first: what they hold is much more than the copies
+    const parameters: Record<string, Float32Array> = {};
+    for (const [name, values] of Object.entries(this.#optimizer.parameters)) parameters[name] = values.slice();
+    this.#optimizer.close();
+    return parameters;
+  }
+
   async close(): Promise<void> {
+    await this.#closePrograms();
+    this.#optimizer.close();
+  }
+
+  async #closePrograms(): Promise<void> {
     for (const tensor of [...Object.values(this.#parameters), ...Object.values(this.#into)]) tensor.dispose();
     await this.#gradients.close();
     await this.#forward?.close();
-    this.#optimizer.close();
   }
 
   #tensors(feeds: Feeds): Record<string, EngineTensor> {

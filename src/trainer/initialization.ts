@@ -14,18 +14,22 @@ export interface ModelWeights {
  * parameters are made.
  */
 export function initializeWeights(config: ModelConfig, seed: number): ModelWeights {
+  const initial = initialParameters(config, seed);
+  const names = Object.keys(parameterShapes(config));
+  return { config, parameters: Object.fromEntries(names.map((name) => [name, initial(name)])) };
+}
+
+/** As `initializeWeights`, a parameter at a time, for those who keep them elsewhere. */
+export function initialParameters(config: ModelConfig, seed: number): (name: string) => Float32Array {
   const rng = new Rng(seed, "initialization");
-  const parameters: Record<string, Float32Array> = {};
-  for (const [name, shape] of Object.entries(parameterShapes(config))) {
-    const values = new Float32Array(shape.reduce((product, size) => product * size, 1));
+  const shapes = parameterShapes(config);
+  return (name) => {
+    const values = new Float32Array(shapes[name]!.reduce((product, size) => product * size, 1));
     const initial = initialValue(config, name);
-    if ("constant" in initial) values.fill(initial.constant);
-    else {
-      const stream = rng.fork(name);
-      for (let at = 0; at < values.length; at += 2) stream.normalPair(at / 2, values, at);
-      for (let at = 0; at < values.length; at++) values[at]! *= initial.deviation;
-    }
-    parameters[name] = values;
-  }
-  return { config, parameters };
+    if ("constant" in initial) return values.fill(initial.constant);
+    const stream = rng.fork(name);
+    for (let at = 0; at < values.length; at += 2) stream.normalPair(at / 2, values, at);
+    for (let at = 0; at < values.length; at++) values[at]! *= initial.deviation;
+    return values;
+  };
 }

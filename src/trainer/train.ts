@@ -9,7 +9,7 @@ import type { Checkpoint, CheckpointStore, RunConfiguration } from "./checkpoint
 import type { BatchSource, DoReMiConfig, ModelConfig, OptimizerConfig, StepRecord, TrainingBatch } from "./contract.ts";
 import { DomainWeights, type DomainWeightsState, type SettleCriterion } from "./domain-weights.ts";
 import type { ReferenceLosses } from "./evaluate.ts";
-import { initializeWeights, type ModelWeights } from "./initialization.ts";
+import { initialParameters, type ModelWeights } from "./initialization.ts";
 import { modelFaults, optimizerFaults, refuseFaults } from "./settings.ts";
 import type { Accumulation, InitialState, StepOutcome, Stepper, StepRequest } from "./step/contract.ts";
 import { initLossScale, type LossScaleState, nextLossScale } from "./step/loss-scale.ts";
@@ -255,8 +255,8 @@ class Loop {
 }
 
 function initialState({ model, seed }: TrainOptions): InitialState {
-  const { parameters } = initializeWeights(model, seed);
-  return (name) => (name.startsWith("parameter/") ? parameters[name.slice("parameter/".length)]! : undefined);
+  const initial = initialParameters(model, seed);
+  return (name) => (name.startsWith("parameter/") ? initial(name.slice("parameter/".length)) : undefined);
 }
 
 function storedState(stored: Checkpoint): InitialState {

@@ -214,7 +214,7 @@ const train = z
       .enum(["full", "occurring"])
       .default("full")
       .describe(
-        "Of the small models: all ids of the tokenizer, or those alone that occur in what is tokenized for them, which is less work and another, smaller model. vocabulary.json beside each model says which.",
+        "Of the small models: all ids of the tokenizer, or those alone that occur in what is tokenized for them, which is less work and another, smaller model. vocabulary.json beside each model says which, and training waits until all is tokenized.",
       ),
     batchSize: positiveInteger.default(16).describe("Sequences."),
     engine: z
@@ -233,12 +233,12 @@ const train = z
       .enum(["exact", "stale"])
       .default("exact")
       .describe(
-        "With microBatch: exact updates the domain weights from the whole batch first, at a third more time; stale, as the official code, uses those of the step before for all parts but the last.",
+        "With microBatch: exact updates the domain weights from the whole batch first, with one more forward pass; stale, as the official code, uses those of the step before for all parts but the last.",
       ),
     recompute: z
       .boolean()
       .default(false)
-      .describe("Compute activations again in the backward pass: less memory, a third more time."),
+      .describe("Compute activations again in the backward pass: less memory, one more forward pass."),
     checkpointEvery: positiveInteger.default(200).describe("Steps."),
     keepCheckpoints: positiveInteger.default(2).describe("So many of the newest are kept."),
     evaluationSequences: positiveInteger.default(64).describe("Held-out sequences per domain, at most."),

@@ -24,7 +24,8 @@ export interface StoredModel {
 export interface TrainingJob {
   readonly engine: EngineName | "auto";
   readonly threads: number;
-  readonly domains: number; // K
+  /** names of the domains */
+  readonly domains: readonly string[]; // [K]
   readonly batchSize: number; // B
   /** what is evaluated in the end: a model that is trained here, or one that is there already */
   readonly model:

@@ -56,11 +56,11 @@ async function run({ engine: wanted, model, batchSize, domains, threads }: Train
   try {
     if (model.kind === "stored") {
       const weights = await loadModel(model.stored.folder, model.stored.demands);
-      return { evaluation: await evaluate(engine, weights, batchSize, domains) };
+      return { evaluation: await evaluate(engine, weights, batchSize, domains.length) };
     }
     const rows = model.settings.microBatch ?? batchSize; // computed at once, whatever is computed
     const { weights, steps, alpha, average } = await trainModel(engine, model, { rows, batchSize, domains });
-    const evaluation = await evaluate(engine, weights, rows, domains);
+    const evaluation = await evaluate(engine, weights, rows, domains.length);
     await saveModel(model.folder, weights, { endOfText: model.endOfText });
     return { evaluation, trained: { steps, ...(alpha && { alpha }), ...(average && { average }) } };
   } finally {
@@ -71,11 +71,15 @@ async function run({ engine: wanted, model, batchSize, domains, threads }: Train
 async function trainModel(
   engine: Engine,
   { settings, checkpointEvery, data, proxy }: Extract<TrainingJob["model"], { kind: "train" }>,
-  { rows, batchSize, domains }: { readonly rows: number; readonly batchSize: number; readonly domains: number },
+  {
+    rows,
+    batchSize,
+    domains,
+  }: { readonly rows: number; readonly batchSize: number; readonly domains: readonly string[] },
 ): Promise<TrainResult> {
   if (engine.name === "cpu") refuseTooLarge({ ...settings, batchSize, microBatch: rows }, availableMemory().limit);
   const reference = proxy && (await residentReference(engine, proxy.reference, rows));
-  const batches = feed.training({ domains, batchSize }, proxy !== null && reference === null);
+  const batches = feed.training({ domains: domains.length, batchSize }, proxy !== null && reference === null);
   const store = (configuration: RunConfiguration): CheckpointStore => {
     const own = checkpoints.store(configuration);
     return {
@@ -91,6 +95,7 @@ async function trainModel(
     ...settings,
     engine,
     batches,
+    domainNames: domains,
     ...(proxy && { doremi: { ...proxy.doremi, ...(reference && { reference }) } }),
     signal: stop.signal,
     onStep: (record) => post({ type: "record", record }),

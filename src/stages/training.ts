@@ -66,7 +66,7 @@ export async function trainModel(request: TrainingRequest): Promise<TrainingRepo
       job: {
         engine: training.engine,
         threads: training.threads,
-        domains: tokens.domains.length,
+        domains: names(input),
         batchSize,
         model: {
           kind: "train",
@@ -147,7 +147,7 @@ export async function evaluateModel(
     job: {
       engine: context.training.engine,
       threads: context.training.threads,
-      domains: input.tokens.domains.length,
+      domains: names(input),
       batchSize: input.batchSize,
       model: { kind: "stored", stored },
     },

@@ -144,7 +144,7 @@ export interface MemoryAdvice {
 }
 
 /**
- * The change with which the training fits at the most sequences at once, recomputation, which costs a third more time,
+ * The change with which the training fits at the most sequences at once, recomputation, which costs one more forward pass,
  * before fewer of them. null where nothing of this is enough.
  */
 export function adviseMemory(settings: MemorySettings, available: number): MemoryAdvice | null {

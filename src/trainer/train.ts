@@ -30,10 +30,12 @@ export interface TrainOptions {
   readonly microBatch?: number;
   /** default: exact */
   readonly accumulation?: Accumulation;
-  /** computes activations again in the backward pass: less memory, a third more time */
+  /** computes activations again in the backward pass: less memory, one more forward pass */
   readonly recompute?: boolean;
   /** default: float32 */
   readonly precision?: Precision;
+  /** of the batches' domains, for messages; default: their numbers */
+  readonly domainNames?: readonly string[];
   /** called after every step; a promise is waited for */
   readonly onStep?: (record: StepRecord) => void | Promise<void>;
   /** on abort the state is saved, where `checkpoint` says so, and DoremiError interrupted is thrown */
@@ -161,9 +163,9 @@ class Loop {
     return this.#stepper.close();
   }
 
-  /** As many steps as one call of the engine should hold; null where a stop came in the middle of one. */
-  async #next(): Promise<StepRecord[] | null> {
-    const { steps, engine, signal } = this.#options;
+  /** As many steps as one call of the engine should hold. */
+  async #next(): Promise<StepRecord[]> {
+    const { steps, signal } = this.#options;
     const start = performance.now();
     const count = this.#step + this.#stepper.atOnce <= steps ? this.#stepper.atOnce : 1;
     const requests: StepRequest[] = [];
@@ -177,13 +179,9 @@ class Loop {
     }
     const outcomes = await this.#stepper.run(requests, this.#lossScale.scale, signal);
     const [durationMs, waitMs] = [(performance.now() - start) / count, waited / count];
-    const records: StepRecord[] = [];
-    for (const [i, outcome] of outcomes.entries()) {
-      const request = requests[i]!;
-      this.#check(request, outcome, engine);
-      records.push({ ...this.#record(request, outcome), durationMs, waitMs });
-      this.#step = request.step;
-    }
+    this.#check(requests, outcomes);
+    const records = requests.map((request, i) => ({ ...this.#record(request, outcomes[i]!), durationMs, waitMs }));
+    this.#step += count;
     return records;
   }
 
@@ -202,23 +200,37 @@ class Loop {
     return { reference, alpha: this.#domainWeights!.alpha };
   }
 
-  /** @throws DoremiError diverged, with the state as it was before the step */
-  #check({ step, batch }: StepRequest, { losses, gradientNorm, learningRate }: StepOutcome, engine: Engine): void {
+  /** Moves the loss scale on by the steps of one call, which had the same. @throws DoremiError diverged */
+  #check(requests: readonly StepRequest[], outcomes: readonly StepOutcome[]): void {
     const T = this.#options.model.sequenceLength;
-    const at = losses.findIndex((loss, i) => batch.mask[i]! > 0 && !Number.isFinite(loss));
-    const next = at === -1 ? nextLossScale(this.#lossScale, Number.isFinite(gradientNorm)) : null;
-    if (next) {
-      this.#lossScale = next;
-      return;
+    for (const [i, outcome] of outcomes.entries()) {
+      const { batch } = requests[i]!;
+      const at = outcome.losses.findIndex((loss, token) => batch.mask[token]! > 0 && !Number.isFinite(loss));
+      if (at === -1) continue;
+      const row = Math.floor(at / T);
+      const domain = batch.domains[row]!;
+      const name = this.#options.domainNames?.[domain] ?? domain;
+      throw this.#diverged(
+        requests[i]!,
+        outcome,
+        `the loss is ${outcome.losses[at]} in sequence ${row} of the batch, of domain ${name}`,
+      );
     }
-    const found =
-      at === -1
-        ? `the gradient's norm is ${gradientNorm}, though the losses are finite`
-        : `the loss is ${losses[at]} in sequence ${Math.floor(at / T)} of the batch, of domain ${batch.domains[Math.floor(at / T)]}`;
-    throw new DoremiError(
+    const overflow = outcomes.findIndex(({ gradientNorm }) => !Number.isFinite(gradientNorm));
+    const scale = nextLossScale(this.#lossScale, overflow === -1 ? outcomes.length : 0);
+    if (!scale) {
+      const what = `the gradient's norm is ${outcomes[overflow]!.gradientNorm}, though the losses are finite`;
+      throw this.#diverged(requests[overflow]!, outcomes[overflow]!, what);
+    }
+    this.#lossScale = scale;
+  }
+
+  #diverged({ step }: StepRequest, { learningRate }: StepOutcome, what: string): DoremiError {
+    const { engine, precision = "float32" } = this.#options;
+    return new DoremiError(
       "bad-configuration",
       "diverged",
-      `training: loss and gradient must stay finite, but at step ${step} ${found} (${engine.name}, ${this.#options.precision ?? "float32"}); ` +
+      `training: loss and gradient must stay finite, but at step ${step} ${what} (${engine.name}, ${precision}); ` +
         `lower learningRate (now ${learningRate}), raise warmupSteps or set clipNorm; the last checkpoint before it is kept`,
     );
   }

@@ -157,17 +157,17 @@ test("stale parts: all but the last take the weights of the step before", async 
 test("the loss scale halves at an overflow, doubles after 2,000 steps without, and gives up at 1", () => {
   let state = initLossScale("float16");
   expect(state.scale).toBe(2 ** 15);
-  state = nextLossScale(state, false)!;
+  state = nextLossScale(state, 0)!;
   expect(state.scale).toBe(2 ** 14);
-  for (let step = 0; step < 1999; step++) state = nextLossScale(state, true)!;
+  for (let step = 0; step < 1999; step++) state = nextLossScale(state, 1)!;
   expect(state.scale).toBe(2 ** 14);
-  state = nextLossScale(state, true)!;
+  state = nextLossScale(state, 1)!;
   expect(state.scale).toBe(2 ** 15);
-  for (let halvings = 0; halvings < 15; halvings++) state = nextLossScale(state, false)!;
+  for (let halvings = 0; halvings < 15; halvings++) state = nextLossScale(state, 0)!;
   expect(state.scale).toBe(1);
-  expect(nextLossScale(state, false)).toBeNull();
-  expect(nextLossScale(initLossScale("float32"), false)).toBeNull();
-  expect(nextLossScale(initLossScale("bfloat16"), true)).toEqual(initLossScale("bfloat16"));
+  expect(nextLossScale(state, 0)).toBeNull();
+  expect(nextLossScale(initLossScale("float32"), 0)).toBeNull();
+  expect(nextLossScale(initLossScale("bfloat16"), 16)).toEqual(initLossScale("bfloat16"));
 });
 
 /** An engine that computes in float32 whatever it is asked for. */

@@ -255,6 +255,55 @@ describe("train", () => {
     expect(error).toMatchObject({ code: "diverged", message: expect.stringMatching(/at step [2-9]/) });
   });
 
+  test("says in which sequence of which domain it began", async () => {
+    // A parameter that is not finite after the first step: the losses of the second are not.
+    const error = await run({
+      optimizer: { ...ADAMW, learningRate: 1e30, warmupSteps: 0, clipNorm: 0 },
+      domainNames: ["prose", "code", "law"],
+    }).catch((error) => error);
+    expect(error.message).toMatch(
+      /the loss is NaN in sequence 0 of the batch, of domain (prose|code|law) \(cpu, float32\)/,
+    );
+  });
+
+  test("overflows of several steps in one call halve the loss scale once", async () => {
+    // 16 steps at once, as on CUDA, and every gradient of the first call overflows: 16 halvings would end at nothing.
+    let calls = 0;
+    const overflowing: Engine = {
+      name: "cuda",
+      device: "made up",
+      memory: "device",
+      precisions: ["float16"],
+      runsAtOnce: 16,
+      tensor: (data, shape) => engine.tensor(data, shape),
+      async compile(program, options) {
+        const executable = await engine.compile(program, options?.repeat ? { repeat: options.repeat } : {});
+        return {
+          program,
+          close: () => executable.close(),
+          async run(inputs) {
+            const outputs = await executable.run(inputs);
+            const norms = outputs.gradientNorm!;
+            if (calls++ > 0) return outputs;
+            const overflow = new Float32Array(norms.shape[0] ?? 1).fill(Number.POSITIVE_INFINITY);
+            return { ...outputs, gradientNorm: engine.tensor(overflow, norms.shape) };
+          },
+        };
+      },
+      close: async () => {},
+    };
+    const norms: number[] = [];
+    const { steps } = await run({
+      engine: overflowing,
+      precision: "float16",
+      steps: 32,
+      onStep: ({ gradientNorm }) => void norms.push(gradientNorm),
+    });
+    expect(steps).toBe(32);
+    expect(calls).toBe(2);
+    expect(norms.map(Number.isFinite)).toEqual([...new Array(16).fill(false), ...new Array(16).fill(true)]);
+  });
+
   test("refuses ids outside the vocabulary and wrong settings, saying what to do", async () => {
     const wrong: BatchSource = {
       ...batches,

@@ -12,7 +12,7 @@ import type { InitialState, StepOutcome, Stepper, StepperSetup, StepRequest } fr
 import {
   type Feeds,
   gradientShape,
-  objectiveOf,
+  needsForward,
   type PartRuns,
   partsOf,
   runParts,
@@ -60,11 +60,10 @@ export class DeviceStepper implements Stepper, PartRuns {
     const { engine, model, optimizer, precision, microBatch } = setup;
     const shape = gradientShape(setup);
     if (partsOf(setup) > 1) {
-      const twoPasses = setup.doremi !== undefined && objectiveOf(setup).kind === "weighted";
       const programs = {
         accumulation: await engine.compile(accumulationProgram(shape), { precision }),
         update: await engine.compile(updateProgram(model, optimizer)),
-        ...(twoPasses && { forward: await engine.compile(lossProgram(model, microBatch), { precision }) }),
+        ...(needsForward(setup) && { forward: await engine.compile(lossProgram(model, microBatch), { precision }) }),
       };
       return new DeviceStepper(setup, programs, initial);
     }

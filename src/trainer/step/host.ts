@@ -8,7 +8,7 @@ import { parameterShapes } from "../model.ts";
 import { createHostOptimizer, type HostOptimizer, optimizerStateShapes } from "../optimizer.ts";
 import { gradientProgram, lossProgram } from "../programs.ts";
 import type { InitialState, StepOutcome, Stepper, StepperSetup, StepRequest } from "./contract.ts";
-import { type Feeds, gradientShape, objectiveOf, type PartRuns, partsOf, runParts, shapesOfFeeds } from "./parts.ts";
+import { type Feeds, gradientShape, needsForward, type PartRuns, partsOf, runParts, shapesOfFeeds } from "./parts.ts";
 
 export class HostStepper implements Stepper, PartRuns {
   readonly atOnce = 1;
@@ -45,7 +45,6 @@ export class HostStepper implements Stepper, PartRuns {
   static async create(setup: StepperSetup, initial: InitialState): Promise<HostStepper> {
     const { engine, model, optimizer: config, precision, microBatch } = setup;
     const accumulate = partsOf(setup) > 1;
-    const twoPasses = setup.doremi !== undefined && objectiveOf(setup).kind === "weighted";
     const optimizer = await createHostOptimizer(parameterShapes(model), config, { accumulate });
     for (const [name, values] of Object.entries(optimizer.parameters)) values.set(initial(`parameter/${name}`)!);
     for (const [name, values] of Object.entries(optimizer.state)) {
@@ -56,7 +55,7 @@ export class HostStepper implements Stepper, PartRuns {
       setup,
       optimizer,
       await engine.compile(gradientProgram(gradientShape(setup)), { precision }),
-      twoPasses ? await engine.compile(lossProgram(model, microBatch), { precision }) : undefined,
+      needsForward(setup) ? await engine.compile(lossProgram(model, microBatch), { precision }) : undefined,
     );
   }
 

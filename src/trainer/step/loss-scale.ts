@@ -23,12 +23,13 @@ export function initLossScale(precision: Precision): LossScaleState {
 }
 
 /**
- * The scale after a step, or null where the overflow is no matter of scale: the training has diverged.
- * @param finite whether the step's gradient was
+ * The scale after steps that were computed at this one, or null where an overflow is no matter of scale: the training
+ * has diverged.
+ * @param steps without an overflow; 0 where there was one, in however many of them
  */
-export function nextLossScale(state: LossScaleState, finite: boolean): LossScaleState | null {
-  if (!finite) return state.scale > 1 ? { ...state, scale: state.scale / 2, since: 0 } : null;
+export function nextLossScale(state: LossScaleState, steps: number): LossScaleState | null {
+  if (steps === 0) return state.scale > 1 ? { ...state, scale: state.scale / 2, since: 0 } : null;
   if (!state.dynamic) return state;
-  if (state.since + 1 < GROWTH_INTERVAL) return { ...state, since: state.since + 1 };
+  if (state.since + steps < GROWTH_INTERVAL) return { ...state, since: state.since + steps };
   return { ...state, scale: Math.min(LARGEST, state.scale * 2), since: 0 };
 }

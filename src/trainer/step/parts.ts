@@ -40,6 +40,11 @@ export function objectiveOf(setup: StepperSetup): Objective {
   return { kind: "doremi", config: { eta, smoothing }, domains, partial: parts > 1 || precision === "float16" };
 }
 
+/** Exact parts need the losses of all of them before the first gradient. */
+export function needsForward(setup: StepperSetup): boolean {
+  return setup.doremi !== undefined && objectiveOf(setup).kind === "weighted";
+}
+
 export function gradientShape(setup: StepperSetup): GradientShape {
   const { model, microBatch, recompute } = setup;
   return { model, rows: microBatch, objective: objectiveOf(setup), recompute };
@@ -89,7 +94,7 @@ export async function runParts(
     return all;
   }
   let weights: Float32Array;
-  if (setup.doremi) {
+  if (needsForward(setup)) {
     for (let part = 0; part < parts; part++) {
       keep(part, await runs.forward(ids(part)));
       await breathe(signal);
@@ -148,13 +153,15 @@ function doremiFeeds(
   if (!partial) return feeds;
   const { eta, smoothing, domains } = doremi!;
   const last = part === parts - 1;
-  const before = part * microBatch * model.sequenceLength;
+  // An earlier part updates nothing, so what comes before it does not count.
+  const rows = last ? part * microBatch : 0;
+  const before = rows * model.sequenceLength;
   const prior = domainExcess(
     {
       loss: losses.subarray(0, before),
       reference: reference!.subarray(0, before),
       mask: batch.mask.subarray(0, before),
-      domains: batch.domains.subarray(0, part * microBatch),
+      domains: batch.domains.subarray(0, rows),
     },
     domains,
   );

@@ -2,12 +2,12 @@
  * Measures counting beside other programs: alone from memory, from zstd Parquet to counts per domain, one worker against
  * two. `npm run bench:count -- --help` says how; figures go to bench/results/count.md.
  */
-import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeFileAtomic } from "../../src/lib/atomic-write.ts";
 import { VERSION } from "../../src/lib/version.ts";
+import { runBench } from "../command.ts";
 import { machine } from "../machine.ts";
 import { lastLine, runProgram } from "../process.ts";
 import { END_TO_END_VOCABULARY, planContests } from "./contenders.ts";
@@ -18,20 +18,6 @@ import { reportOf } from "./report.ts";
 import { writePeerVocabularies } from "./vocabularies.ts";
 
 const PEERS = fileURLToPath(new URL("peers.py", import.meta.url));
-
-async function main(): Promise<void> {
-  const options = parseOptions(process.argv.slice(2));
-  if (options === null) {
-    process.stdout.write(HELP);
-    return;
-  }
-  const folder = await mkdtemp(join(tmpdir(), "doremi-bench-"));
-  try {
-    await measure(options, folder);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
 
 async function measure(options: Options, folder: string): Promise<void> {
   const say = (line: string) => process.stderr.write(`${line}\n`);
@@ -80,7 +66,4 @@ async function nodePeer(): Promise<Record<string, string>> {
   return { "gpt-tokenizer": JSON.parse(await readFile(manifest, "utf8")).version };
 }
 
-await main().catch((error: unknown) => {
-  process.stderr.write(`bench:count: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
-});
+await runBench({ name: "bench:count", help: HELP, parse: parseOptions, measure });

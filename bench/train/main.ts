@@ -2,12 +2,12 @@
  * Measures training beside PyTorch: steps, DoReMi's steps, opening a session, the whole recipe.
  * `npm run bench:train -- --help` says how; figures go to bench/results/train.md and, as JSON, to stdout.
  */
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeFileAtomic } from "../../src/lib/atomic-write.ts";
 import { VERSION } from "../../src/lib/version.ts";
+import { runBench } from "../command.ts";
 import { machine } from "../machine.ts";
 import { lastLine, runProgram } from "../process.ts";
 import { OURS, PROXY_CASES, planContests } from "./contenders.ts";
@@ -19,20 +19,6 @@ import { reportOf } from "./report.ts";
 import { writeRecipe } from "./stores.ts";
 
 const PEERS = fileURLToPath(new URL("peers.py", import.meta.url));
-
-async function main(): Promise<void> {
-  const options = parseOptions(process.argv.slice(2));
-  if (options === null) {
-    process.stdout.write(HELP);
-    return;
-  }
-  const folder = await mkdtemp(join(tmpdir(), "doremi-bench-"));
-  try {
-    await measure(options, folder);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
 
 async function measure(options: Options, folder: string): Promise<void> {
   const say = (line: string) => process.stderr.write(`${line}\n`);
@@ -82,7 +68,4 @@ async function versions(python: string): Promise<Record<string, string>> {
   return found as Record<string, string>;
 }
 
-await main().catch((error: unknown) => {
-  process.stderr.write(`bench:train: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
-});
+await runBench({ name: "bench:train", help: HELP, parse: parseOptions, measure });

@@ -44,6 +44,7 @@ export async function runTrainer(session: TrainingSession): Promise<TrainingOutc
     data: { plan, port: channel.port1 },
     transfer: [channel.port1],
     remedy: REMEDY,
+    follows: true,
   });
   let store: CheckpointStore | undefined;
   let trainer: WorkThread<ToTrainer, FromTrainer> | undefined;

@@ -17,6 +17,11 @@ export interface WorkThreadOptions<Out> {
   readonly onMessage?: (message: Out) => void;
   /** what to do when the thread dies, for the error's message */
   readonly remedy: string;
+  /**
+   * It works for another thread and leaves, with exit code 0, when that one has left, which then says why. The two are
+   * not heard of in the order in which they went.
+   */
+  readonly follows?: true;
 }
 
 export class WorkThread<In, Out> {
@@ -26,7 +31,7 @@ export class WorkThread<In, Out> {
   readonly #exited: Promise<void>;
   #ended = false;
 
-  constructor({ name, module, data, transfer = [], onMessage, remedy }: WorkThreadOptions<Out>) {
+  constructor({ name, module, data, transfer = [], onMessage, remedy, follows }: WorkThreadOptions<Out>) {
     const options = { workerData: data, transferList: [...transfer], name };
     this.#worker = module.pathname.endsWith(".ts")
       ? new Worker(fromSource(module), { ...options, eval: true })
@@ -49,7 +54,9 @@ export class WorkThread<In, Out> {
       this.#worker.once("error", (error: unknown) =>
         fail(error instanceof Error ? error.message : String(error), error),
       );
-      this.#worker.once("exit", (code) => fail(`exit code ${code}`));
+      this.#worker.once("exit", (code) => {
+        if (code !== 0 || !follows) fail(`exit code ${code}`);
+      });
     });
     this.#exited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
     this.died.catch(() => {}); // whoever waits for the work hears of it

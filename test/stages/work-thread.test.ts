@@ -2,14 +2,14 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { WorkThread } from "../../src/stages/work-thread.ts";
 
-type Order = "greet" | "leave" | "throw";
+type Order = "greet" | "leave" | "throw" | "finish";
 
 let thread: WorkThread<Order, string>;
 afterEach(() => thread.end());
 
-function start(onMessage: (message: string) => void = () => {}): typeof thread {
+function start(onMessage: (message: string) => void = () => {}, more: { follows?: true } = {}): typeof thread {
   const module = new URL("./workers/thread.ts", import.meta.url);
-  thread = new WorkThread({ name: "the test", module, data: "there", onMessage, remedy: "try again" });
+  thread = new WorkThread({ name: "the test", module, data: "there", onMessage, remedy: "try again", ...more });
   return thread;
 }
 
@@ -29,6 +29,17 @@ describe("a thread of its own", () => {
       code: "thread-died",
       message: expect.stringMatching(message),
     });
+  });
+
+  it("is an error when it finishes untold, but for one that follows another", async () => {
+    start().post("finish");
+    await expect(thread.died).rejects.toMatchObject({ message: expect.stringMatching(/exit code 0/) });
+    start(() => {}, { follows: true }).post("finish"); // starting takes well under two seconds
+    expect(await Promise.race([thread.died, new Promise((resolve) => setTimeout(resolve, 2000, "quiet"))])).toBe(
+      "quiet",
+    );
+    start(() => {}, { follows: true }).post("leave");
+    await expect(thread.died).rejects.toMatchObject({ message: expect.stringMatching(/exit code 3/) });
   });
 
   it("is no error when it is ended", async () => {

@@ -17,7 +17,7 @@ import { resolveWeights } from "./domain-settings.ts";
 import type { Pipeline } from "./load.ts";
 import { OutputFolder } from "./output-folder.ts";
 import { type Prepared, prepare } from "./prepare.ts";
-import { isDone, type Outputs, previousOf } from "./runner.ts";
+import { isDone, nameOf, type Outputs, previousOf } from "./runner.ts";
 import { type PlannedMemory, planMemory } from "./training-memory.ts";
 
 /** Text counted per second and worker, bytes; what the counter does on ordinary text, reading included. */
@@ -100,14 +100,14 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
   const found = await findInputs(input, missing);
   if (missing.length > 0) {
     const stages = bound.map(
-      ({ stage }): PlannedStage => ({ name: stage.name, status: "waits", why: "for the missing files", seconds: null }),
+      (stage): PlannedStage => ({ name: nameOf(stage), status: "waits", why: "for the missing files", seconds: null }),
     );
     return { ...base, files: found.files, domains: found.domains, missing, stages, seconds: null };
   }
 
   const folder = new OutputFolder(pipeline.output);
   const { output: discovered, shards } = await discoverShards(input, {
-    previous: previousOf(discover, await folder.done("discover"), folder),
+    previous: previousOf(bound[0]!, await folder.done("discover"), folder),
     signal: new AbortController().signal,
     emit: () => {},
   });
@@ -127,8 +127,9 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
   const stages: PlannedStage[] = [];
   let waitingFor: string | undefined;
   for (const stage of bound) {
-    const { name } = stage.stage;
-    const estimate = name in seconds ? Math.ceil(seconds[name]!) : null;
+    const name = nameOf(stage);
+    const kind = stage.stage.name;
+    const estimate = kind in seconds ? Math.ceil(seconds[kind]!) : null;
     if (waitingFor !== undefined) {
       stages.push({ name, status: "to do", why: `${waitingFor} comes first`, seconds: estimate });
       continue;

@@ -16,6 +16,12 @@ export type Outputs = Readonly<Record<string, unknown>>;
 export interface BoundStage {
   // biome-ignore lint/suspicious/noExplicitAny: the runner checks both ends against the stage's own schemas
   readonly stage: Stage<any, any>;
+  /** its folder, and its name in outputs, events and reports; default: the stage's, which may then stand here once only */
+  readonly name?: string;
+  /** which of several the stage means by a name that it looks up: `{ tokenize: "tokenize-2" }` */
+  readonly others?: Readonly<Record<string, string>>;
+  /** true where what is known by now leaves it nothing to do: it does not run, and has no output */
+  skip?(outputs: Outputs): boolean;
   input(outputs: Outputs): unknown;
   /** Refuses settings that the outputs up to this stage's show to be wrong, before more work is done with them. */
   check?(outputs: Outputs, folder: OutputFolder): Promise<void>;
@@ -36,6 +42,10 @@ export interface StageReport {
   readonly status: "done" | "unchanged";
 }
 
+export function nameOf({ stage, name = stage.name }: BoundStage): string {
+  return name;
+}
+
 export async function runStages(
   stages: readonly BoundStage[],
   options: RunnerOptions,
@@ -45,9 +55,10 @@ export async function runStages(
   for (let at = 0; at < stages.length; at++) {
     throwIfAborted(options.signal);
     const bound = stages[at]!;
+    if (bound.skip?.(outputs)) continue;
     const following = stages[at + 1];
     // What a check would refuse must not have begun.
-    const streamed = following?.stage.streams && !bound.check ? following : undefined;
+    const streamed = following?.stage.streams && !bound.check && !following.skip ? following : undefined;
     const done = await runAhead(bound, streamed, outputs, options);
     for (const [i, { stage, status, output }] of done.entries()) {
       outputs[stage] = output;
@@ -74,7 +85,7 @@ async function runAhead(
   outputs: Outputs,
   options: RunnerOptions,
 ): Promise<Done[]> {
-  const { name } = bound.stage;
+  const name = nameOf(bound);
   const stop = new AbortController();
   const signal = following ? AbortSignal.any([options.signal, stop.signal]) : options.signal;
   const failures: unknown[] = [];
@@ -85,7 +96,7 @@ async function runAhead(
   };
   const ahead: { announced?: unknown; second?: Promise<Done> } = {};
   const input = check(bound.stage.input, bound.input(outputs), `${name}: input`);
-  const first: Promise<Done> = runStage(bound.stage, input, {
+  const first: Promise<Done> = runStage(bound, input, {
     ...options,
     signal,
     announce(announced, folder) {
@@ -95,8 +106,8 @@ async function runAhead(
       ahead.second.catch(() => {}); // it is in `failures`
     },
   }).catch(fail);
-  const start = async ({ stage, input }: BoundStage, before: Outputs, folder: string): Promise<Done> =>
-    runStage(stage, check(stage.input, input(before), `${stage.name}: input`), {
+  const start = async (bound: BoundStage, before: Outputs, folder: string): Promise<Done> =>
+    runStage(bound, check(bound.stage.input, bound.input(before), `${nameOf(bound)}: input`), {
       ...options,
       signal,
       unfinished: { stage: name, folder, done: first },
@@ -118,18 +129,20 @@ export async function isDone(
   folder: OutputFolder,
 ): Promise<{ done: boolean; output?: unknown }> {
   const { stage } = bound;
-  const input = check(stage.input, bound.input(outputs), `${stage.name}: input`);
-  const mark = await folder.done(stage.name);
+  const name = nameOf(bound);
+  const input = check(stage.input, bound.input(outputs), `${name}: input`);
+  const mark = await folder.done(name);
   return mark?.key === stageKey(stage, input) ? { done: true, output: mark.output } : { done: false };
 }
 
 /** What of an earlier run a stage may take over: never what another version of it wrote. */
 export function previousOf(
-  stage: BoundStage["stage"],
+  bound: BoundStage,
   mark: DoneMark | undefined,
   folder: OutputFolder,
 ): StageContext["previous"] {
-  return mark?.version === stage.version ? { folder: folder.folderOf(stage.name), output: mark.output } : undefined;
+  const same = mark?.version === bound.stage.version;
+  return same ? { folder: folder.folderOf(nameOf(bound)), output: mark.output } : undefined;
 }
 
 function stageKey(stage: BoundStage["stage"], input: unknown): string {
@@ -143,9 +156,12 @@ interface StageOptions extends RunnerOptions {
   readonly unfinished?: { readonly stage: string; readonly folder: string; readonly done: Promise<unknown> };
 }
 
-async function runStage(stage: BoundStage["stage"], input: unknown, options: StageOptions): Promise<Done> {
-  const { folder, pool, seed, training, cache, signal, emit, unfinished } = options;
-  const { name } = stage;
+async function runStage(bound: BoundStage, input: unknown, options: StageOptions): Promise<Done> {
+  const { folder, pool, seed, training, cache, signal, unfinished } = options;
+  const { stage, others = {} } = bound;
+  const name = nameOf(bound);
+  const instance = (other: string): string => others[other] ?? other;
+  const emit = (event: StageEvent): void => options.emit({ ...event, stage: name });
   const key = stageKey(stage, input);
   await folder.recover(name, key);
   await folder.dropOtherWork(name, key);
@@ -159,9 +175,9 @@ async function runStage(stage: BoundStage["stage"], input: unknown, options: Sta
   const work = await folder.workFolder(name, key);
   const context: StageContext = {
     folder: work,
-    previous: previousOf(stage, before, folder),
-    folderOf: (other) => folder.folderOf(other),
-    unfinishedFolderOf: (other) => (other === unfinished?.stage ? unfinished.folder : undefined),
+    previous: previousOf(bound, before, folder),
+    folderOf: (other) => folder.folderOf(instance(other)),
+    unfinishedFolderOf: (other) => (instance(other) === unfinished?.stage ? unfinished.folder : undefined),
     announce: (announced) => options.announce?.(check(stage.output, announced, `${name}: announced output`), work),
     seed,
     training,

@@ -217,6 +217,7 @@ function tokenizeInputOf(prepared: Prepared, outputs: Outputs): TokenizeInput {
     vocabulary: config.train.vocabulary,
     evaluationTokens: config.train.evaluationSequences * config.train.model.sequenceLength + 1,
     seed: config.seed,
+    heldOutSeed: config.seed,
   };
 }
 

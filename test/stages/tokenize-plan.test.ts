@@ -4,15 +4,24 @@ import { describe, expect, it } from "vitest";
 import type { TokenizeInput } from "../../src/stages/tokenize/contract.ts";
 import { assignSplits, planTokenize } from "../../src/stages/tokenize/plan.ts";
 
-/** A corpus of one shard a domain, one unit each. @param lengths tokens of each document by domain */
-function corpus(lengths: Readonly<Record<string, readonly number[]>>, settings: Partial<TokenizeInput> = {}) {
+/** A corpus of one shard a domain, of units of so many rows; one unit where nothing is said. @param lengths tokens of each document by domain */
+function corpus(
+  lengths: Readonly<Record<string, readonly number[]>>,
+  settings: Partial<TokenizeInput> = {},
+  rows = Number.POSITIVE_INFINITY,
+) {
   const names = Object.keys(lengths);
-  const shards = names.map((name) => ({
-    split: "train" as const,
-    totals: { [name]: { documents: lengths[name]!.length, bytes: 0, tokens: {} } },
-    units: [{ index: 0, rows: null, storedBytes: 0, memoryBytes: 0, locator: null }],
-    unitRows: [lengths[name]!.length],
-  }));
+  const shards = names.map((name) => {
+    const documents = lengths[name]!.length;
+    const unitRows: number[] = [];
+    for (let left = documents; left > 0; left -= rows) unitRows.push(Math.min(rows, left));
+    return {
+      split: "train" as const,
+      totals: { [name]: { documents, bytes: 0, tokens: {} } },
+      units: unitRows.map((_, index) => ({ index, rows: null, storedBytes: 0, memoryBytes: 0, locator: null })),
+      unitRows,
+    };
+  });
   const input = {
     root: "/",
     domains: names,
@@ -26,6 +35,7 @@ function corpus(lengths: Readonly<Record<string, readonly number[]>>, settings: 
     proxyTokens: names.map(() => 100),
     evaluationTokens: 0,
     seed: 1,
+    heldOutSeed: 1,
     ...settings,
   } as unknown as TokenizeInput;
   const countsOf = async (shard: number) => {
@@ -115,5 +125,46 @@ describe("documents for the small models", () => {
         },
       ),
     );
+  });
+
+  describe("of another seed", () => {
+    /** Rows of the held-out documents in the order in which their store gets them, and of the training documents. */
+    async function choice(seed: number, heldOutSeed: number, needs = 300) {
+      const { input, shards, countsOf } = corpus(
+        { a: many(500, 9), b: many(300, 14) },
+        {
+          seed,
+          heldOutSeed,
+          heldOut: { kind: "fraction", fraction: 0.2, minDocuments: 1 },
+          evaluationTokens: 200,
+          referenceTokens: [needs, needs],
+          proxyTokens: [needs, needs],
+        },
+        20,
+      );
+      const { units } = await planTokenize(input, shards, countsOf);
+      const rows = (out: number) =>
+        units.flatMap(({ shard, unit, rows, heldOut }) =>
+          [...rows].flatMap((row, i) => (heldOut[i] === out ? [`${shard}/${unit}/${row}`] : [])),
+        );
+      return { heldOut: rows(1), training: rows(0) };
+    }
+
+    it("are others, and the held-out documents the same in the same order", async () => {
+      const first = await choice(1, 1);
+      expect(first.heldOut.length).toBe(20 + 14); // 200 tokens of documents of 10, and of 15
+      for (const seed of [2, 3, 4]) {
+        const other = await choice(seed, 1);
+        expect(other.heldOut).toEqual(first.heldOut);
+        expect(other.training).not.toEqual(first.training);
+        expect(other.training.filter((row) => first.heldOut.includes(row))).toEqual([]);
+        expect(new Set(other.training).size).toBe(other.training.length);
+      }
+      expect((await choice(1, 2)).heldOut).not.toEqual(first.heldOut);
+    });
+
+    it("leave the held-out documents as they are where other weights ask for more or fewer", async () => {
+      for (const seed of [1, 2]) expect((await choice(seed, 1, 900)).heldOut).toEqual((await choice(seed, 1)).heldOut);
+    });
   });
 });

@@ -27,7 +27,10 @@ export const tokenizeInput = z.strictObject({
   evaluationTokens: z.number(),
   /** of the models */
   vocabulary: z.enum(["full", "occurring"]),
+  /** of which documents training reads, and which model reads which of them */
   seed: z.int(),
+  /** of which documents are held out and evaluated on: the pipeline's, whatever the seed of the training */
+  heldOutSeed: z.int(),
 });
 
 /** A Megatron indexed dataset: `<path>.bin` and `<path>.idx` in the stage's folder. */

@@ -10,7 +10,7 @@ import type { TokenizeInput } from "./contract.ts";
 
 export type Split = "reference" | "proxy" | "held-out";
 
-/** Chosen rows of one unit. */
+/** Chosen rows of one unit; a unit may stand here twice, once for training and once for evaluation. */
 export interface UnitPlan {
   readonly shard: number;
   /** index into the shard's units */
@@ -51,6 +51,25 @@ function storeNeeds({ referenceTokens, proxyTokens, sequenceLength }: TokenizeIn
   return referenceTokens.map((drawn, d) => ({ reference: atLeastOne(drawn), proxy: atLeastOne(proxyTokens[d]!) }));
 }
 
+/** One way through the units, in a seeded order, and what of them it takes. */
+interface Walk {
+  readonly seed: number;
+  readonly training: boolean;
+  readonly evaluation: boolean;
+}
+
+/**
+ * Models of different seeds are compared on the same held-out sequences, so those are looked for in the order of their
+ * own seed; where that is also the training's, one walk finds both.
+ */
+function walksOf({ seed, heldOutSeed }: TokenizeInput): Walk[] {
+  if (seed === heldOutSeed) return [{ seed, training: true, evaluation: true }];
+  return [
+    { seed, training: true, evaluation: false },
+    { seed: heldOutSeed, training: false, evaluation: true },
+  ];
+}
+
 export async function planTokenize(input: TokenizeInput, shards: Shards, countsOf: CountsOf): Promise<TokenizePlan> {
   const K = input.domains.length;
   const domainIndex = new Map(input.domains.map((name, index) => [name, index]));
@@ -67,54 +86,57 @@ export async function planTokenize(input: TokenizeInput, shards: Shards, countsO
   };
   const available = availableDocuments(input, shards, heldOut);
   const taken = { train: new Array<number>(K).fill(0), heldOut: new Array<number>(K).fill(0) };
-  const satisfied = () =>
+  const satisfied = ({ training, evaluation }: Walk) =>
     input.domains.every(
       (_, d) =>
-        (trainTokens[d]! >= wanted(d) || taken.train[d]! >= available.train[d]!) &&
-        (heldOutTokens[d]! >= input.evaluationTokens || taken.heldOut[d]! >= available.heldOut[d]!),
+        (!training || trainTokens[d]! >= wanted(d) || taken.train[d]! >= available.train[d]!) &&
+        (!evaluation || heldOutTokens[d]! >= input.evaluationTokens || taken.heldOut[d]! >= available.heldOut[d]!),
     );
 
   const all = shards.flatMap((shard, index) => shard.units.map((_, unit) => ({ shard: index, unit })));
-  const order = new Rng(input.seed, "tokenize/units").permutation(all.length);
   const units: UnitPlan[] = [];
-  for (let i = 0; i < all.length && !satisfied(); i++) {
-    const { shard, unit } = all[order.at(i)]!;
-    const counts = await countsOf(shard);
-    const { unitRows, split } = shards[shard]!;
-    const start = unitRows.slice(0, unit).reduce((sum, rows) => sum + rows, 0);
-    const end = start + unitRows[unit]!;
-    const ordinal = [...firstOrdinal(shard)];
-    for (let row = 0; row < start; row++) {
-      const domain = counts.domain[row]!;
-      if (domain >= 0) ordinal[domain]!++;
-    }
-    const chosen: { row: number; domain: number; heldOut: number; tokens: number }[] = [];
-    for (let row = start; row < end; row++) {
-      const domain = counts.domain[row]!;
-      if (domain < 0) continue;
-      const out = split === "held-out" || heldOut[domain]![ordinal[domain]!++] === 1;
-      const tokens = counts.tokens[row]!;
-      if (out) {
-        taken.heldOut[domain]!++;
-        if (heldOutTokens[domain]! >= input.evaluationTokens) continue;
-        heldOutTokens[domain]! += storedTokens(input, tokens);
-      } else {
-        taken.train[domain]!++;
-        if (trainTokens[domain]! >= wanted(domain)) continue;
-        trainTokens[domain]! += storedTokens(input, tokens);
-        longest[domain] = Math.max(longest[domain]!, storedTokens(input, tokens));
+  for (const walk of walksOf(input)) {
+    const order = new Rng(walk.seed, "tokenize/units").permutation(all.length);
+    for (let i = 0; i < all.length && !satisfied(walk); i++) {
+      const { shard, unit } = all[order.at(i)]!;
+      const counts = await countsOf(shard);
+      const { unitRows, split } = shards[shard]!;
+      const start = unitRows.slice(0, unit).reduce((sum, rows) => sum + rows, 0);
+      const end = start + unitRows[unit]!;
+      const ordinal = [...firstOrdinal(shard)];
+      for (let row = 0; row < start; row++) {
+        const domain = counts.domain[row]!;
+        if (domain >= 0) ordinal[domain]!++;
       }
-      chosen.push({ row: row - start, domain, heldOut: out ? 1 : 0, tokens });
+      const chosen: { row: number; domain: number; heldOut: number; tokens: number }[] = [];
+      for (let row = start; row < end; row++) {
+        const domain = counts.domain[row]!;
+        if (domain < 0) continue;
+        const out = split === "held-out" || heldOut[domain]![ordinal[domain]!++] === 1;
+        if (out ? !walk.evaluation : !walk.training) continue;
+        const tokens = counts.tokens[row]!;
+        if (out) {
+          taken.heldOut[domain]!++;
+          if (heldOutTokens[domain]! >= input.evaluationTokens) continue;
+          heldOutTokens[domain]! += storedTokens(input, tokens);
+        } else {
+          taken.train[domain]!++;
+          if (trainTokens[domain]! >= wanted(domain)) continue;
+          trainTokens[domain]! += storedTokens(input, tokens);
+          longest[domain] = Math.max(longest[domain]!, storedTokens(input, tokens));
+        }
+        chosen.push({ row: row - start, domain, heldOut: out ? 1 : 0, tokens });
+      }
+      if (chosen.length === 0) continue;
+      units.push({
+        shard,
+        unit,
+        rows: Uint32Array.from(chosen, (document) => document.row),
+        domain: Int32Array.from(chosen, (document) => document.domain),
+        heldOut: Uint8Array.from(chosen, (document) => document.heldOut),
+        tokens: Uint32Array.from(chosen, (document) => document.tokens),
+      });
     }
-    if (chosen.length === 0) continue;
-    units.push({
-      shard,
-      unit,
-      rows: Uint32Array.from(chosen, (document) => document.row),
-      domain: Int32Array.from(chosen, (document) => document.domain),
-      heldOut: Uint8Array.from(chosen, (document) => document.heldOut),
-      tokens: Uint32Array.from(chosen, (document) => document.tokens),
-    });
   }
   const disjoint = needs.map(
     ({ reference, proxy }, d) => reference > 0 && proxy > 0 && trainTokens[d]! >= reference + proxy,
@@ -190,7 +212,7 @@ function documentsOf({ domains }: TokenizeInput, shards: Shards, split: "train" 
 
 function heldOutMasks(input: TokenizeInput, shards: Shards): Uint8Array[] {
   const documents = documentsOf(input, shards, "train");
-  return input.domains.map((name, d) => heldOutMask(input.heldOut, input.seed, name, documents[d]!));
+  return input.domains.map((name, d) => heldOutMask(input.heldOut, input.heldOutSeed, name, documents[d]!));
 }
 
 function availableDocuments(input: TokenizeInput, shards: Shards, masks: readonly Uint8Array[]) {

@@ -14,7 +14,7 @@ export function planLines(plan: PipelinePlan): string[] {
     ...section(domainLines(plan)),
     ...section(missingLines(plan)),
     ...section(trainingLines(plan)),
-    ...section(memoryWarnings(plan)),
+    ...section(trainingWarnings(plan)),
     ...section(stageLines(plan)),
     ...section(closingLines(plan)),
   ];
@@ -98,8 +98,9 @@ function memoryText({ machine, reference, proxy }: NonNullable<PipelinePlan["tra
   return `${needs.join(", ")}, of ${formatBytes(machine.available)} that are free`;
 }
 
-function memoryWarnings({ training }: PipelinePlan): string[] {
-  return (training.memory?.warnings ?? []).map((warning) => `! ${warning}.`);
+function trainingWarnings({ training: { engineFault, memory } }: PipelinePlan): string[] {
+  const warnings = [...(engineFault === null ? [] : [engineFault]), ...(memory?.warnings ?? [])];
+  return warnings.map((warning) => `! ${warning}.`);
 }
 
 function stageLines({ stages }: PipelinePlan): string[] {

@@ -3,13 +3,20 @@
  * into this process before it is known to work.
  */
 import { availableParallelism } from "node:os";
-import { type CpuEngineOptions, createCpuEngine } from "./cpu.ts";
-import { type CudaReport, createCudaEngine, reportCuda } from "./cuda.ts";
-import type { Engine, EngineName } from "./engine.ts";
-import type { EngineReport } from "./report.ts";
-import { createTfjsEngine, loadTensorFlowBackend, reportTfjs, TFJS_GPU_PACKAGE, type TfjsReport } from "./tfjs.ts";
+import { CPU_PRECISIONS, type CpuEngineOptions, createCpuEngine } from "./cpu.ts";
+import { type CudaReport, createCudaEngine, cudaPrecisions, reportCuda } from "./cuda.ts";
+import type { Engine, EngineName, Precision } from "./engine.ts";
+import { type EngineReport, refusePrecision, unusable } from "./report.ts";
+import {
+  createTfjsEngine,
+  loadTensorFlowBackend,
+  reportTfjs,
+  TFJS_GPU_PACKAGE,
+  TFJS_PRECISIONS,
+  type TfjsReport,
+} from "./tfjs.ts";
 import { type Trial, tryProvider } from "./trial.ts";
-import { createWebGpuEngine, reportWebGpu, WEBGPU_PROBES, type WebGpuReport } from "./webgpu.ts";
+import { createWebGpuEngine, reportWebGpu, WEBGPU_PROBES, type WebGpuReport, webGpuPrecisions } from "./webgpu.ts";
 
 export interface EngineOptions extends CpuEngineOptions {
   readonly engine: "auto" | EngineName;
@@ -90,6 +97,37 @@ function open(choice: EngineChoice, options: CpuEngineOptions): Promise<Engine> 
       return loadTensorFlowBackend(choice.report).then(createTfjsEngine);
     default:
       return choice satisfies never;
+  }
+}
+
+/**
+ * Refuses, before any work is done for it, an engine that was named and does not work here, or a precision that it lacks.
+ * Of `auto` nothing is known before the training chooses.
+ *
+ * @throws DoremiError engine, precision
+ */
+export async function checkEngine(
+  name: EngineOptions["engine"],
+  precision: Precision,
+  probes: EngineProbes = PROBES,
+): Promise<void> {
+  const check = <Report extends EngineReport>(report: Report, precisions: (report: Report) => readonly Precision[]) => {
+    if (!report.usable) throw unusable(report);
+    refusePrecision(report.name, precisions(report), precision);
+  };
+  switch (name) {
+    case "auto":
+      return;
+    case "cpu":
+      return refusePrecision(name, CPU_PRECISIONS, precision);
+    case "cuda":
+      return check(await probes.cuda(), cudaPrecisions);
+    case "webgpu":
+      return check(await probes.webgpu(), webGpuPrecisions);
+    case "tfjs":
+      return check(await probes.tfjs(), () => TFJS_PRECISIONS);
+    default:
+      return name satisfies never;
   }
 }
 

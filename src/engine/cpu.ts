@@ -1,9 +1,11 @@
 /** The engine on this machine's processors: programs are traced to ONNX and run by ONNX Runtime. */
 import { availableParallelism } from "node:os";
 import { DoremiError } from "../lib/errors.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine, Precision } from "./engine.ts";
 import { loadOrt, OrtEngine } from "./ort.ts";
 import { forCpu } from "./passes/for-cpu.ts";
+
+export const CPU_PRECISIONS: readonly Precision[] = ["float32"];
 
 export interface CpuEngineOptions {
   /** threads of one operation; default: all processors that this process may use */
@@ -23,7 +25,7 @@ export async function createCpuEngine(options: CpuEngineOptions = {}): Promise<E
     name: "cpu",
     device: `${threads} ${threads === 1 ? "thread" : "threads"}`,
     memory: "host",
-    precisions: ["float32"],
+    precisions: CPU_PRECISIONS,
     runsAtOnce: 1,
     adapt: forCpu,
     session: {

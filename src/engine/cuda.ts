@@ -115,6 +115,11 @@ export async function reportCuda(probes: CudaProbes = CUDA_PROBES): Promise<Cuda
   return { name: "cuda", usable: true, why, card };
 }
 
+export function cudaPrecisions({ card }: CudaReport): Precision[] {
+  const bfloat16 = (card?.computeCapability ?? 0) >= BFLOAT16_CAPABILITY;
+  return bfloat16 ? ["float32", "bfloat16", "float16"] : ["float32", "float16"];
+}
+
 /**
  * In float32 the provider multiplies as its default says, on Ampere and later in TF32; NVIDIA_TF32_OVERRIDE=0 in the
  * environment stops that.
@@ -123,13 +128,11 @@ export async function reportCuda(probes: CudaProbes = CUDA_PROBES): Promise<Cuda
 export async function createCudaEngine(found?: CudaReport): Promise<Engine> {
   const report = found ?? (await reportCuda());
   if (!report.usable) throw unusable(report);
-  const bfloat16 = (report.card?.computeCapability ?? 0) >= BFLOAT16_CAPABILITY;
-  const precisions: Precision[] = bfloat16 ? ["float32", "bfloat16", "float16"] : ["float32", "float16"];
   return new OrtEngine(await loadOrt(), {
     name: "cuda",
     device: report.why,
     memory: "device",
-    precisions,
+    precisions: cudaPrecisions(report),
     runsAtOnce: RUNS_AT_ONCE,
     session: {
       executionProviders: ["cuda"],

@@ -1,6 +1,6 @@
 /** What is known of an engine before anything runs on it: whether it works on this machine, why, and what would help. */
 import { DoremiError } from "../lib/errors.ts";
-import type { EngineName } from "./engine.ts";
+import type { EngineName, Precision } from "./engine.ts";
 
 export interface EngineReport {
   readonly name: EngineName;
@@ -18,5 +18,15 @@ export function unusable({ name, why, remedy }: EngineReport, cause?: unknown): 
     "engine",
     `engine ${name}: cannot be used here: ${why}; ${remedy ?? "choose another engine"}`,
     cause === undefined ? {} : { cause },
+  );
+}
+
+/** @throws DoremiError precision, where the engine does not compute in the one that was asked for */
+export function refusePrecision(name: EngineName, has: readonly Precision[], wanted: Precision): void {
+  if (has.includes(wanted)) return;
+  throw new DoremiError(
+    "bad-configuration",
+    "precision",
+    `training: precision must be one that engine ${name} has (${has.join(", ")}), found ${wanted}`,
   );
 }

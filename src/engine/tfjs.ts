@@ -8,7 +8,16 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import type { Tensor } from "@tensorflow/tfjs-core";
-import type { CompileOptions, Engine, EngineTensor, Executable, Program, TensorData, TensorSpec } from "./engine.ts";
+import type {
+  CompileOptions,
+  Engine,
+  EngineTensor,
+  Executable,
+  Precision,
+  Program,
+  TensorData,
+  TensorSpec,
+} from "./engine.ts";
 import { registerGradients } from "./gradients.ts";
 import { elements } from "./graph.ts";
 import { NEXT } from "./loop.ts";
@@ -18,6 +27,8 @@ import type { TensorFlow } from "./tensorflow.ts";
 export const TFJS_GPU_PACKAGE = "@tensorflow/tfjs-node-gpu";
 /** In the order of preference. */
 const PACKAGES = [TFJS_GPU_PACKAGE, "@tensorflow/tfjs-node"] as const;
+
+export const TFJS_PRECISIONS: readonly Precision[] = ["float32"];
 
 /** A TensorFlow.js with a backend that computes. */
 export interface TensorFlowBackend {
@@ -102,7 +113,7 @@ function rowOf(tf: TensorFlow, tensor: Tensor, row: number): Tensor {
 class TfjsEngine implements Engine {
   readonly name = "tfjs";
   readonly memory = "device";
-  readonly precisions = ["float32"] as const;
+  readonly precisions = TFJS_PRECISIONS;
   readonly runsAtOnce = 1;
   readonly device: string;
   readonly #tf: TensorFlow;

@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync } from "node:fs";
 import type { InferenceSession } from "onnxruntime-node";
-import type { Engine, TensorData } from "./engine.ts";
+import type { Engine, Precision, TensorData } from "./engine.ts";
 import { GraphBuilder, type ValueType } from "./graph.ts";
 import { encodeOnnx } from "./onnx.ts";
 import { type DeviceMemory, KEEP_RECOMPUTATION, loadOrt, type Ort, OrtEngine, type OrtTensor } from "./ort.ts";
@@ -54,17 +54,20 @@ export async function reportWebGpu(probes: WebGpuProbes = WEBGPU_PROBES): Promis
   return { name: "webgpu", usable: false, why, remedy: remedy(probes), trial };
 }
 
+export function webGpuPrecisions({ trial }: WebGpuReport): Precision[] {
+  return trial?.works && trial.float16 ? ["float32", "float16"] : ["float32"];
+}
+
 /** @param found what was found out before @throws DoremiError engine, saying what is missing */
 export async function createWebGpuEngine(found?: WebGpuReport): Promise<Engine> {
   const report = found ?? (await reportWebGpu());
   if (!report.usable) throw unusable(report);
-  const float16 = report.trial?.works && report.trial.float16;
   const ort = await loadOrt();
   return new OrtEngine(ort, {
     name: "webgpu",
     device: report.why,
     memory: "device",
-    precisions: float16 ? ["float32", "float16"] : ["float32"],
+    precisions: webGpuPrecisions(report),
     runsAtOnce: 1,
     deviceMemory: new Copies(ort),
     session: { ...SESSION, preferredOutputLocation: "gpu-buffer" },

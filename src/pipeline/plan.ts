@@ -18,6 +18,7 @@ import type { Pipeline } from "./load.ts";
 import { OutputFolder } from "./output-folder.ts";
 import { type Prepared, prepare } from "./prepare.ts";
 import { isDone, nameOf, type Outputs, previousOf } from "./runner.ts";
+import { trainingEngineFault } from "./training-engine.ts";
 import { type PlannedMemory, planMemory } from "./training-memory.ts";
 
 /** Text counted per second and worker, bytes; what the counter does on ordinary text, reading included. */
@@ -66,6 +67,8 @@ export interface PipelinePlan {
     readonly proxy: { readonly steps: number; readonly tokens: number; readonly flops: number };
     /** at its highest; null on engines whose memory is not the machine's */
     readonly memory: PlannedMemory | null;
+    /** why the engine or the precision that is set cannot be used on this machine; null where there is nothing to say */
+    readonly engineFault: string | null;
   };
   readonly stages: readonly PlannedStage[];
   /** of all that is to do, as far as it can be said */
@@ -83,7 +86,12 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
     if (plain.kind !== "missing-input") throw error;
     missing.push({ what: plain.file ?? "", domain: null, message: plain.message });
   }
-  const training = planTraining(pipeline, prepared);
+  const bound = prepared ? bindStages(prepared, until) : [];
+  const folder = new OutputFolder(pipeline.output);
+  const training = {
+    ...planTraining(pipeline, prepared),
+    engineFault: await trainingEngineFault(pipeline, bound, folder),
+  };
   const workers = pipeline.config.workers ?? availableParallelism();
   const threads = pipeline.config.train.threads ?? availableParallelism();
   const empty = { files: { found: 0, bytes: 0 }, domains: [] as PlannedDomain[] };
@@ -95,7 +103,6 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
   };
   if (!prepared) return { ...base, ...empty, missing, stages: [], seconds: null };
 
-  const bound = bindStages(prepared, until);
   const input = discover.input.parse(bound[0]!.input({}));
   const found = await findInputs(input, missing);
   if (missing.length > 0) {
@@ -105,7 +112,6 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
     return { ...base, files: found.files, domains: found.domains, missing, stages, seconds: null };
   }
 
-  const folder = new OutputFolder(pipeline.output);
   const { output: discovered, shards } = await discoverShards(input, {
     previous: previousOf(bound[0]!, await folder.done("discover"), folder),
     signal: new AbortController().signal,
@@ -235,7 +241,10 @@ function textOf({ layout }: DiscoveredShard): number {
   return layout.units.reduce((sum, unit) => sum + unit.storedBytes, 0) * TEXT_PER_STORED_BYTE;
 }
 
-function planTraining(pipeline: Pipeline, prepared: Prepared | undefined): PipelinePlan["training"] {
+function planTraining(
+  pipeline: Pipeline,
+  prepared: Prepared | undefined,
+): Omit<PipelinePlan["training"], "engineFault"> {
   const { model: settings, batchSize, reference, proxy } = pipeline.config.train;
   const vocabularySize = prepared?.modelTokenizer.vocabularySize ?? FALLBACK_VOCABULARY;
   const model = completeModel({ ...settings, vocabularySize });

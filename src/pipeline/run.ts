@@ -15,6 +15,7 @@ import { fromBase, type Pipeline } from "./load.ts";
 import { OutputFolder } from "./output-folder.ts";
 import { prepare } from "./prepare.ts";
 import { runStages, type StageReport } from "./runner.ts";
+import { checkTrainingEngine } from "./training-engine.ts";
 
 export interface RunOptions {
   /** last stage to run; default resample */
@@ -60,6 +61,7 @@ async function run(pipeline: Pipeline, options: RunOptions): Promise<RunResult> 
   const stages =
     options.sample === undefined ? bindStages(prepared, options.until) : bindEstimate(prepared, options.sample);
   const folder = new OutputFolder(output);
+  await checkTrainingEngine(pipeline, stages, folder);
   const lock = await folder.open(config.name);
   const pool = new WorkerPool({
     ...(config.workers !== undefined && { workers: config.workers }),

@@ -276,6 +276,7 @@ describe("plan, for a person", () => {
       reference: { steps: 0, tokens: 0, flops: 0 },
       proxy: { steps: 200_000, tokens: 104_857_600_000, flops: 1.19e20 },
       memory: null,
+      engineFault: null,
     },
     stages: [
       { name: "discover", status: "unchanged", why: "1 shards", seconds: null },
@@ -312,6 +313,11 @@ describe("plan, for a person", () => {
     );
     expect(text).toContain(`! ${memory.warnings[0]}.`);
     expect(planLines(plan).some((line) => /^memory|^!/.test(line))).toBe(false);
+  });
+
+  it("says that the engine cannot be used here", () => {
+    const engineFault = "engine cuda: cannot be used here: no NVIDIA driver; choose engine: webgpu";
+    expect(planLines({ ...plan, training: { ...plan.training, engineFault } })).toContain(`! ${engineFault}.`);
   });
 
   it("names what is missing and promises no numbers for it", () => {

@@ -1,6 +1,6 @@
 /** Which engine is chosen on which machine, and what is said about it; and that a trial tells what works from what does not. */
 import { describe, expect, test } from "vitest";
-import { chooseEngine, createEngine, type EngineProbes, engineReport } from "../../src/engine/choose.ts";
+import { checkEngine, chooseEngine, createEngine, type EngineProbes, engineReport } from "../../src/engine/choose.ts";
 import { type Trial, tryProvider } from "../../src/engine/trial.ts";
 
 const trial = (speed: number): Trial => ({ works: true, speed, float16: false });
@@ -66,6 +66,52 @@ test("an engine that is asked for by name says so", async () => {
   expect(engine.device).toBe("1 thread");
   expect(why).toBe("cpu: as asked for");
   await engine.close();
+});
+
+describe("checkEngine", () => {
+  test.each([
+    ["cuda", "engine cuda: cannot be used here: no NVIDIA driver; install it"],
+    ["webgpu", "engine webgpu: cannot be used here: no WebGPU adapter; choose another engine"],
+    ["tfjs", "engine tfjs: cannot be used here: not installed; choose another engine"],
+  ] as const)("refuses %s where it does not work", async (name, message) => {
+    await expect(checkEngine(name, "float32", plain)).rejects.toMatchObject({ code: "engine", message });
+  });
+
+  const card = (computeCapability: number): Partial<EngineProbes> => ({
+    cuda: async () => ({
+      name: "cuda",
+      usable: true,
+      why: "",
+      card: { name: "a card", driver: "550", computeCapability },
+    }),
+  });
+  test.each([
+    ["cpu", "bfloat16", {}, "float32"],
+    ["cpu", "float16", {}, "float32"],
+    ["webgpu", "float16", webgpu(900), "float32"],
+    ["cuda", "bfloat16", card(7.5), "float32, float16"],
+    ["tfjs", "bfloat16", tfjs("@tensorflow/tfjs-node"), "float32"],
+  ] as const)("refuses on %s a precision that it lacks: %s", async (name, precision, machine, has) => {
+    await expect(checkEngine(name, precision, { ...plain, ...machine })).rejects.toMatchObject({
+      code: "precision",
+      message: `training: precision must be one that engine ${name} has (${has}), found ${precision}`,
+    });
+  });
+
+  test.each([
+    ["cpu", "float32", {}],
+    ["cuda", "bfloat16", card(9)],
+    ["cuda", "float16", card(7)],
+    ["webgpu", "float32", webgpu(1)],
+    ["tfjs", "float32", tfjs("@tensorflow/tfjs-node-gpu")],
+  ] as const)("takes %s in %s", async (name, precision, machine) => {
+    await expect(checkEngine(name, precision, { ...plain, ...machine })).resolves.toBeUndefined();
+  });
+
+  test("asks nothing of the machine for auto", async () => {
+    const silent = { ...plain, cuda: never, webgpu: never, tfjs: never, processor: never };
+    await expect(checkEngine("auto", "bfloat16", silent)).resolves.toBeUndefined();
+  });
 });
 
 test("the report has every engine, and of each what people need to know", async () => {

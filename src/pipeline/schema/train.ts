@@ -5,6 +5,18 @@ import { model, optimizer } from "./model.ts";
 import { proxy } from "./proxy.ts";
 import { weights } from "./weights.ts";
 
+const settling = z.strictObject({
+  tolerance: z.number().positive().max(1).default(1e-3).describe("Largest change of a domain's weight, 0 to 1."),
+  limit: positiveInteger.default(5).describe("Rounds at most."),
+});
+
+const rounds = z
+  .union([positiveInteger, z.literal("auto").transform(() => settling.parse({})), settling])
+  .default(1)
+  .describe(
+    "How often reference and proxy are trained, each time with the weights of the round before as the reference's. auto, or a table of its settings: until the weights settle.",
+  );
+
 export const train = z
   .strictObject({
     tokenizer: z.string().min(1).optional().describe("Tokenizer of the small models. Default: the pipeline's."),
@@ -15,6 +27,12 @@ export const train = z
       .default("full")
       .describe(
         "Of the small models: all ids of the tokenizer, or those alone that occur in what is tokenized for them, which is less work and another, smaller model. vocabulary.json beside each model says which, and training waits until all is tokenized.",
+      ),
+    rounds,
+    seeds: positiveInteger
+      .default(1)
+      .describe(
+        "How often each round is trained with other initial weights, documents and order; the weights are the mean, and the spread is told.",
       ),
     batchSize: positiveInteger.default(16).describe("Sequences."),
     engine: z
@@ -58,7 +76,7 @@ export const train = z
     proxy: proxy.prefault({}),
   })
   .check(
-    refuse(({ batchSize, microBatch, vocabulary, reference }) => [
+    refuse(({ batchSize, microBatch, vocabulary, reference, rounds }) => [
       ...(microBatch === undefined || batchSize % microBatch === 0
         ? []
         : [{ setting: "microBatch", rule: `divide batchSize ${batchSize}`, found: microBatch }]),
@@ -69,6 +87,15 @@ export const train = z
               setting: "vocabulary",
               rule: "be full where reference.model is given, which has one of its own",
               found: vocabulary,
+            },
+          ]),
+      ...(rounds === 1 || reference.model === undefined
+        ? []
+        : [
+            {
+              setting: "rounds",
+              rule: "be 1 where reference.model is given, because a round trains the reference on other weights",
+              found: typeof rounds === "number" ? rounds : "auto",
             },
           ]),
     ]),

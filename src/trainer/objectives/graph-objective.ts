@@ -20,6 +20,8 @@ export interface SequenceSums {
 export interface GraphObjectiveStep {
   /** the same names and shapes as the state before */
   readonly state: Readonly<Record<string, Tensor>>;
+  /** weight of each domain in this step's objective, as `ObjectiveStep.alpha`, [K] */
+  readonly alpha: Tensor;
   /** d objective / d loss of each unmasked token of a sequence, [B]; a constant for the gradient */
   readonly tokenWeight: Tensor;
 }
@@ -28,4 +30,12 @@ export interface GraphObjective {
   /** lengths of the state's arrays, those of `Objective.init()` */
   readonly state: Readonly<Record<string, number>>;
   step(tf: TensorFlow, state: Readonly<Record<string, Tensor>>, batch: SequenceSums): GraphObjectiveStep;
+  /**
+   * Token weights under given domain weights, as `Objective.weigh`, for a batch that is computed in parts (accumulation:
+   * stale), where each part is normalised by its own tokens. Absent where that is. @param alpha [K] @returns [B]
+   */
+  weigh?(tf: TensorFlow, alpha: Tensor, batch: Pick<SequenceSums, "domains" | "tokens">): Tensor;
 }
+
+/** An objective without the shape of its state, which is that of its float64 twin. */
+export type GraphRule = Omit<GraphObjective, "state">;

@@ -8,6 +8,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createCpuEngine } from "../../src/engine/cpu.ts";
 import { openTokenStore, tokenWindows } from "../../src/formats/token-store.ts";
+import { uniformFacts } from "../../src/mixture/objective.ts";
+import { DOREMI_PRESETS } from "../../src/mixture/objective-settings.ts";
 import { createBatchSource } from "../../src/trainer/batches.ts";
 import { LossModel } from "../../src/trainer/evaluate.ts";
 import { train } from "../../src/trainer/train.ts";
@@ -37,7 +39,11 @@ for (let round = 0; round < recipe.rounds; round++) {
       readers.map(() => 1),
       `${seed}${round}1`,
     ),
-    doremi: { eta: doremi.eta, smoothing: doremi.smoothing, reference: losses },
+    proxy: {
+      objective: { ...DOREMI_PRESETS.paper, eta: doremi.eta, smoothing: doremi.smoothing },
+      facts: uniformFacts(readers.length, model),
+      reference: losses,
+    },
   });
   await losses.close();
   weights = [...proxy.average!];

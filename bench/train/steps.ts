@@ -4,6 +4,8 @@
  *   steps.ts FOLDER plain|resident|cached STEPS THREADS
  */
 import { createCpuEngine } from "../../src/engine/cpu.ts";
+import { uniformFacts } from "../../src/mixture/objective.ts";
+import { DOREMI_PRESETS } from "../../src/mixture/objective-settings.ts";
 import { LossModel } from "../../src/trainer/evaluate.ts";
 import { initializeWeights } from "../../src/trainer/initialization.ts";
 import { train } from "../../src/trainer/train.ts";
@@ -27,7 +29,11 @@ const { alpha } = await train({
   ...{ engine, model, optimizer, steps: Number(steps), seed: SEEDS.model },
   batches: storedBatches(folder, job, kind === "cached"),
   ...(kind !== "plain" && {
-    doremi: { eta: job.doremi.eta, smoothing: job.doremi.smoothing, ...(reference && { reference }) },
+    proxy: {
+      objective: { ...DOREMI_PRESETS.paper, eta: job.doremi.eta, smoothing: job.doremi.smoothing },
+      facts: uniformFacts(job.doremi.domains, model),
+      ...(reference && { reference }),
+    },
   }),
   onStep(record) {
     losses.push(record.loss);

@@ -44,6 +44,17 @@ export interface ObjectiveFacts {
   readonly vocabularySize: number; // V, of the model
 }
 
+/** Facts of a run in which all domains are alike. */
+export function uniformFacts(
+  domains: number,
+  model: Pick<ObjectiveFacts, "sequenceLength" | "vocabularySize">,
+): ObjectiveFacts {
+  const uniform = new Array<number>(domains).fill(1 / domains);
+  const { sequenceLength, vocabularySize } = model;
+  const sizes = uniform.map(() => sequenceLength);
+  return { domains, start: uniform, sampling: uniform, reference: uniform, sizes, sequenceLength, vocabularySize };
+}
+
 /** Everything that goes from step to step, by name; finite numbers, arrays of fixed length. Plain data. */
 export type ObjectiveState = Readonly<Record<string, Float64Array>>;
 
@@ -70,7 +81,7 @@ export interface Objective {
   weigh?(alpha: ArrayLike<number>, batch: SequenceStatistics): Float64Array; // [B]
   /**
    * Takes in the mean held-out loss of each domain, NaN where it has none, when the model has been evaluated between two
-   * steps. Absent where that changes nothing.
+   * steps; doing so twice is the same as once. Absent where that changes nothing.
    */
   observe?(state: ObjectiveState, heldOutLoss: ArrayLike<number>): ObjectiveState;
 }
@@ -126,4 +137,18 @@ export function domainStatistics(batch: SequenceStatistics, domains: number): Do
     if (count > 0) for (const name of means) result[name][domain]! /= count;
   }
   return result;
+}
+
+/**
+ * Mean of the weights over the steps up to `step`, from that up to the step before.
+ * @param withStart counts α₀, which `average` is before the first step, as one more
+ */
+export function nextAverage(
+  average: ArrayLike<number>,
+  alpha: ArrayLike<number>,
+  step: number,
+  withStart: boolean,
+): Float64Array {
+  const count = withStart ? step + 1 : step;
+  return Float64Array.from(alpha, (weight, i) => (count === 1 ? weight : average[i]! + (weight - average[i]!) / count));
 }

@@ -3,6 +3,8 @@
  * V vocabulary, K domains, N = B·T tokens.
  */
 
+import type { DomainStatistics, SequenceStatistics } from "../mixture/objective.ts";
+
 /** A model's sizes. What is left out has the default of its architecture; `completeModel` fills it in. */
 export interface ModelConfig {
   readonly architecture: "gpt2" | "llama";
@@ -83,14 +85,6 @@ export interface AdafactorConfig extends OptimizerSettings {
 
 export type OptimizerConfig = AdamWConfig | AdafactorConfig;
 
-/** DoReMi's domain-weight update, Algorithm 1 of arXiv 2305.10429. */
-export interface DoReMiConfig {
-  /** step size η of the multiplicative update; the paper's 1 */
-  readonly eta: number;
-  /** smoothing c toward uniform; the paper's 1e-3 */
-  readonly smoothing: number;
-}
-
 /** One batch. Row b is a sequence of one domain. Arrays are row-major. */
 export interface TrainingBatch {
   readonly inputs: Int32Array; // [B, T]
@@ -120,19 +114,21 @@ export interface StepRecord {
   readonly durationMs: number;
   /** of it, time in which the engine waited for the batch */
   readonly waitMs: number;
+  /** mean held-out loss of each domain before this step, where it was measured; NaN for one that holds nothing out */
+  readonly heldOut?: Float64Array; // [K]
   /** proxy only */
-  readonly doremi?: {
-    /** λ: clipped excess, domain mean over the batch's tokens; 0 for an absent domain */
-    readonly excess: Float64Array; // [K]
-    /** α after this step's update */
-    readonly alpha: Float64Array; // [K]
-    /** mean of α over steps 1..t */
-    readonly average: Float64Array; // [K]
-    /** unmasked tokens of each domain in this batch */
-    readonly domainTokens: Float64Array; // [K]
-    /** mean proxy loss of each domain in this batch, NaN where absent */
-    readonly domainLoss: Float64Array; // [K]
-  };
+  readonly proxy?: ProxyRecord;
+}
+
+/** What a step made of the domain weights. */
+export interface ProxyRecord {
+  /** what the objective saw of the batch */
+  readonly sequences: SequenceStatistics;
+  readonly domains: DomainStatistics;
+  /** weights of this step's objective */
+  readonly alpha: Float64Array; // [K]
+  /** mean of alpha over the steps so far: the result */
+  readonly average: Float64Array; // [K]
 }
 
 /** Per-domain loss on held-out sequences. */

@@ -1,9 +1,18 @@
 /**
- * The domain weights of a proxy between its steps, in float64: what each step's losses make of them, their average, and
- * whether the average has settled. The graph computes the same update in float32 for its gradient, from these weights.
+ * The domain weights of a proxy between its steps, in float64: what each step's losses make of them by its objective,
+ * their average, and whether the average has settled. The graph computes the same step in float32 for its gradient, from
+ * the same state.
  */
-import { type DoReMiState, domainExcess, initDoReMi, updateDoReMi } from "../mixture/doremi.ts";
-import type { DoReMiConfig, StepRecord, TrainingBatch } from "./contract.ts";
+import {
+  domainStatistics,
+  nextAverage,
+  type Objective,
+  type ObjectiveFacts,
+  type ObjectiveState,
+  sequenceStatistics,
+} from "../mixture/objective.ts";
+import { averagesStart } from "../mixture/objective-settings.ts";
+import type { ProxyRecord, TrainingBatch } from "./contract.ts";
 
 /**
  * Stops a proxy whose result would change little. The average over the steps so far is split in halves; it has settled
@@ -19,6 +28,7 @@ export interface SettleCriterion {
 /** What a checkpoint holds. JSON keeps float64 exactly. */
 export interface DomainWeightsState {
   readonly step: number;
+  readonly objective: Readonly<Record<string, readonly number[]>>;
   readonly alpha: readonly number[];
   readonly average: readonly number[];
   /** Σ of alpha over the steps so far, and up to each multiple of `every`; 0 and empty without a criterion */
@@ -28,69 +38,87 @@ export interface DomainWeightsState {
 
 export class DomainWeights {
   readonly #domains: number;
-  readonly #config: DoReMiConfig;
+  readonly #objective: Objective;
   readonly #settle: SettleCriterion | undefined;
-  #state: DoReMiState;
+  #step: number;
+  #state: ObjectiveState;
+  #alpha: Float64Array;
+  #average: Float64Array;
   #sum: Float64Array;
   readonly #sums: Float64Array[];
 
-  constructor(domains: number, config: DoReMiConfig, settle?: SettleCriterion, stored?: DomainWeightsState) {
+  constructor(
+    objective: Objective,
+    { domains, start }: Pick<ObjectiveFacts, "domains" | "start">,
+    settle?: SettleCriterion,
+    stored?: DomainWeightsState,
+  ) {
     this.#domains = domains;
-    this.#config = config;
+    this.#objective = objective;
     this.#settle = settle;
+    this.#step = stored?.step ?? 0;
     this.#state = stored
-      ? { step: stored.step, alpha: Float64Array.from(stored.alpha), average: Float64Array.from(stored.average) }
-      : initDoReMi(domains);
+      ? Object.fromEntries(Object.entries(stored.objective).map(([name, values]) => [name, Float64Array.from(values)]))
+      : objective.init();
+    this.#alpha = Float64Array.from(stored?.alpha ?? start);
+    this.#average = Float64Array.from(stored?.average ?? start);
     this.#sums = (stored?.sums ?? []).map((sum) => Float64Array.from(sum));
     this.#sum = Float64Array.from(stored?.sum ?? new Array<number>(domains).fill(0));
   }
 
   /** after the last step [K] */
   get alpha(): Float64Array {
-    return this.#state.alpha;
+    return this.#alpha;
   }
 
   /** mean over the steps so far [K] */
   get average(): Float64Array {
-    return this.#state.average;
+    return this.#average;
+  }
+
+  /** what the next step starts from */
+  get before(): { readonly state: ObjectiveState; readonly alpha: Float64Array } {
+    return { state: this.#state, alpha: this.#alpha };
   }
 
   /** @throws DoremiError non-finite-excess */
-  update(batch: TrainingBatch, loss: Float32Array, reference: Float32Array): NonNullable<StepRecord["doremi"]> {
-    const excess = domainExcess({ ...batch, loss, reference }, this.#domains);
-    this.#state = updateDoReMi(this.#state, excess.clipped, this.#config);
-    const { step, alpha, average } = this.#state;
+  update(batch: TrainingBatch, loss: Float32Array, reference: Float32Array | undefined): ProxyRecord {
+    const sequences = sequenceStatistics({ ...batch, loss, reference });
+    const { state, alpha } = this.#objective.step(this.#state, sequences);
+    this.#step++;
+    this.#state = state;
+    this.#alpha = alpha;
+    this.#average = nextAverage(this.#average, alpha, this.#step, averagesStart(this.#objective.settings));
     if (this.#settle) {
       this.#sum = this.#sum.map((sum, domain) => sum + alpha[domain]!);
-      if (step % this.#settle.every === 0) this.#sums.push(this.#sum.slice());
+      if (this.#step % this.#settle.every === 0) this.#sums.push(this.#sum.slice());
     }
-    return {
-      excess: excess.clipped,
-      alpha,
-      average,
-      domainTokens: excess.tokens,
-      domainLoss: excess.loss.map((mean, domain) => (excess.tokens[domain] === 0 ? Number.NaN : mean)),
-    };
+    return { sequences, domains: domainStatistics(sequences, this.#domains), alpha, average: this.#average };
+  }
+
+  /** Takes in what the model's held-out losses are after the last step. */
+  observe(heldOut: Float64Array): void {
+    this.#state = this.#objective.observe?.(this.#state, heldOut) ?? this.#state;
   }
 
   /** Looked at after every second `every`, where the steps can be halved. */
   get settled(): boolean {
     if (!this.#settle) return false;
     const { every, tolerance } = this.#settle;
-    const looks = this.#state.step / every;
+    const looks = this.#step / every;
     if (looks === 0 || looks % 2 !== 0) return false;
     const half = this.#sums[looks / 2 - 1]!;
     const whole = this.#sums[looks - 1]!;
-    const steps = this.#state.step / 2;
+    const steps = this.#step / 2;
     return half.every((sum, domain) => Math.abs(whole[domain]! - 2 * sum) / steps < tolerance);
   }
 
   save(): DomainWeightsState {
-    const { step, alpha, average } = this.#state;
     return {
-      step,
-      alpha: [...alpha],
-      average: [...average],
+      step: this.#step,
+      objective: Object.fromEntries(Object.entries(this.#state).map(([name, values]) => [name, [...values]])),
+      alpha: [...this.#alpha],
+      average: [...this.#average],
       sum: [...this.#sum],
       sums: this.#sums.map((sum) => [...sum]),
     };

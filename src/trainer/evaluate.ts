@@ -1,6 +1,7 @@
 /** Losses of a fixed model: per token for a batch (what the proxy is compared with), and per domain on held-out text. */
 import type { Engine, EngineTensor, Executable } from "../engine/engine.ts";
 import { DoremiError } from "../lib/errors.ts";
+import { sequenceStatistics } from "../mixture/objective.ts";
 import type { EvaluationResult, ModelConfig, TrainingBatch } from "./contract.ts";
 import type { ModelWeights } from "./initialization.ts";
 import { parameterShapes } from "./model.ts";
@@ -64,33 +65,13 @@ export class LossModel implements ReferenceLosses {
     return all;
   }
 
-  /** Mean loss of each domain over the batches' unmasked tokens, summed in float64. @param domains K */
-  async evaluate(
+  /** @param domains K */
+  evaluate(
     batches: Iterable<TrainingBatch> | AsyncIterable<TrainingBatch>,
     domains: number,
     signal?: AbortSignal,
   ): Promise<EvaluationResult> {
-    const sums = new Float64Array(domains);
-    const tokens = new Array<number>(domains).fill(0);
-    const T = this.config.sequenceLength;
-    for await (const batch of batches) {
-      if (signal?.aborted)
-        throw new DoremiError(
-          "interrupted",
-          "interrupted",
-          "evaluation: interrupted; the same command starts it again",
-        );
-      const losses = await this.losses(batch); // [B, T]
-      for (const [row, domain] of batch.domains.entries()) {
-        for (let at = row * T; at < (row + 1) * T; at++) {
-          if (batch.mask[at] === 0) continue;
-          sums[domain]! += losses[at]!;
-          tokens[domain]!++;
-        }
-      }
-      await new Promise(setImmediate);
-    }
-    return { loss: tokens.map((count, domain) => (count === 0 ? null : sums[domain]! / count)), tokens };
+    return meanLosses(batches, (batch) => this.losses(batch), domains, signal);
   }
 
   async close(): Promise<void> {
@@ -98,4 +79,27 @@ export class LossModel implements ReferenceLosses {
     this.#parameters = {};
     await this.#executable.close();
   }
+}
+
+/** Mean loss of each domain over the batches' unmasked tokens, summed in float64. @param lossesOf a batch, [B, T] */
+export async function meanLosses(
+  batches: Iterable<TrainingBatch> | AsyncIterable<TrainingBatch>,
+  lossesOf: (batch: TrainingBatch) => Promise<Float32Array>,
+  domains: number,
+  signal?: AbortSignal,
+): Promise<EvaluationResult> {
+  const sums = new Float64Array(domains);
+  const tokens = new Array<number>(domains).fill(0);
+  for await (const batch of batches) {
+    if (signal?.aborted)
+      throw new DoremiError("interrupted", "interrupted", "evaluation: interrupted; the same command starts it again");
+    const loss = await lossesOf(batch);
+    const { domains: domainOf, ...sequences } = sequenceStatistics({ ...batch, loss, reference: undefined });
+    for (const [row, domain] of domainOf.entries()) {
+      sums[domain]! += sequences.loss[row]!;
+      tokens[domain]! += sequences.tokens[row]!;
+    }
+    await new Promise(setImmediate);
+  }
+  return { loss: tokens.map((count, domain) => (count === 0 ? null : sums[domain]! / count)), tokens };
 }

@@ -1,44 +1,50 @@
 /**
  * The trainer's programs for an engine. All share one shape: the model's losses per token, a weight for each token, and
- * the gradients of the weighted sum. The weights are given, or follow from the losses by DoReMi's update. A program may
- * end there, add its gradients to a sum, or go on to the optimizer.
+ * the gradients of the weighted sum. The weights are given, or follow from the losses as an objective has it. A program
+ * may end there, add its gradients to a sum, or go on to the optimizer.
  */
 import type { Tensor } from "@tensorflow/tfjs-core";
 import type { Program, TensorSpec } from "../engine/engine.ts";
 import type { TensorFlow } from "../engine/tensorflow.ts";
-import type { DoReMiConfig, ModelConfig, OptimizerConfig } from "./contract.ts";
-import { domainUpdate } from "./domain-update.ts";
+import type { ModelConfig, OptimizerConfig } from "./contract.ts";
 import { tokenLosses } from "./loss.ts";
 import { hiddenStates, outputEmbedding, parameterShapes, type Tensors } from "./model.ts";
+import type { GraphObjective, SequenceSums } from "./objectives/graph-objective.ts";
 import { graphOptimizer } from "./optimizer.ts";
 
 const float = (...shape: readonly number[]): TensorSpec => ({ shape, dtype: "float32" });
 const int = (...shape: readonly number[]): TensorSpec => ({ shape, dtype: "int32" });
 
 /** What the gradient is of. */
-export type Objective =
+export type GradientObjective =
   /** Σ weight · loss over the tokens; input `tokenWeight` [B, T] */
   | { readonly kind: "weighted" }
   /**
-   * DoReMi's: weights follow from the losses (domain-update.ts). Inputs `reference`, `mask` [B, T], `domains` [B],
-   * `alpha` [K]; output `next/alpha`.
+   * Weights follow from the losses. Inputs `mask` [B, T], `domains` [B], `state/…`, and `reference` [B, T] where losses
+   * are compared with a reference's.
    */
   | {
-      readonly kind: "doremi";
-      readonly config: DoReMiConfig;
+      readonly kind: "adaptive";
+      readonly objective: GraphObjective;
       readonly domains: number; // K
+      readonly reference: boolean;
       /**
-       * The rows are the last part of a batch, or, where `eta` and `smoothing` are fed as 0, an earlier one: further
-       * inputs `eta`, `smoothing`, `priorExcess`, `priorTokens` [K], and `weightScale`, a factor of all token weights.
+       * Sequences of the batch that were computed before these, 0 for a batch that is not divided. Else the rows are the
+       * last part, with further inputs `earlier/…` [E], what the sequences before it add up to; or, where the input
+       * `given` is 1, an earlier part, whose domain weights are the input `alpha` [K].
        */
-      readonly partial: boolean;
+      readonly earlier: number; // E
+      /** all token weights are multiplied by the input `weightScale` */
+      readonly scaled: boolean;
+      /** the state after the step comes out, as `next/state/…`, for the next of several steps in one run */
+      readonly carried: boolean;
     };
 
 export interface GradientShape {
   readonly model: ModelConfig;
   /** sequences in one run, B */
   readonly rows: number;
-  readonly objective: Objective;
+  readonly objective: GradientObjective;
   /** activations are computed again in the backward pass rather than kept */
   readonly recompute: boolean;
 }
@@ -48,25 +54,33 @@ export function batchInputs({ model, rows, objective }: GradientShape): Record<s
   const matrix = float(rows, model.sequenceLength);
   const ids = int(rows, model.sequenceLength);
   if (objective.kind === "weighted") return { inputs: ids, targets: ids, tokenWeight: matrix };
-  const K = objective.domains;
+  const { earlier: E } = objective;
   return {
     inputs: ids,
     targets: ids,
     mask: matrix,
-    reference: matrix,
     domains: int(rows),
-    alpha: float(K),
-    ...(objective.partial && {
-      eta: float(),
-      smoothing: float(),
-      priorExcess: float(K),
-      priorTokens: float(K),
-      weightScale: float(),
+    ...(objective.reference && { reference: matrix }),
+    ...prefixed(
+      "state",
+      mapValues(objective.objective.state, (length) => float(length)),
+    ),
+    ...(objective.scaled && { weightScale: float() }),
+    ...(E > 0 && {
+      given: float(),
+      alpha: float(objective.domains),
+      ...prefixed("earlier", {
+        domains: int(E),
+        tokens: float(E),
+        loss: float(E),
+        excess: float(E),
+        clipped: float(E),
+      }),
     }),
   };
 }
 
-/** Inputs: parameter/…, those of the batch. Outputs: losses [B, T], gradient/…, and next/alpha for DoReMi. */
+/** Inputs: parameter/…, those of the batch. Outputs: losses [B, T], gradient/…, and next/state/… where it is carried. */
 export function gradientProgram(shape: GradientShape): Program {
   return {
     name: "gradients",
@@ -95,7 +109,7 @@ export function accumulationProgram(shape: GradientShape): Program {
 /**
  * Gradients and optimizer in one. Inputs: parameter/…, the optimizer's state and scalars, `gradientScale` (a factor of
  * the gradients before the optimizer), those of the batch. Outputs: losses, next/… of parameters and state,
- * gradientNorm, and next/alpha for DoReMi.
+ * gradientNorm, and next/state/… where it is carried.
  */
 export function stepProgram(shape: GradientShape, optimizer: OptimizerConfig): Program {
   return {
@@ -190,22 +204,58 @@ function withWeights(tf: TensorFlow, loss: Tensor, weightsOf: (loss: Tensor) => 
 function tokenWeights(
   tf: TensorFlow,
   loss: Tensor,
-  objective: Objective,
+  objective: GradientObjective,
   given: Tensors,
   keep: (name: string, tensor: Tensor) => void,
 ): Tensor {
   if (objective.kind === "weighted") return given.tokenWeight!;
-  const { reference, mask, domains, alpha, priorExcess, priorTokens, eta, smoothing } = given;
-  const inputs = { loss, reference: reference!, mask: mask!, domains: domains!, alpha: alpha! };
-  const update = objective.partial
-    ? domainUpdate(
-        tf,
-        { ...inputs, prior: { excess: priorExcess!, tokens: priorTokens! } },
-        { eta: eta!, smoothing: smoothing! },
-      )
-    : domainUpdate(tf, inputs, objective.config);
-  keep("next/alpha", update.alpha);
-  return objective.partial ? tf.mul(update.tokenWeight, given.weightScale!) : update.tokenWeight;
+  const [B, T] = loss.shape as [number, number];
+  const counts = tf.greater(given.mask!, 0); // [B, T]
+  // Selected, not multiplied: whatever is under the mask, NaN included, stays out.
+  const masked = (x: Tensor): Tensor => tf.where(counts, x, tf.zerosLike(x));
+  const excess = masked(objective.reference ? tf.sub(loss, given.reference!) : loss); // [B, T]
+  const own: SequenceSums = {
+    domains: given.domains!,
+    tokens: tf.sum(tf.cast(counts, "float32"), 1),
+    loss: objective.reference ? tf.sum(masked(loss), 1) : tf.sum(excess, 1),
+    excess: tf.sum(excess, 1),
+    clipped: tf.sum(tf.relu(excess), 1),
+  };
+  const all = objective.earlier === 0 ? own : withEarlier(tf, own, given);
+  const step = objective.objective.step(
+    tf,
+    mapValues(objective.objective.state, (_, name) => given[`state/${name}`]!),
+    all,
+  );
+  if (objective.carried) for (const [name, value] of Object.entries(step.state)) keep(`next/state/${name}`, value);
+  const perRow = objective.earlier === 0 ? step.tokenWeight : weightsOfPart(tf, objective, own, step.alpha, given); // [B]
+  const weights = masked(tf.tile(tf.reshape(perRow, [B, 1]), [1, T])); // [B, T]
+  return objective.scaled ? tf.mul(weights, given.weightScale!) : weights;
+}
+
+type Adaptive = Extract<GradientObjective, { kind: "adaptive" }>;
+
+/** Each part counts by its own tokens, as if it were a batch. */
+function weightsOfPart(
+  tf: TensorFlow,
+  { objective }: Adaptive,
+  own: SequenceSums,
+  alpha: Tensor,
+  given: Tensors,
+): Tensor {
+  const isGiven = tf.greater(tf.tile(tf.reshape(given.given!, [1]), [alpha.size]), 0); // [K]
+  return objective.weigh!(tf, tf.where(isGiven, given.alpha!, alpha), own); // [B]
+}
+
+function withEarlier(tf: TensorFlow, own: SequenceSums, given: Tensors): SequenceSums {
+  const join = (name: keyof SequenceSums): Tensor => tf.concat([given[`earlier/${name}`]!, own[name]]);
+  return {
+    domains: join("domains"),
+    tokens: join("tokens"),
+    loss: join("loss"),
+    excess: join("excess"),
+    clipped: join("clipped"),
+  };
 }
 
 function optimizerInputs(model: ModelConfig, optimizer: OptimizerConfig): Record<string, TensorSpec> {

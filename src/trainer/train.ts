@@ -1,15 +1,19 @@
 /**
- * The training loop, for the reference (plain mean loss) and the proxy (DoReMi): batches in, records and checkpoints
+ * The training loop, for the reference (plain mean loss) and the proxy (an objective over domains): batches in, records and checkpoints
  * out, until the last step, a stop, a settled result or a loss that is not finite. What a step does is in step/.
  */
 import type { Engine, EngineName, Precision } from "../engine/engine.ts";
 import { DoremiError } from "../lib/errors.ts";
+import type { Objective, ObjectiveFacts } from "../mixture/objective.ts";
+import { needsReference, type ObjectiveSettings } from "../mixture/objective-settings.ts";
+import { createObjective } from "../mixture/objectives.ts";
 import { checkBatch } from "./check-batch.ts";
 import type { Checkpoint, CheckpointStore, RunConfiguration } from "./checkpoint.ts";
-import type { BatchSource, DoReMiConfig, ModelConfig, OptimizerConfig, StepRecord, TrainingBatch } from "./contract.ts";
+import type { BatchSource, ModelConfig, OptimizerConfig, StepRecord, TrainingBatch } from "./contract.ts";
 import { DomainWeights, type DomainWeightsState, type SettleCriterion } from "./domain-weights.ts";
-import type { ReferenceLosses } from "./evaluate.ts";
+import { meanLosses, type ReferenceLosses } from "./evaluate.ts";
 import { initialParameters, type ModelWeights } from "./initialization.ts";
+import { createGraphObjective } from "./objectives.ts";
 import { modelFaults, optimizerFaults, refuseFaults } from "./settings.ts";
 import type { Accumulation, InitialState, StepOutcome, Stepper, StepRequest } from "./step/contract.ts";
 import { initLossScale, type LossScaleState, nextLossScale } from "./step/loss-scale.ts";
@@ -24,8 +28,14 @@ export interface TrainOptions {
   readonly steps: number;
   /** of the initial weights */
   readonly seed: number;
-  /** proxy: the update, where the reference's losses come from if not with the batch, and when to stop early */
-  readonly doremi?: DoReMiConfig & { readonly reference?: ReferenceLosses; readonly settle?: SettleCriterion };
+  /** what makes it a proxy */
+  readonly proxy?: ProxyOptions;
+  /** held-out loss is measured before the step that follows every so many */
+  readonly heldOut?: {
+    readonly every: number;
+    /** of a multiple of `microBatch` sequences each; asked for once */
+    readonly batches: () => Promise<readonly TrainingBatch[]>;
+  };
   /** sequences computed at once, a divisor of the batch; default: all */
   readonly microBatch?: number;
   /** default: exact */
@@ -53,13 +63,22 @@ export interface TrainOptions {
   };
 }
 
+export interface ProxyOptions {
+  readonly objective: ObjectiveSettings;
+  readonly facts: ObjectiveFacts;
+  /** where the reference's losses come from, if not with the batch */
+  readonly reference?: ReferenceLosses;
+  /** when to stop early */
+  readonly settle?: SettleCriterion;
+}
+
 export interface TrainResult {
   readonly weights: ModelWeights;
   /** step that this call started from: 0, or the checkpoint's */
   readonly resumedFrom: number;
   /** steps done: fewer than asked where the domain weights had settled */
   readonly steps: number;
-  /** proxy: domain weights after the last step, and their mean over steps 1..n, which is DoReMi's result */
+  /** proxy: domain weights of the last step, and their mean over the steps, which is the result */
   readonly alpha?: Float64Array;
   readonly average?: Float64Array;
 }
@@ -97,20 +116,27 @@ class Loop {
   readonly #domainWeights: DomainWeights | undefined;
   #lossScale: LossScaleState;
   #step: number;
+  #heldOut: readonly TrainingBatch[] | undefined;
 
-  private constructor(options: TrainOptions, stepper: Stepper, stored: Checkpoint | null) {
-    const { batches, doremi, precision = "float32" } = options;
+  private constructor(
+    options: TrainOptions,
+    stepper: Stepper,
+    objective: Objective | undefined,
+    stored: Checkpoint | null,
+  ) {
+    const { proxy, precision = "float32" } = options;
     const state = stored?.state as LoopState | undefined;
     this.#options = options;
     this.#stepper = stepper;
     this.#step = stored?.step ?? 0;
     this.#lossScale = state?.lossScale ?? initLossScale(precision);
     this.#domainWeights =
-      doremi && new DomainWeights(batches.domains, doremi, doremi.settle, state?.domainWeights ?? undefined);
+      objective && new DomainWeights(objective, proxy!.facts, proxy!.settle, state?.domainWeights ?? undefined);
   }
 
   static async start(options: TrainOptions, stored: Checkpoint | null): Promise<Loop> {
-    const { engine, model, optimizer, steps, batches, doremi, precision = "float32" } = options;
+    const { engine, model, optimizer, steps, batches, proxy, precision = "float32" } = options;
+    const objective = proxy && createObjective(proxy.objective, proxy.facts);
     const stepper = await createStepper(
       {
         engine,
@@ -122,11 +148,19 @@ class Loop {
         accumulation: options.accumulation ?? "exact",
         recompute: options.recompute ?? false,
         precision,
-        ...(doremi && { doremi: { eta: doremi.eta, smoothing: doremi.smoothing, domains: batches.domains } }),
+        evaluates: options.heldOut !== undefined,
+        ...(proxy && {
+          proxy: {
+            host: objective!,
+            graph: createGraphObjective(proxy.objective, proxy.facts),
+            domains: batches.domains,
+            reference: needsReference(proxy.objective),
+          },
+        }),
       },
       stored ? storedState(stored) : initialState(options),
     );
-    return new Loop(options, stepper, stored);
+    return new Loop(options, stepper, objective, stored);
   }
 
   async run(store: CheckpointStore | undefined): Promise<Omit<TrainResult, "resumedFrom">> {
@@ -165,9 +199,14 @@ class Loop {
 
   /** As many steps as one call of the engine should hold. */
   async #next(): Promise<StepRecord[]> {
-    const { steps, signal } = this.#options;
+    const { steps } = this.#options;
+    const { atOnce } = this.#stepper;
+    const whole = this.#step + atOnce <= steps && !this.#measuresWithin(atOnce);
+    const count = whole ? atOnce : 1;
+    // Before the steps, so that a stop in the middle of it leaves no step half recorded.
+    const heldOut = this.#measuresWithin(0) ? await this.#measure() : undefined;
+    if (heldOut) this.#domainWeights?.observe(heldOut);
     const start = performance.now();
-    const count = this.#step + this.#stepper.atOnce <= steps ? this.#stepper.atOnce : 1;
     const requests: StepRequest[] = [];
     let waited = 0;
     for (let step = this.#step + 1; step <= this.#step + count; step++) {
@@ -177,12 +216,12 @@ class Loop {
       checkBatch(batch, step, this.#options.batches, this.#options.model);
       requests.push({ step, batch, ...(await this.#referenceOf(batch, step)) });
     }
-    const outcomes = await this.#stepper.run(requests, this.#lossScale.scale, signal);
+    const outcomes = await this.#stepper.run(requests, this.#lossScale.scale, this.#options.signal);
     const [durationMs, waitMs] = [(performance.now() - start) / count, waited / count];
     this.#check(requests, outcomes);
     const records = requests.map((request, i) => ({ ...this.#record(request, outcomes[i]!), durationMs, waitMs }));
     this.#step += count;
-    return records;
+    return heldOut ? [{ ...records[0]!, heldOut }, ...records.slice(1)] : records;
   }
 
   /** A stop that came between the parts of a batch, or while it was waited for, changed nothing. */
@@ -192,12 +231,35 @@ class Loop {
     throw error;
   }
 
-  async #referenceOf(batch: TrainingBatch, step: number): Promise<Pick<StepRequest, "reference" | "alpha">> {
-    const { doremi } = this.#options;
-    if (!doremi) return {};
-    const reference = batch.reference ?? (await doremi.reference?.losses(batch, step));
-    if (!reference) throw new RangeError(`batch of step ${step}: a proxy needs the reference's losses`);
-    return { reference, alpha: this.#domainWeights!.alpha };
+  async #referenceOf(batch: TrainingBatch, step: number): Promise<Pick<StepRequest, "reference" | "before">> {
+    const { proxy } = this.#options;
+    if (!proxy) return {};
+    const { before } = this.#domainWeights!;
+    if (!needsReference(proxy.objective)) return { before };
+    const reference = batch.reference ?? (await proxy.reference?.losses(batch, step));
+    if (!reference) throw new RangeError(`batch of step ${step}: this proxy needs the reference's losses`);
+    return { reference, before };
+  }
+
+  /** Is held-out loss due now (0), or before the last of so many steps? */
+  #measuresWithin(steps: number): boolean {
+    const { heldOut } = this.#options;
+    if (!heldOut) return false;
+    if (steps === 0) return this.#step > 0 && this.#step % heldOut.every === 0;
+    return Math.floor(this.#step / heldOut.every) !== Math.floor((this.#step + steps - 1) / heldOut.every);
+  }
+
+  /** Mean held-out loss of each domain, NaN where it has none. */
+  async #measure(): Promise<Float64Array> {
+    const { heldOut, batches } = this.#options;
+    this.#heldOut ??= await heldOut!.batches();
+    const { loss } = await meanLosses(
+      this.#heldOut,
+      (batch) => this.#stepper.losses(batch),
+      batches.domains,
+      this.#options.signal,
+    );
+    return Float64Array.from(loss, (mean) => mean ?? Number.NaN);
   }
 
   /** Moves the loss scale on by the steps of one call, which had the same. @throws DoremiError diverged */
@@ -245,14 +307,14 @@ class Loop {
       sum += losses[at]!;
       tokens++;
     }
-    const doremi = this.#domainWeights?.update(batch, losses, reference!);
+    const proxy = this.#domainWeights?.update(batch, losses, reference);
     return {
       step,
       loss: tokens === 0 ? 0 : sum / tokens,
       learningRate,
       gradientNorm,
       tokens,
-      ...(doremi && { doremi }),
+      ...(proxy && { proxy }),
     };
   }
 
@@ -285,7 +347,7 @@ function storedState(stored: Checkpoint): InitialState {
 
 /** Everything that the course of the training depends on, whatever machine goes on with it. */
 function runConfiguration(options: TrainOptions): RunConfiguration {
-  const { model, optimizer, batches, steps, seed, doremi, checkpoint } = options;
+  const { model, optimizer, batches, steps, seed, proxy, checkpoint } = options;
   return {
     model,
     optimizer,
@@ -293,7 +355,7 @@ function runConfiguration(options: TrainOptions): RunConfiguration {
     seed,
     batchSize: batches.batchSize,
     domains: batches.domains,
-    doremi: doremi ? { eta: doremi.eta, smoothing: doremi.smoothing, settle: doremi.settle ?? null } : null,
+    proxy: proxy ? { objective: proxy.objective, facts: proxy.facts, settle: proxy.settle ?? null } : null,
     // Exact parts give the same step in any size; a run that ran out of memory goes on in smaller ones.
     stale: options.accumulation === "stale" ? (options.microBatch ?? batches.batchSize) : null,
     precision: options.precision ?? "float32",
@@ -301,7 +363,8 @@ function runConfiguration(options: TrainOptions): RunConfiguration {
   };
 }
 
-function validate({ engine, model, optimizer, steps, doremi, batches, microBatch, precision }: TrainOptions): void {
+function validate(options: TrainOptions): void {
+  const { engine, model, optimizer, steps, proxy, batches, microBatch, precision } = options;
   refuseFaults("model", modelFaults(model));
   refuseFaults("optimizer", optimizerFaults(optimizer));
   const refuse = (code: string, message: string): never => {
@@ -323,14 +386,24 @@ function validate({ engine, model, optimizer, steps, doremi, batches, microBatch
       `training: precision must be one that engine ${engine.name} has (${engine.precisions.join(", ")}), found ${precision}`,
     );
   }
-  if (!doremi) return;
-  if (!(doremi.eta >= 0 && Number.isFinite(doremi.eta))) refuse("eta", `doremi: eta must be ≥ 0, found ${doremi.eta}`);
-  if (!(doremi.smoothing >= 0 && doremi.smoothing <= 1))
-    refuse("smoothing", `doremi: smoothing must be in [0, 1], found ${doremi.smoothing}`);
-  if (batches.domains < 1) refuse("domains", "doremi: needs at least one domain, found none");
-  const { settle } = doremi;
+  if (!proxy) return;
+  const { facts, settle, objective } = proxy;
+  if (batches.domains < 1) refuse("domains", "proxy: needs at least one domain, found none");
+  for (const name of ["start", "sampling", "reference", "sizes"] as const) {
+    if (facts.domains !== batches.domains || facts[name].length !== batches.domains)
+      refuse(
+        "domains",
+        `proxy: ${name} must have a number for each of ${batches.domains} domains, found ${facts[name].length}`,
+      );
+  }
   if (settle && !(settle.tolerance > 0 && Number.isSafeInteger(settle.every) && settle.every >= 1))
-    refuse("settle", `doremi: settle needs a tolerance > 0 and every ≥ 1, found ${JSON.stringify(settle)}`);
+    refuse("settle", `proxy: settle needs a tolerance > 0 and every ≥ 1, found ${JSON.stringify(settle)}`);
+  const divided = microBatch !== undefined && microBatch < batches.batchSize;
+  if (options.accumulation === "stale" && divided && !createObjective(objective, facts).weigh)
+    refuse(
+      "accumulation",
+      `proxy: accumulation must be exact for objective ${objective.name}, whose weights follow from the losses of the whole batch, found stale`,
+    );
 }
 
 function interrupted(step: number, steps: number, store: CheckpointStore | undefined): DoremiError {

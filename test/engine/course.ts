@@ -1,10 +1,11 @@
 /** A short training with any engine, and how far two of them may be apart. Shared by tests. */
 import { expect } from "vitest";
 import type { Engine } from "../../src/engine/engine.ts";
+import { DOREMI_PRESETS } from "../../src/mixture/objective-settings.ts";
 import { createBatchSource } from "../../src/trainer/batches.ts";
 import type { BatchSource, ModelConfig, OptimizerConfig, StepRecord } from "../../src/trainer/contract.ts";
 import { type TrainOptions, type TrainResult, train } from "../../src/trainer/train.ts";
-import { ADAFACTOR, ADAMW, randomReaders } from "../trainer/tiny.ts";
+import { ADAFACTOR, ADAMW, proxyOf, randomReaders } from "../trainer/tiny.ts";
 
 const [B, K, T] = [4, 3, 8];
 export const COURSE_STEPS = 50;
@@ -56,7 +57,7 @@ export async function runCourse(
     batches: objective === "proxy" ? cached : batches,
     steps: COURSE_STEPS,
     seed: 1,
-    ...(objective === "proxy" && { doremi: { eta: 1, smoothing: 1e-3 } }),
+    ...(objective === "proxy" && { proxy: proxyOf(K, DOREMI_PRESETS.paper, COURSE_MODELS[architecture]) }),
     onStep: (record) => void records.push(record),
     ...options,
   });

@@ -11,6 +11,7 @@ import {
   stepProgram,
   updateProgram,
 } from "../../src/trainer/programs.ts";
+import { adaptiveObjective } from "../trainer/tiny.ts";
 import { COURSE_MODELS, COURSE_OPTIMIZERS } from "./course.ts";
 
 const CARD = { name: "NVIDIA H100", driver: "550.54", computeCapability: 9 };
@@ -100,7 +101,7 @@ const KERNELS_FLOAT32 =
 const KERNELS_ANY_FLOAT = "Add Concat Gemm Identity MatMul Mul Reshape Slice Split Tile Transpose";
 
 describe("the programs of a training", () => {
-  const objective = { kind: "doremi", config: { eta: 1, smoothing: 1e-3 }, domains: 3, partial: true } as const;
+  const objective = adaptiveObjective(3, { earlier: 2, scaled: true });
 
   test.each(["gpt2", "llama"] as const)("%s uses operations only that CUDA has", async (architecture) => {
     const tf = await loadTensorFlow();

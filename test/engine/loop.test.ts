@@ -16,7 +16,7 @@ import { initializeWeights } from "../../src/trainer/initialization.ts";
 import { parameterShapes } from "../../src/trainer/model.ts";
 import { graphOptimizer } from "../../src/trainer/optimizer.ts";
 import { batchInputs, stepProgram } from "../../src/trainer/programs.ts";
-import { ADAMW } from "../trainer/tiny.ts";
+import { ADAMW, adaptiveObjective } from "../trainer/tiny.ts";
 import { COURSE_MODELS, expectSameCourse, runCourse } from "./course.ts";
 
 let engine: Engine;
@@ -108,7 +108,7 @@ describe("training", () => {
   const [B, K, RUNS] = [4, 3, 6];
   const model = COURSE_MODELS.gpt2;
   const shape = { model, rows: B, recompute: false };
-  const doremi = { kind: "doremi", config: { eta: 1, smoothing: 1e-3 }, domains: K, partial: false } as const;
+  const doremi = adaptiveObjective(K);
 
   /** Parameters as they begin a training, and whatever else the program takes, drawn at random. */
   function startingValues(program: Program, perRun: readonly string[]): Record<string, TensorData> {
@@ -121,7 +121,7 @@ describe("training", () => {
         const ids = (below: number) => Int32Array.from({ length }, (_, i) => Math.floor(below * draw.uniform(i)));
         if (name.startsWith("parameter/")) return [name, parameters[name.slice("parameter/".length)]!];
         if (spec.dtype === "int32") return [name, ids(name === "domains" ? K : model.vocabularySize)];
-        if (name === "alpha") return [name, new Float32Array(length).fill(1 / K)];
+        if (name === "state/alpha") return [name, new Float32Array(length).fill(1 / K)];
         if (name === "mask") return [name, new Float32Array(length).fill(1)];
         if (perRun.includes(name)) return [name, Float32Array.from({ length }, (_, i) => 0.01 + draw.uniform(i) / 50)];
         return [name, new Float32Array(length).fill(name === "gradientScale" ? 1 : 0)];
@@ -136,7 +136,7 @@ describe("training", () => {
     const program = stepProgram({ ...shape, objective }, ADAMW);
     const scalars = Object.keys(graphOptimizer(ADAMW).scalars(1, RUNS));
     const perRun = [
-      ...Object.keys(batchInputs({ ...shape, objective })).filter((name) => name !== "alpha"),
+      ...Object.keys(batchInputs({ ...shape, objective })).filter((name) => name !== "state/alpha"),
       ...scalars,
     ];
     const start = startingValues(program, perRun);

@@ -8,7 +8,7 @@ import { lowerPrecision } from "../../src/engine/precision.ts";
 import { loadTensorFlow, type TensorFlow } from "../../src/engine/tensorflow.ts";
 import { traceProgram } from "../../src/engine/trace.ts";
 import { stepProgram } from "../../src/trainer/programs.ts";
-import { ADAMW } from "../trainer/tiny.ts";
+import { ADAMW, adaptiveObjective } from "../trainer/tiny.ts";
 import { COURSE_MODELS, runCourse } from "./course.ts";
 
 /**
@@ -123,7 +123,7 @@ describe("lowerPrecision", () => {
     ["float16", "llama"],
     ["bfloat16", "llama"],
   ] as const)("%s, a training step of %s", (precision, architecture) => {
-    const objective = { kind: "doremi", config: { eta: 1, smoothing: 1e-3 }, domains: 3, partial: false } as const;
+    const objective = adaptiveObjective(3);
     const program = stepProgram({ model: COURSE_MODELS[architecture], rows: 2, objective, recompute: false }, ADAMW);
     const before = traceProgram(tf, program);
     const after = lowerPrecision(before, precision);

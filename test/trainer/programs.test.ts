@@ -7,17 +7,27 @@ import { largeValues, traceProgram } from "../../src/engine/trace.ts";
 import { initializeWeights } from "../../src/trainer/initialization.ts";
 import { parameterShapes } from "../../src/trainer/model.ts";
 import { graphOptimizer } from "../../src/trainer/optimizer.ts";
-import { type GradientShape, gradientProgram, type Objective, stepProgram } from "../../src/trainer/programs.ts";
+import {
+  type GradientObjective,
+  type GradientShape,
+  gradientProgram,
+  stepProgram,
+} from "../../src/trainer/programs.ts";
 import { type HostTensor, runCompiled, runEagerly } from "../engine/run.ts";
-import { ADAMW, randomBatch, TINY } from "./tiny.ts";
+import { ADAMW, adaptiveObjective, randomBatch, TINY } from "./tiny.ts";
 
 const [B, K, STEPS] = [5, 3, 10];
 const T = TINY.sequenceLength;
-const OBJECTIVES: [string, Objective][] = [
+const OBJECTIVES: [string, GradientObjective][] = [
   ["plain", { kind: "weighted" }],
-  ["proxy", { kind: "doremi", config: { eta: 1, smoothing: 1e-3 }, domains: K, partial: false }],
+  ["proxy", adaptiveObjective(K)],
 ];
-const shapeOf = (objective: Objective): GradientShape => ({ model: TINY, rows: B, objective, recompute: false });
+const shapeOf = (objective: GradientObjective): GradientShape => ({
+  model: TINY,
+  rows: B,
+  objective,
+  recompute: false,
+});
 
 let engine: Engine;
 beforeAll(async () => {
@@ -32,7 +42,7 @@ async function tenSteps(program: Program, run: Run) {
   const { stateShapes, scalars } = graphOptimizer(ADAMW);
   const shapes = parameterShapes(TINY);
   const { parameters } = initializeWeights(TINY, 1);
-  let state: Record<string, HostTensor> = { alpha: { data: new Float32Array(K).fill(1 / K), shape: [K] } };
+  let state: Record<string, HostTensor> = { "state/alpha": { data: new Float32Array(K).fill(1 / K), shape: [K] } };
   for (const [name, shape] of Object.entries(shapes)) state[`parameter/${name}`] = { data: parameters[name]!, shape };
   for (const [name, shape] of Object.entries(stateShapes(shapes)))
     state[name] = { data: new Float32Array(shape.reduce((product, size) => product * size, 1)), shape };
@@ -61,7 +71,7 @@ async function tenSteps(program: Program, run: Run) {
     norms.push(outputs.gradientNorm!.data[0]!);
     state = Object.fromEntries(Object.entries(state).map(([name, value]) => [name, outputs[`next/${name}`] ?? value]));
   }
-  return { losses, norms, alpha: state.alpha!.data };
+  return { losses, norms, alpha: state["state/alpha"]!.data };
 }
 
 describe("the programs", () => {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createCpuEngine } from "../../src/engine/cpu.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import { domainExcess, updateDoReMi } from "../../src/mixture/doremi.ts";
+import { sequenceStatistics } from "../../src/mixture/objective.ts";
 import { initializeWeights } from "../../src/trainer/initialization.ts";
 import { parameterShapes } from "../../src/trainer/model.ts";
 import { gradientProgram } from "../../src/trainer/programs.ts";
@@ -10,7 +10,7 @@ import type { InitialState, Stepper, StepperSetup, StepRequest } from "../../src
 import { DeviceStepper } from "../../src/trainer/step/device.ts";
 import { HostStepper } from "../../src/trainer/step/host.ts";
 import { initLossScale, nextLossScale } from "../../src/trainer/step/loss-scale.ts";
-import { ADAMW, randomBatch, TINY } from "./tiny.ts";
+import { ADAMW, randomBatch, steppedProxyOf, TINY } from "./tiny.ts";
 
 const [B, K, STEPS] = [6, 3, 8];
 const T = TINY.sequenceLength;
@@ -38,31 +38,30 @@ function setup(more: Partial<StepperSetup> = {}): StepperSetup {
     accumulation: "exact",
     recompute: false,
     precision: "float32",
+    evaluates: false,
     ...more,
   };
 }
-const PROXY = { doremi: { eta: 1, smoothing: 1e-3, domains: K } };
+const PROXY = { proxy: steppedProxyOf(K) };
 
 /** Losses of all steps and the parameters after the last; a proxy's weights follow from the losses as in a training. */
 async function course(stepper: Stepper, proxy: boolean, lossScale = 1) {
-  let alpha: Float64Array = new Float64Array(K).fill(1 / K);
+  const { host } = PROXY.proxy;
+  let before = { state: host.init(), alpha: new Float64Array(K).fill(1 / K) };
   const reference = new Float32Array(B * T).fill(4);
   const losses: number[] = [];
   const norms: number[] = [];
   for (let step = 1; step <= STEPS; step++) {
     const batch = randomBatch(TINY, B, K, step);
-    const request: StepRequest = { step, batch, ...(proxy && { reference, alpha }) };
+    const request: StepRequest = { step, batch, ...(proxy && { reference, before }) };
     const [outcome] = await stepper.run([request], lossScale);
     losses.push(...outcome!.losses);
     norms.push(outcome!.gradientNorm);
-    if (proxy) {
-      const { clipped } = domainExcess({ ...batch, loss: outcome!.losses, reference }, K);
-      alpha = updateDoReMi({ step: step - 1, alpha, average: alpha }, clipped, PROXY.doremi).alpha;
-    }
+    if (proxy) before = host.step(before.state, sequenceStatistics({ ...batch, loss: outcome!.losses, reference }));
   }
   const state = await stepper.read();
   await stepper.close();
-  return { losses, norms, alpha, state };
+  return { losses, norms, alpha: before.alpha, state };
 }
 
 function expectClose(found: ArrayLike<number>, expected: ArrayLike<number>, tolerance = TOLERANCE): void {
@@ -115,7 +114,7 @@ describe.each([
       step: 1,
       batch: randomBatch(TINY, B, K, 1),
       reference: new Float32Array(B * T),
-      alpha: new Float64Array(K).fill(1 / K),
+      before: { state: PROXY.proxy.host.init(), alpha: new Float64Array(K).fill(1 / K) },
     };
     controller.abort();
     await expect(stepper.run([request], 1, controller.signal)).rejects.toThrow(/between the parts/);
@@ -132,12 +131,13 @@ test("stale parts: all but the last take the weights of the step before", async 
   const batch = randomBatch(TINY, B, K, 1);
   const reference = new Float32Array(B * T).fill(3);
   const alpha = Float64Array.of(0.5, 0.3, 0.2);
-  const request: StepRequest = { step: 1, batch, reference, alpha };
+  const before = { state: { alpha }, alpha };
+  const request: StepRequest = { step: 1, batch, reference, before };
   const stale = await HostStepper.create(setup({ ...PROXY, microBatch, accumulation: "stale" }), initial);
   const [outcome] = await stale.run([request], 1);
   // The weights of each token by the rule, and a plain step on their sum.
-  const { clipped } = domainExcess({ ...batch, loss: outcome!.losses, reference }, K);
-  const updated = updateDoReMi({ step: 0, alpha, average: alpha }, clipped, PROXY.doremi).alpha;
+  const sequences = sequenceStatistics({ ...batch, loss: outcome!.losses, reference });
+  const updated = PROXY.proxy.host.step(before.state, sequences).alpha;
   const weights = new Float32Array(B * T);
   for (let part = 0; part < parts; part++) {
     const from = part * microBatch * T;

@@ -1,8 +1,12 @@
 /** Small configurations and data that the trainer's tests share. */
 
 import { Rng } from "../../src/lib/rng.ts";
+import { uniformFacts } from "../../src/mixture/objective.ts";
+import { DOREMI_PRESETS, needsReference, type ObjectiveSettings } from "../../src/mixture/objective-settings.ts";
+import { createObjective } from "../../src/mixture/objectives.ts";
 import type { SequenceReader } from "../../src/trainer/batches.ts";
 import type { AdafactorConfig, AdamWConfig, ModelConfig, TrainingBatch } from "../../src/trainer/contract.ts";
+import { createGraphObjective } from "../../src/trainer/objectives.ts";
 
 export const TINY: ModelConfig = {
   architecture: "gpt2",
@@ -41,6 +45,40 @@ export const ADAFACTOR: AdafactorConfig = {
   weightDecay: 0.01,
   clipNorm: 1,
 };
+
+/** What `train` takes of a proxy over so many domains. */
+export function proxyOf(domains: number, objective: ObjectiveSettings = DOREMI_PRESETS.paper, model = TINY) {
+  return { objective, facts: uniformFacts(domains, model) };
+}
+
+/** What a stepper takes of the same. */
+export function steppedProxyOf(domains: number, objective: ObjectiveSettings = DOREMI_PRESETS.paper, model = TINY) {
+  const { facts } = proxyOf(domains, objective, model);
+  return {
+    host: createObjective(objective, facts),
+    graph: createGraphObjective(objective, facts),
+    domains,
+    reference: needsReference(objective),
+  };
+}
+
+/** What a gradient program takes of the same: of a batch that is not divided, and hands its state on. */
+export function adaptiveObjective(
+  domains: number,
+  more: { earlier?: number; scaled?: boolean; carried?: boolean } = {},
+) {
+  const { graph, reference } = steppedProxyOf(domains);
+  return {
+    kind: "adaptive",
+    objective: graph,
+    domains,
+    reference,
+    earlier: 0,
+    scaled: false,
+    carried: true,
+    ...more,
+  } as const;
+}
 
 /** Sequences of random ids: domain d uses ids d·16 .. d·16 + 15 only. */
 export function randomReaders(domains: number, sequences: number, T = TINY.sequenceLength): SequenceReader[] {

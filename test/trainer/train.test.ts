@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { createCpuEngine } from "../../src/engine/cpu.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { DoremiError } from "../../src/lib/errors.ts";
+import { DOREMI_PRESETS } from "../../src/mixture/objective-settings.ts";
 import { createBatchSource, evaluationBatches } from "../../src/trainer/batches.ts";
 import type { CheckpointStore, RunConfiguration } from "../../src/trainer/checkpoint.ts";
 import { CheckpointFiles } from "../../src/trainer/checkpoint-files.ts";
@@ -13,7 +14,7 @@ import type { BatchSource, StepRecord } from "../../src/trainer/contract.ts";
 import { LossModel } from "../../src/trainer/evaluate.ts";
 import { initializeWeights } from "../../src/trainer/initialization.ts";
 import { type TrainOptions, type TrainResult, train } from "../../src/trainer/train.ts";
-import { ADAMW, randomBatch, randomReaders, TINY } from "./tiny.ts";
+import { ADAMW, proxyOf, randomBatch, randomReaders, TINY } from "./tiny.ts";
 
 const [B, K] = [4, 3];
 const T = TINY.sequenceLength;
@@ -36,7 +37,7 @@ async function run(options: Partial<TrainOptions> = {}, proxy = false): Promise<
   if (!proxy) return train({ ...base, ...options });
   const reference = await LossModel.load(engine, initializeWeights(TINY, 2), B);
   try {
-    return await train({ ...base, ...options, doremi: { eta: 1, smoothing: 1e-3, reference } });
+    return await train({ ...base, ...options, proxy: { ...proxyOf(K), reference } });
   } finally {
     await reference.close();
   }
@@ -92,22 +93,21 @@ describe("train", () => {
       batches,
       steps: 10,
       seed: 1,
-      doremi: { eta: 1, smoothing: 1e-3, reference },
+      proxy: { ...proxyOf(K), reference },
       onStep: (record) => void records.push(record),
     });
-    const last = records.at(-1)!.doremi!;
+    const last = records.at(-1)!.proxy!;
     expect(last.alpha[2]).toBeGreaterThan(0.9);
     expect(Array.from(result.average!)).toEqual(Array.from(last.average));
     for (let k = 0; k < K; k++) {
-      const mean = records.reduce((sum, record) => sum + record.doremi!.alpha[k]!, 0) / records.length;
+      const mean = records.reduce((sum, record) => sum + record.proxy!.alpha[k]!, 0) / records.length;
       expect(result.average![k]).toBeCloseTo(mean, 12);
     }
     for (const record of records) {
-      const { domainTokens, domainLoss } = record.doremi!;
+      const { tokens: domainTokens, loss: domainLoss } = record.proxy!.domains;
       expect(domainTokens.reduce((sum, tokens) => sum + tokens, 0)).toBe(record.tokens);
-      const total = domainLoss.reduce((sum, loss, k) => sum + (domainTokens[k] === 0 ? 0 : loss * domainTokens[k]!), 0);
+      const total = domainLoss.reduce((sum, loss, k) => sum + loss * domainTokens[k]!, 0);
       expect(total / record.tokens).toBeCloseTo(record.loss, 4);
-      expect(domainLoss.map(Number.isNaN as never)).toEqual(domainTokens.map((tokens) => (tokens === 0 ? 1 : 0)));
     }
   });
 
@@ -206,20 +206,19 @@ describe("train", () => {
       close: async () => {},
     };
     const options = { steps: 40, onNote: (note: string) => void notes.push(note) };
-    const doremi = { eta: 1, smoothing: 1e-3, reference };
-    const settled = await run({ ...options, doremi: { ...doremi, settle } });
+    const proxy = { ...proxyOf(K), reference };
+    const settled = await run({ ...options, proxy: { ...proxy, settle } });
     expect(settled.steps).toBe(10);
     expect(notes).toEqual([expect.stringContaining("settled after 10 of 40 steps: 30 steps are saved")]);
-    expect((await run({ ...options, doremi })).steps).toBe(40);
+    expect((await run({ ...options, proxy })).steps).toBe(40);
   });
 
   test("a settled proxy that was interrupted stops at the same step", async () => {
     const settle = { tolerance: 0.01, every: 4 };
+    const halfEta = proxyOf(K, { ...DOREMI_PRESETS.paper, eta: 0.5 });
     const proxy = async (more: Partial<TrainOptions> = {}) => {
       const reference = await LossModel.load(engine, initializeWeights(TINY, 2), B);
-      return run({ steps: 60, ...more, doremi: { eta: 0.5, smoothing: 1e-3, reference, settle } }).finally(() =>
-        reference.close(),
-      );
+      return run({ steps: 60, ...more, proxy: { ...halfEta, reference, settle } }).finally(() => reference.close());
     };
     const whole = await proxy();
     expect(whole.steps).toBeGreaterThan(4);

@@ -4,7 +4,9 @@
  */
 import type { Engine, Precision } from "../../engine/engine.ts";
 import type { NamedArray } from "../../formats/safetensors.ts";
-import type { DoReMiConfig, ModelConfig, OptimizerConfig, TrainingBatch } from "../contract.ts";
+import type { Objective, ObjectiveState } from "../../mixture/objective.ts";
+import type { ModelConfig, OptimizerConfig, TrainingBatch } from "../contract.ts";
+import type { GraphObjective } from "../objectives/graph-objective.ts";
 
 /** How a batch that does not fit at once is taken in parts. */
 export type Accumulation =
@@ -26,18 +28,29 @@ export interface StepperSetup {
   readonly accumulation: Accumulation;
   readonly recompute: boolean;
   readonly precision: Precision;
+  /** `losses` will be asked for between steps */
+  readonly evaluates: boolean;
   /** present for a proxy */
-  readonly doremi?: DoReMiConfig & { readonly domains: number };
+  readonly proxy?: ProxyObjective;
+}
+
+/** An objective, as the host computes it in float64 and as the graph does in float32. */
+export interface ProxyObjective {
+  readonly host: Objective;
+  readonly graph: GraphObjective;
+  readonly domains: number; // K
+  /** its losses are compared with a reference's */
+  readonly reference: boolean;
 }
 
 export interface StepRequest {
   /** 1-based */
   readonly step: number;
   readonly batch: TrainingBatch;
-  /** proxy: the reference's losses [B, T] */
+  /** proxy: the reference's losses [B, T], where the objective needs them */
   readonly reference?: Float32Array;
-  /** proxy: domain weights before the step [K]; the later ones of several requests follow from the first */
-  readonly alpha?: Float64Array;
+  /** proxy: before the step; that of the later ones of several requests follows from the first */
+  readonly before?: { readonly state: ObjectiveState; readonly alpha: Float64Array };
 }
 
 export interface StepOutcome {
@@ -56,6 +69,8 @@ export interface Stepper {
    * @throws StoppedInStep where the signal is aborted between two parts of a batch; nothing has changed then
    */
   run(requests: readonly StepRequest[], lossScale: number, signal?: AbortSignal): Promise<StepOutcome[]>;
+  /** Losses of a batch of a multiple of `microBatch` sequences, [B, T]; nothing changes. */
+  losses(batch: Pick<TrainingBatch, "inputs" | "targets">): Promise<Float32Array>;
   /** Copies of parameter/… and of the optimizer's state. */
   read(): Promise<Record<string, NamedArray>>;
   /** Copies of the parameters, by name; lets go of all else, so that no step can follow. */

@@ -5,12 +5,14 @@
 import type { EngineTensor, Executable } from "../../engine/engine.ts";
 import { elements } from "../../engine/graph.ts";
 import type { NamedArray } from "../../formats/safetensors.ts";
+import type { TrainingBatch } from "../contract.ts";
 import { parameterShapes } from "../model.ts";
 import { graphOptimizer, learningRateAt } from "../optimizer.ts";
 import { accumulationProgram, lossProgram, stepProgram, updateProgram } from "../programs.ts";
 import type { InitialState, StepOutcome, Stepper, StepperSetup, StepRequest } from "./contract.ts";
 import {
   type Feeds,
+  forwardInParts,
   gradientShape,
   needsForward,
   type PartRuns,
@@ -28,8 +30,12 @@ interface Programs {
   /** several parts */
   readonly accumulation?: Executable;
   readonly update?: Executable;
+  /** losses alone */
   readonly forward?: Executable;
 }
+
+/** Of several steps in one run, what only the first is fed with: the others' follows from it. */
+const isOfFirst = (name: string): boolean => name.startsWith("state/");
 
 export class DeviceStepper implements Stepper, PartRuns {
   readonly atOnce: number;
@@ -59,23 +65,27 @@ export class DeviceStepper implements Stepper, PartRuns {
   static async create(setup: StepperSetup, initial: InitialState): Promise<DeviceStepper> {
     const { engine, model, optimizer, precision, microBatch } = setup;
     const shape = gradientShape(setup);
+    const forward =
+      needsForward(setup) || setup.evaluates
+        ? { forward: await engine.compile(lossProgram(model, microBatch), { precision }) }
+        : {};
     if (partsOf(setup) > 1) {
       const programs = {
         accumulation: await engine.compile(accumulationProgram(shape), { precision }),
         update: await engine.compile(updateProgram(model, optimizer)),
-        ...(needsForward(setup) && { forward: await engine.compile(lossProgram(model, microBatch), { precision }) }),
+        ...forward,
       };
       return new DeviceStepper(setup, programs, initial);
     }
     const program = stepProgram(shape, optimizer);
     const step = await engine.compile(program, { precision });
-    if (engine.runsAtOnce === 1) return new DeviceStepper(setup, { step }, initial);
+    if (engine.runsAtOnce === 1) return new DeviceStepper(setup, { step, ...forward }, initial);
     const perRun = [
-      ...Object.keys(shapesOfFeeds(setup)).filter((name) => name !== "alpha"),
+      ...Object.keys(shapesOfFeeds(setup)).filter((name) => !isOfFirst(name)),
       ...Object.keys(graphOptimizer(optimizer).scalars(1, setup.steps)),
     ];
     const steps = await engine.compile(program, { precision, repeat: { runs: engine.runsAtOnce, perRun } });
-    return new DeviceStepper(setup, { step, steps }, initial);
+    return new DeviceStepper(setup, { step, steps, ...forward }, initial);
   }
 
   async run(requests: readonly StepRequest[], lossScale: number, signal?: AbortSignal): Promise<StepOutcome[]> {
@@ -116,6 +126,10 @@ export class DeviceStepper implements Stepper, PartRuns {
     return losses!;
   }
 
+  losses(batch: Pick<TrainingBatch, "inputs" | "targets">): Promise<Float32Array> {
+    return forwardInParts(this.#setup, batch, this);
+  }
+
   async read(): Promise<Record<string, NamedArray>> {
     const tensors: Record<string, NamedArray> = {};
     for (const [name, shape] of Object.entries(this.#shapes))
@@ -148,7 +162,7 @@ export class DeviceStepper implements Stepper, PartRuns {
     const tensors: Record<string, EngineTensor> = {};
     for (const [name, first] of Object.entries(all[0]!)) {
       const shape = this.#feedShapes[name] ?? [];
-      if (name === "alpha" || name === "gradientScale") {
+      if (isOfFirst(name) || name === "gradientScale") {
         tensors[name] = engine.tensor(first, shape);
         continue;
       }

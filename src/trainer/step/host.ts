@@ -4,11 +4,21 @@
  */
 import type { EngineTensor, Executable } from "../../engine/engine.ts";
 import type { NamedArray } from "../../formats/safetensors.ts";
+import type { TrainingBatch } from "../contract.ts";
 import { parameterShapes } from "../model.ts";
 import { createHostOptimizer, type HostOptimizer, optimizerStateShapes } from "../optimizer.ts";
 import { gradientProgram, lossProgram } from "../programs.ts";
 import type { InitialState, StepOutcome, Stepper, StepperSetup, StepRequest } from "./contract.ts";
-import { type Feeds, gradientShape, needsForward, type PartRuns, partsOf, runParts, shapesOfFeeds } from "./parts.ts";
+import {
+  type Feeds,
+  forwardInParts,
+  gradientShape,
+  needsForward,
+  type PartRuns,
+  partsOf,
+  runParts,
+  shapesOfFeeds,
+} from "./parts.ts";
 
 export class HostStepper implements Stepper, PartRuns {
   readonly atOnce = 1;
@@ -55,7 +65,9 @@ export class HostStepper implements Stepper, PartRuns {
       setup,
       optimizer,
       await engine.compile(gradientProgram(gradientShape(setup)), { precision }),
-      needsForward(setup) ? await engine.compile(lossProgram(model, microBatch), { precision }) : undefined,
+      needsForward(setup) || setup.evaluates
+        ? await engine.compile(lossProgram(model, microBatch), { precision })
+        : undefined,
     );
   }
 
@@ -77,6 +89,10 @@ export class HostStepper implements Stepper, PartRuns {
     await this.#gradients.run({ ...this.#parameters, ...this.#tensors(feeds) }, this.#into);
     if (partsOf(this.#setup) > 1) this.#optimizer.accumulate(first);
     return this.#losses;
+  }
+
+  losses(batch: Pick<TrainingBatch, "inputs" | "targets">): Promise<Float32Array> {
+    return forwardInParts(this.#setup, batch, this);
   }
 
   async read(): Promise<Record<string, NamedArray>> {

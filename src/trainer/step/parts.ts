@@ -3,9 +3,9 @@
  * executed here, so that every engine computes the same.
  */
 import type { TensorData } from "../../engine/engine.ts";
-import { domainExcess, updateDoReMi } from "../../mixture/doremi.ts";
+import { sequenceStatistics } from "../../mixture/objective.ts";
 import type { TrainingBatch } from "../contract.ts";
-import { batchInputs, type GradientShape, type Objective } from "../programs.ts";
+import { batchInputs, type GradientObjective, type GradientShape } from "../programs.ts";
 import type { StepperSetup, StepRequest } from "./contract.ts";
 
 export type Feeds = Readonly<Record<string, TensorData>>;
@@ -31,18 +31,24 @@ export function partsOf({ batchSize, microBatch }: Pick<StepperSetup, "batchSize
   return batchSize / microBatch;
 }
 
-export function objectiveOf(setup: StepperSetup): Objective {
-  const { doremi, accumulation, precision } = setup;
+export function objectiveOf(setup: StepperSetup): GradientObjective {
+  const { proxy, accumulation, precision, batchSize, microBatch, engine } = setup;
   const parts = partsOf(setup);
-  if (!doremi || (parts > 1 && accumulation === "exact")) return { kind: "weighted" };
-  const { eta, smoothing, domains } = doremi;
-  // Only a partial objective has the factor that loss scaling needs.
-  return { kind: "doremi", config: { eta, smoothing }, domains, partial: parts > 1 || precision === "float16" };
+  if (!proxy || (parts > 1 && accumulation === "exact")) return { kind: "weighted" };
+  return {
+    kind: "adaptive",
+    objective: proxy.graph,
+    domains: proxy.domains,
+    reference: proxy.reference,
+    earlier: batchSize - microBatch,
+    scaled: parts > 1 || precision === "float16",
+    carried: engine.runsAtOnce > 1,
+  };
 }
 
 /** Exact parts need the losses of all of them before the first gradient. */
 export function needsForward(setup: StepperSetup): boolean {
-  return setup.doremi !== undefined && objectiveOf(setup).kind === "weighted";
+  return setup.proxy !== undefined && objectiveOf(setup).kind === "weighted";
 }
 
 export function gradientShape(setup: StepperSetup): GradientShape {
@@ -61,8 +67,8 @@ export function wholeFeeds(setup: StepperSetup, request: StepRequest, lossScale:
   const { batch } = request;
   const objective = objectiveOf(setup);
   const feeds =
-    objective.kind === "doremi"
-      ? doremiFeeds(setup, objective, request, new Float32Array(0), 0, lossScale)
+    objective.kind === "adaptive"
+      ? adaptiveFeeds(setup, objective, request, new Float32Array(0), 0, lossScale)
       : { tokenWeight: meanTokenWeights(batch, lossScale) };
   return { inputs: batch.inputs, targets: batch.targets, ...feeds };
 }
@@ -85,9 +91,9 @@ export async function runParts(
     targets: rowsOf(batch.targets, part, parts),
   });
   const objective = objectiveOf(setup);
-  if (objective.kind === "doremi") {
+  if (objective.kind === "adaptive") {
     for (let part = 0; part < parts; part++) {
-      const feeds = { ...ids(part), ...doremiFeeds(setup, objective, request, all, part, lossScale) };
+      const feeds = { ...ids(part), ...adaptiveFeeds(setup, objective, request, all, part, lossScale) };
       keep(part, await runs.gradients(feeds, part === 0));
       await breathe(signal);
     }
@@ -99,12 +105,31 @@ export async function runParts(
       keep(part, await runs.forward(ids(part)));
       await breathe(signal);
     }
-    weights = domainTokenWeights(setup, request, all, lossScale);
+    weights = objectiveTokenWeights(setup, request, all, lossScale);
   } else weights = meanTokenWeights(batch, lossScale);
   for (let part = 0; part < parts; part++) {
     const feeds = { ...ids(part), tokenWeight: rowsOf(weights, part, parts) };
     keep(part, await runs.gradients(feeds, part === 0));
     await breathe(signal);
+  }
+  return all;
+}
+
+/** Losses of a batch of any multiple of the rows that are computed at once, [B, T]. */
+export async function forwardInParts(
+  { microBatch, model }: StepperSetup,
+  { inputs, targets }: Pick<TrainingBatch, "inputs" | "targets">,
+  runs: Pick<PartRuns, "forward">,
+): Promise<Float32Array> {
+  const parts = inputs.length / (microBatch * model.sequenceLength);
+  if (!Number.isInteger(parts))
+    throw new RangeError(
+      `losses: a batch must be a multiple of ${microBatch} sequences, found ${inputs.length} tokens`,
+    );
+  const all = new Float32Array(inputs.length);
+  for (let part = 0; part < parts; part++) {
+    const losses = await runs.forward({ inputs: rowsOf(inputs, part, parts), targets: rowsOf(targets, part, parts) });
+    all.set(losses, part * losses.length);
   }
   return all;
 }
@@ -115,63 +140,60 @@ function meanTokenWeights({ mask }: TrainingBatch, lossScale: number): Float32Ar
   return mask.map((counts) => (counts > 0 ? lossScale / tokens : 0));
 }
 
-/** Weights of DoReMi's objective from the losses of the whole batch: alpha after the update ÷ the domain's tokens. */
-function domainTokenWeights(
-  { doremi, model }: StepperSetup,
-  { batch, reference, alpha }: StepRequest,
+/** Token weights of the objective from the losses of the whole batch. */
+function objectiveTokenWeights(
+  { proxy }: StepperSetup,
+  { batch, reference, before }: StepRequest,
   loss: Float32Array,
   lossScale: number,
 ): Float32Array {
-  const excess = domainExcess({ ...batch, loss, reference: reference! }, doremi!.domains);
-  const weights = new Float32Array(loss.length);
-  if (!excess.clipped.every(Number.isFinite)) return weights.fill(Number.NaN); // diverged, and the norm will say so
-  const state = { step: 0, alpha: alpha!, average: alpha! };
-  const updated = updateDoReMi(state, excess.clipped, doremi!).alpha;
-  for (let at = 0; at < weights.length; at++) {
-    const domain = batch.domains[Math.floor(at / model.sequenceLength)]!;
-    if (batch.mask[at]! > 0) weights[at] = (lossScale * updated[domain]!) / excess.tokens[domain]!;
-  }
-  return weights;
+  const sums = sequenceStatistics({ ...batch, loss, reference });
+  const finite = [sums.loss, sums.excess].every((values) => values.every(Number.isFinite));
+  if (!finite) return new Float32Array(loss.length).fill(Number.NaN); // diverged, and the norm will say so
+  return spread(proxy!.host.step(before!.state, sums).tokenWeight, batch.mask, lossScale);
+}
+
+/** A weight for each sequence as one for each of its unmasked tokens. @param perRow [B] @param mask [B, T] */
+function spread(perRow: Float64Array, mask: Float32Array, scale: number): Float32Array {
+  const T = mask.length / perRow.length;
+  return mask.map((counts, at) => (counts > 0 ? scale * perRow[Math.floor(at / T)]! : 0));
 }
 
 /** @param losses of the parts before this one */
-function doremiFeeds(
-  { doremi, model, microBatch }: StepperSetup,
-  { partial }: Extract<Objective, { kind: "doremi" }>,
-  { batch, reference, alpha }: StepRequest,
+function adaptiveFeeds(
+  setup: StepperSetup,
+  objective: Extract<GradientObjective, { kind: "adaptive" }>,
+  { batch, reference, before }: StepRequest,
   losses: Float32Array,
   part: number,
   lossScale: number,
 ): Feeds {
-  const parts = batch.domains.length / microBatch;
-  const feeds = {
+  const parts = partsOf(setup);
+  const state = Object.entries(before!.state).map(([name, values]) => [`state/${name}`, Float32Array.from(values)]);
+  const feeds: Feeds = {
     mask: rowsOf(batch.mask, part, parts),
-    reference: rowsOf(reference!, part, parts),
     domains: rowsOf(batch.domains, part, parts),
-    alpha: Float32Array.from(alpha!),
+    ...(objective.reference && { reference: rowsOf(reference!, part, parts) }),
+    ...Object.fromEntries(state),
+    ...(objective.scaled && { weightScale: Float32Array.of(lossScale / parts) }),
   };
-  if (!partial) return feeds;
-  const { eta, smoothing, domains } = doremi!;
+  if (parts === 1) return feeds;
   const last = part === parts - 1;
-  // An earlier part updates nothing, so what comes before it does not count.
-  const rows = last ? part * microBatch : 0;
-  const before = rows * model.sequenceLength;
-  const prior = domainExcess(
-    {
-      loss: losses.subarray(0, before),
-      reference: reference!.subarray(0, before),
-      mask: batch.mask.subarray(0, before),
-      domains: batch.domains.subarray(0, rows),
-    },
-    domains,
-  );
+  const E = objective.earlier;
+  const T = setup.model.sequenceLength;
+  // An earlier part updates nothing: its weights are those of the step before, whatever the losses are.
+  const { domains, ...sums } = sequenceStatistics({
+    loss: losses.subarray(0, E * T),
+    reference: reference?.subarray(0, E * T),
+    mask: last ? batch.mask.subarray(0, E * T) : new Float32Array(E * T),
+    domains: batch.domains.subarray(0, E),
+  });
   return {
     ...feeds,
-    eta: Float32Array.of(last ? eta : 0),
-    smoothing: Float32Array.of(last ? smoothing : 0),
-    priorExcess: Float32Array.from(prior.clipped, (mean, domain) => mean * prior.tokens[domain]!),
-    priorTokens: Float32Array.from(prior.tokens),
-    weightScale: Float32Array.of(lossScale / parts),
+    given: Float32Array.of(last ? 0 : 1),
+    alpha: Float32Array.from(before!.alpha),
+    "earlier/domains": domains,
+    ...Object.fromEntries(Object.entries(sums).map(([name, values]) => [`earlier/${name}`, Float32Array.from(values)])),
   };
 }
 

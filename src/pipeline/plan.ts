@@ -12,12 +12,13 @@ import { discover, discoverShards } from "../stages/discover/run.ts";
 import { storage } from "../stages/files.ts";
 import { expandPattern } from "../storage/pattern.ts";
 import { type CompleteModel, completeModel, countParameters, forwardFlops, trainingFlops } from "../trainer/model.ts";
-import { bindStages, type StageName, trainingTokens } from "./bindings.ts";
+import { bindStages, type StageName } from "./bindings.ts";
 import { resolveWeights } from "./domain-settings.ts";
 import type { Pipeline } from "./load.ts";
 import { OutputFolder } from "./output-folder.ts";
 import { type Prepared, prepare } from "./prepare.ts";
 import { isDone, nameOf, type Outputs, previousOf } from "./runner.ts";
+import { trainingTokens } from "./training-bindings.ts";
 import { trainingEngineFault } from "./training-engine.ts";
 import { type PlannedMemory, planMemory } from "./training-memory.ts";
 

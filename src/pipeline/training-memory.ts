@@ -2,8 +2,8 @@
 import type { AvailableMemory } from "../lib/available-memory.ts";
 import type { ModelConfig } from "../trainer/contract.ts";
 import { adviceText, adviseMemory, type MemoryNeed, type MemorySettings, trainingMemory } from "../trainer/memory.ts";
-import { optimizerOf } from "./bindings.ts";
 import type { PipelineFile } from "./schema.ts";
+import { optimizerOf } from "./training-bindings.ts";
 
 /** On the processors of this machine: of a device's memory nothing is said. */
 export interface PlannedMemory {

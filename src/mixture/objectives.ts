@@ -1,17 +1,27 @@
 /** The objective that settings name, in float64. */
-import { DoremiError } from "../lib/errors.ts";
 import type { Objective, ObjectiveFacts } from "./objective.ts";
 import type { ObjectiveSettings } from "./objective-settings.ts";
+import { createBall } from "./objectives/ball.ts";
 import { createDoReMi } from "./objectives/doremi.ts";
 import { createErm } from "./objectives/erm.ts";
+import { createGroupDro } from "./objectives/group-dro.ts";
+import { createTopicCvar } from "./objectives/topic-cvar.ts";
 
 export function createObjective(settings: ObjectiveSettings, facts: ObjectiveFacts): Objective {
   switch (settings.name) {
     case "doremi":
       return createDoReMi(settings, facts);
+    case "group-dro":
+      return createGroupDro(settings, facts);
+    case "topic-cvar":
+      return createTopicCvar(settings, facts);
+    case "cvar":
+    case "chi-square":
+    case "kl":
+      return createBall(settings, facts);
     case "erm":
       return createErm(settings, facts);
     default:
-      throw new DoremiError("bad-configuration", "unknown-objective", `objective: ${settings.name} is not there yet`);
+      return settings satisfies never;
   }
 }

@@ -64,7 +64,8 @@ export type StreamRequest =
   | { readonly kind: "training"; readonly from: number; readonly reference: boolean }
   /** sequences whose reference losses are missing; the trainer answers each batch with its losses */
   | { readonly kind: "reference" }
-  | { readonly kind: "evaluation" };
+  /** of fewer sequences of each domain than planned, where it says so */
+  | { readonly kind: "evaluation"; readonly sequences?: number };
 
 export type ToFeed =
   | { readonly type: "open"; readonly stream: number; readonly request: StreamRequest }

@@ -76,8 +76,10 @@ export class FeedReader {
     await this.#kept().complete();
   }
 
-  async *evaluation(): AsyncGenerator<TrainingBatch> {
-    const { batchSize, sequenceLength, evaluationSequences: maxSequences } = this.#plan;
+  /** @param sequences of each domain, at most; default: as planned */
+  async *evaluation(sequences?: number): AsyncGenerator<TrainingBatch> {
+    const { batchSize, sequenceLength, evaluationSequences } = this.#plan;
+    const maxSequences = Math.min(evaluationSequences, sequences ?? evaluationSequences);
     for (const store of this.#heldOut) await store?.whole();
     const readers = this.#heldOut.map((store) => (store ? this.#cut(store) : NOTHING));
     yield* evaluationBatches({ readers, batchSize, sequenceLength, maxSequences });

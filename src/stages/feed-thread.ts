@@ -34,7 +34,7 @@ function batchesOf(reader: FeedReader, request: StreamRequest): AsyncIterable<Tr
     case "reference":
       return reader.reference();
     case "evaluation":
-      return reader.evaluation();
+      return reader.evaluation(request.sequences);
     default:
       return request satisfies never;
   }

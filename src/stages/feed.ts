@@ -32,10 +32,12 @@ export class Feed {
     reference: boolean,
   ): BatchSource & { startAt(step: number): void } {
     let next = 0;
+    let stream = 0;
     const startAt = (step: number): void => {
-      if (step === next) return;
+      if (step === next && stream === this.#stream) return;
       this.#open({ kind: "training", from: step, reference });
       next = step;
+      stream = this.#stream;
     };
     return {
       domains,
@@ -51,8 +53,9 @@ export class Feed {
     };
   }
 
-  evaluation(): AsyncGenerator<TrainingBatch> {
-    return this.#batches({ kind: "evaluation" });
+  /** @param sequences of each domain, at most; default: as planned */
+  evaluation(sequences?: number): AsyncGenerator<TrainingBatch> {
+    return this.#batches({ kind: "evaluation", ...(sequences !== undefined && { sequences }) });
   }
 
   async decide(engine: string): Promise<ReferenceLossDecision> {

@@ -7,7 +7,7 @@ import type { EngineName } from "../engine/engine.ts";
 import type { PlainError } from "../lib/errors.ts";
 import type { Checkpoint, RunConfiguration } from "../trainer/checkpoint.ts";
 import type { EvaluationResult, ModelConfig, StepRecord } from "../trainer/contract.ts";
-import type { TrainOptions } from "../trainer/train.ts";
+import type { ProxyOptions, TrainOptions } from "../trainer/train.ts";
 
 /** Settings of a training that are plain data. */
 export type TrainingSettings = Pick<
@@ -33,6 +33,7 @@ export interface TrainingJob {
         readonly kind: "train";
         readonly settings: TrainingSettings;
         readonly checkpointEvery: number;
+        readonly heldOut: HeldOutTracking | null;
         /** fingerprints of the data */
         readonly data: unknown;
         readonly proxy: ProxySettings | null;
@@ -43,9 +44,17 @@ export interface TrainingJob {
     | { readonly kind: "stored"; readonly stored: StoredModel };
 }
 
-export interface ProxySettings {
-  readonly doremi: Omit<NonNullable<TrainOptions["doremi"]>, "reference">;
-  readonly reference: StoredModel;
+export interface ProxySettings extends Omit<ProxyOptions, "reference"> {
+  /** null where the objective needs none */
+  readonly reference: StoredModel | null;
+}
+
+/** Held-out loss between steps. */
+export interface HeldOutTracking {
+  /** steps */
+  readonly every: number;
+  /** of each domain, at most */
+  readonly sequences: number;
 }
 
 export interface TrainingThreadData {

@@ -8,16 +8,18 @@ import type { Engine } from "../engine/engine.ts";
 import { availableMemory } from "../lib/available-memory.ts";
 import { DoremiError, toPlainError } from "../lib/errors.ts";
 import type { CheckpointStore, RunConfiguration } from "../trainer/checkpoint.ts";
+import type { TrainingBatch } from "../trainer/contract.ts";
 import { LossModel } from "../trainer/evaluate.ts";
 import type { ModelWeights } from "../trainer/initialization.ts";
 import { refuseTooLarge } from "../trainer/memory.ts";
 import { loadModel, saveModel } from "../trainer/model-folder.ts";
-import { type TrainResult, train } from "../trainer/train.ts";
+import { type ProxyOptions, type TrainResult, train } from "../trainer/train.ts";
 import { Feed } from "./feed.ts";
 import { throwIfAborted } from "./pool.ts";
 import { CheckpointPort } from "./training-checkpoints.ts";
 import type {
   FromTrainer,
+  ProxySettings,
   StoredModel,
   ToTrainer,
   TrainingJob,
@@ -70,7 +72,7 @@ async function run({ engine: wanted, model, batchSize, domains, threads }: Train
 
 async function trainModel(
   engine: Engine,
-  { settings, checkpointEvery, data, proxy }: Extract<TrainingJob["model"], { kind: "train" }>,
+  { settings, checkpointEvery, data, heldOut, proxy }: Extract<TrainingJob["model"], { kind: "train" }>,
   {
     rows,
     batchSize,
@@ -78,8 +80,9 @@ async function trainModel(
   }: { readonly rows: number; readonly batchSize: number; readonly domains: readonly string[] },
 ): Promise<TrainResult> {
   if (engine.name === "cpu") refuseTooLarge({ ...settings, batchSize, microBatch: rows }, availableMemory().limit);
-  const reference = proxy && (await residentReference(engine, proxy.reference, rows));
-  const batches = feed.training({ domains: domains.length, batchSize }, proxy !== null && reference === null);
+  const stored = proxy?.reference ?? null;
+  const reference = stored && (await residentReference(engine, stored, rows));
+  const batches = feed.training({ domains: domains.length, batchSize }, stored !== null && reference === null);
   const store = (configuration: RunConfiguration): CheckpointStore => {
     const own = checkpoints.store(configuration);
     return {
@@ -96,12 +99,17 @@ async function trainModel(
     engine,
     batches,
     domainNames: domains,
-    ...(proxy && { doremi: { ...proxy.doremi, ...(reference && { reference }) } }),
+    ...(proxy && { proxy: { ...options(proxy), ...(reference && { reference }) } }),
+    ...(heldOut && { heldOut: { every: heldOut.every, batches: () => collect(feed.evaluation(heldOut.sequences)) } }),
     signal: stop.signal,
     onStep: (record) => post({ type: "record", record }),
     onNote: (message) => post({ type: "note", message }),
     checkpoint: { every: checkpointEvery, data, store },
   }).finally(() => reference?.close());
+}
+
+function options({ reference: _, ...plain }: ProxySettings): ProxyOptions {
+  return plain;
 }
 
 /** The reference, where it is to run beside the proxy; null where its losses come with the batches. */
@@ -139,6 +147,12 @@ async function computeLosses(model: LossModel, missing: number, T: number): Prom
       `reference losses: interrupted after ${done} of ${missing * T} tokens, which are kept; the same command goes on from there`,
     );
   }
+}
+
+async function collect(batches: AsyncIterable<TrainingBatch>): Promise<TrainingBatch[]> {
+  const all: TrainingBatch[] = [];
+  for await (const batch of batches) all.push(batch);
+  return all;
 }
 
 async function evaluate(engine: Engine, weights: ModelWeights, rows: number, domains: number) {

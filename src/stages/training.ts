@@ -1,6 +1,7 @@
 /** What the reference and the proxy stage share: the training's job from a stage's input, its record, its model. */
 import { copyFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { needsReference } from "../mixture/objective-settings.ts";
 import { CheckpointFiles } from "../trainer/checkpoint-files.ts";
 import { modelSha256 } from "../trainer/model-folder.ts";
 import { VOCABULARY_FILE } from "../trainer/vocabulary.ts";
@@ -8,16 +9,20 @@ import type { FeedPlan, StorePlace } from "./feed-contract.ts";
 import type { Evaluation, TrainingInput } from "./reference/contract.ts";
 import { reporter, type StageContext } from "./stage.ts";
 import type { TokenStoreReference } from "./tokenize/contract.ts";
-import type { ProxySettings, StoredModel, TrainingOutcome } from "./training-contract.ts";
+import { TraceLog } from "./trace.ts";
+import type { RecordedProxy } from "./trace-metadata.ts";
+import type { HeldOutTracking, ProxySettings, StoredModel, TrainingOutcome } from "./training-contract.ts";
 import { runTrainer } from "./training-session.ts";
 import { TrajectoryLog } from "./trajectory.ts";
 
 export const MODEL_FOLDER = "model";
 export const TRAJECTORY = "trajectory.arrow";
+export const TRACE = "trace.arrow";
 
 /** In the stage's folder until the training is done. */
 const CHECKPOINTS = "checkpoints";
 const TRAJECTORY_LOG = "trajectory.log";
+const TRACE_LOG = "trace.log";
 const REFERENCE_LOSSES = "reference-losses";
 
 export interface TrainingRequest {
@@ -26,10 +31,14 @@ export interface TrainingRequest {
   readonly context: StageContext;
   /** sampling weights of the domains */
   readonly weights: readonly number[];
+  /** steps between looks at the held-out loss, of all held-out sequences; default: as often as costs little */
+  readonly evaluateEvery?: number | null;
   /** a proxy's, and its reference's hash */
   readonly proxy?: ProxySettings & {
     readonly referenceSha256: string;
     readonly accumulation: "exact" | { readonly stale: number };
+    /** keep what the objective saw of each step */
+    readonly trace: boolean;
   };
 }
 
@@ -59,7 +68,10 @@ export async function trainModel(request: TrainingRequest): Promise<TrainingRepo
   const { accumulation = "exact", referenceSha256 = "" } = proxy ?? {};
   const microBatch = accumulation === "exact" ? training.microBatch : accumulation.stale;
   const losses = join(context.cache ?? folder, REFERENCE_LOSSES);
-  const log = new TrajectoryLog(join(folder, TRAJECTORY_LOG), names(input), proxy !== undefined);
+  const recorded = proxy ? recordedProxy(proxy, seed) : null;
+  const log = new TrajectoryLog(join(folder, TRAJECTORY_LOG), names(input), recorded);
+  const trace =
+    recorded && proxy?.trace ? new TraceLog(join(folder, TRACE_LOG), names(input), batchSize, recorded) : null;
   const time = { training: 0, waiting: 0 }; // ms
   try {
     const { evaluation, trained } = await runTrainer({
@@ -82,19 +94,21 @@ export async function trainModel(request: TrainingRequest): Promise<TrainingRepo
             ...(microBatch !== null && { microBatch }),
           },
           checkpointEvery: training.checkpointEvery,
+          heldOut: heldOutTracking(request),
           data: tokens.domains.map((domain) => domain[stage].fingerprint),
-          proxy: proxy ? { doremi: proxy.doremi, reference: proxy.reference } : null,
+          proxy: proxy ? proxySettings(proxy) : null,
           folder: join(folder, MODEL_FOLDER),
           endOfText: tokens.vocabulary ? tokens.vocabulary.endOfText : tokens.tokenizer.endOfText,
         },
       },
       plan: feedPlan(
         request,
-        proxy ? { setting: training.referenceLosses, folder: losses, model: referenceSha256 } : null,
+        proxy?.reference ? { setting: training.referenceLosses, folder: losses, model: referenceSha256 } : null,
       ),
       signal: context.signal,
       onRecord(record) {
         log.add(record);
+        trace?.add(record);
         time.training += record.durationMs;
         time.waiting += record.waitMs;
         report.progress(record.step, steps, "steps", {
@@ -105,12 +119,14 @@ export async function trainModel(request: TrainingRequest): Promise<TrainingRepo
       onNote: note,
       onProgress: (done, total) => report.progress(done, total, "tokens"),
       checkpoints(configuration) {
-        const options = { folder: join(folder, CHECKPOINTS), keep: training.keepCheckpoints, upTo: log.steps };
+        const upTo = Math.min(log.steps, trace?.steps ?? log.steps);
+        const options = { folder: join(folder, CHECKPOINTS), keep: training.keepCheckpoints, upTo };
         const files = new CheckpointFiles({ ...options, onNote: note }, configuration);
         return {
           load: () => files.load(),
           async save(checkpoint) {
             log.flush(); // a checkpoint counts on the records of its steps
+            trace?.flush();
             await files.save(checkpoint);
           },
           idle: () => files.idle(),
@@ -125,13 +141,40 @@ export async function trainModel(request: TrainingRequest): Promise<TrainingRepo
     await rm(join(folder, CHECKPOINTS), { recursive: true, force: true });
     await rm(join(folder, REFERENCE_LOSSES), { recursive: true, force: true });
     await log.finish(join(folder, TRAJECTORY));
+    await trace?.finish(join(folder, TRACE));
     const dataWait = time.training === 0 ? null : time.waiting / time.training;
     const trainedSteps = trained!.steps;
     context.emit({ type: "trained", stage, steps: trainedSteps, durationMs: time.training, dataWait });
     return { ...trained!, finalLoss, trainedTokens, evaluation: plainEvaluation(evaluation), dataWait, notes };
   } finally {
     log.close();
+    trace?.close();
   }
+}
+
+function recordedProxy({ objective, facts }: NonNullable<TrainingRequest["proxy"]>, seed: number): RecordedProxy {
+  return { objective, facts, seed, reference: needsReference(objective) };
+}
+
+function proxySettings({ objective, facts, settle, reference }: NonNullable<TrainingRequest["proxy"]>): ProxySettings {
+  return { objective, facts, reference, ...(settle && { settle }) };
+}
+
+/** Looks at the held-out loss in a training, and the share of its time that they may take together. */
+const LOOKS = 8;
+const LOOKS_SHARE = 0.02;
+/** A sequence's losses without gradients, in the time of a step for a sequence. */
+const FORWARD_SHARE = 1 / 3;
+/** Fewer sequences of a domain say nothing. */
+const FEWEST_SEQUENCES = 4;
+
+function heldOutTracking({ input, evaluateEvery }: TrainingRequest): HeldOutTracking | null {
+  const { steps, batchSize, evaluationSequences, tokens } = input;
+  if (!tokens.domains.some(({ heldOut }) => heldOut)) return null;
+  if (evaluateEvery) return { every: evaluateEvery, sequences: evaluationSequences };
+  const affordable = (LOOKS_SHARE * steps * batchSize) / (FORWARD_SHARE * LOOKS * tokens.domains.length);
+  const sequences = Math.min(evaluationSequences, Math.floor(affordable));
+  return sequences < FEWEST_SEQUENCES ? null : { every: Math.ceil(steps / LOOKS), sequences };
 }
 
 /** Held-out loss, by domain, of a model that is there already. */

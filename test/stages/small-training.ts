@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { TokenStoreWriter } from "../../src/formats/token-store.ts";
 import { sha256File } from "../../src/lib/hash.ts";
 import { Rng } from "../../src/lib/rng.ts";
+import { uniformFacts } from "../../src/mixture/objective.ts";
+import { DOREMI_PRESETS } from "../../src/mixture/objective-settings.ts";
 import { WorkerPool } from "../../src/stages/pool.ts";
 import type { TrainingInput } from "../../src/stages/reference/contract.ts";
 import type { StageContext, StageEvent, TrainingExecution } from "../../src/stages/stage.ts";
@@ -113,10 +115,12 @@ export async function smallTraining(
   return trainModel({
     ...request,
     proxy: {
-      doremi: { eta: 1, smoothing: 1e-3 },
+      objective: DOREMI_PRESETS.paper,
+      facts: uniformFacts(2, input.model),
       reference: { folder: join(folder, "reference", reference.path), demands: input.model },
       referenceSha256: reference.sha256,
       accumulation: "exact",
+      trace: true,
     },
   });
 }

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { createCpuEngine } from "../../src/engine/cpu.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { DoremiError } from "../../src/lib/errors.ts";
-import { DOREMI_PRESETS } from "../../src/mixture/objective-settings.ts";
+import { DOREMI_PRESETS, type ObjectiveSettings } from "../../src/mixture/objective-settings.ts";
 import { createBatchSource, evaluationBatches } from "../../src/trainer/batches.ts";
 import type { CheckpointStore, RunConfiguration } from "../../src/trainer/checkpoint.ts";
 import { CheckpointFiles } from "../../src/trainer/checkpoint-files.ts";
@@ -30,6 +30,18 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 const readers = randomReaders(K, 6);
+const GROUP_DRO = {
+  name: "group-dro",
+  stepSize: 0.1,
+  adjustment: 0,
+  adjustments: null,
+  normalizeLoss: false,
+  update: "online",
+  fraction: 0.2,
+  decay: 0.1,
+  minWeight: 0,
+} as const satisfies ObjectiveSettings;
+
 const batches = createBatchSource({ readers, weights: [1, 1, 1], batchSize: B, sequenceLength: T, seed: 3 });
 
 async function run(options: Partial<TrainOptions> = {}, proxy = false): Promise<TrainResult> {
@@ -211,6 +223,83 @@ describe("train", () => {
     expect(settled.steps).toBe(10);
     expect(notes).toEqual([expect.stringContaining("settled after 10 of 40 steps: 30 steps are saved")]);
     expect((await run({ ...options, proxy })).steps).toBe(40);
+  });
+
+  describe("held-out loss between steps", () => {
+    const held = async () =>
+      Array.from(evaluationBatches({ readers: randomReaders(K, 9), batchSize: B, sequenceLength: T, maxSequences: 3 }));
+    const recorded = async (options: Partial<TrainOptions>, proxy = true) => {
+      const records: StepRecord[] = [];
+      const result = await run({ onStep: (record) => void records.push(record), ...options }, proxy);
+      return { result, records };
+    };
+
+    test.each([B, 1])(
+      "is that of the model that the step starts from, in parts of %i, and changes nothing",
+      async (microBatch) => {
+        const heldOut = { every: 4, batches: held };
+        const { result, records } = await recorded({ heldOut, microBatch });
+        expect(records.filter((record) => record.heldOut).map((record) => record.step)).toEqual([5, 9]);
+        const plain = await recorded({ microBatch });
+        expect(result.weights.parameters).toEqual(plain.result.weights.parameters);
+        expect(result.average).toEqual(plain.result.average);
+        // Stopped after the fourth step, it leaves the model that the fifth starts from.
+        const four: Record<string, Float32Array> = {};
+        const store = (configuration: RunConfiguration): CheckpointStore => ({
+          ...storeIn()(configuration),
+          save: async ({ tensors }) => {
+            for (const [name, { data }] of Object.entries(tensors)) four[name] = data as Float32Array;
+          },
+          load: async () => null,
+          idle: async () => {},
+        });
+        await expect(run({ checkpoint: { store, every: 0 }, microBatch, ...stopAfter(4) }, true)).rejects.toThrow(
+          /step 4/,
+        );
+        const { config, parameters } = initializeWeights(TINY, 1);
+        const weights = Object.fromEntries(Object.keys(parameters).map((name) => [name, four[`parameter/${name}`]!]));
+        const model = await LossModel.load(engine, { config, parameters: weights }, B);
+        const { loss } = await model.evaluate(await held(), K);
+        await model.close();
+        const found = records.find((record) => record.step === 5)!.heldOut!;
+        for (const [k, expected] of loss.entries()) expect(found[k]).toBeCloseTo(expected!, 5);
+      },
+    );
+
+    test("a stop in the middle of it loses no record", async () => {
+      const controller = new AbortController();
+      const batches = async () => {
+        controller.abort();
+        return held();
+      };
+      const checkpoint = { store: storeIn(), every: 0 };
+      const before: StepRecord[] = [];
+      const stopped = run(
+        {
+          checkpoint,
+          heldOut: { every: 4, batches },
+          signal: controller.signal,
+          onStep: (record) => void before.push(record),
+        },
+        true,
+      );
+      await expect(stopped).rejects.toThrow(/after step 4/);
+      const { result, records } = await recorded({ checkpoint, heldOut: { every: 4, batches: held } });
+      expect([...before, ...records].map((record) => record.step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+      expect(records[0]!.heldOut).toBeDefined();
+      expect(result.average).toEqual((await recorded({ heldOut: { every: 4, batches: held } })).result.average);
+    });
+
+    test("sets the adjustments of a Group DRO that asks for it", async () => {
+      const objective = { ...GROUP_DRO, adjustment: "held-out" } as const;
+      const groupDro = { proxy: proxyOf(K, objective) };
+      const heldOut = { every: 4, batches: held };
+      const { records } = await recorded({ ...groupDro, heldOut }, false);
+      const without = await recorded(groupDro, false);
+      const alphas = ({ proxy }: StepRecord) => [...proxy!.alpha];
+      expect(records.slice(0, 4).map(alphas)).toEqual(without.records.slice(0, 4).map(alphas));
+      expect(alphas(records[4]!)).not.toEqual(alphas(without.records[4]!));
+    });
   });
 
   test("a settled proxy that was interrupted stops at the same step", async () => {

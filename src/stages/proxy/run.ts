@@ -1,33 +1,45 @@
 /**
- * proxy: trains the second small model with DoReMi (Xie et al. 2023, Algorithm 1). Domains are sampled uniformly; the
+ * proxy: trains the second small model on an objective over domains, such as DoReMi's (Xie et al. 2023, Algorithm 1). The
  * result is the average of the domain weights over the steps.
  */
 import { join } from "node:path";
 import { writeFileAtomic } from "../../lib/atomic-write.ts";
 import type { Stage } from "../stage.ts";
-import { byName, modelReference, TRAJECTORY, trainModel } from "../training.ts";
+import { byName, modelReference, TRACE, TRAJECTORY, trainModel } from "../training.ts";
 import { type ProxyInput, type ProxyOutput, proxyInput, proxyOutput } from "./contract.ts";
 
 export const WEIGHTS = "weights.json";
 
 export const proxy: Stage<ProxyInput, ProxyOutput> = {
   name: "proxy",
-  version: 3,
+  version: 4,
   input: proxyInput,
   output: proxyOutput,
   async run(input, context) {
     const names = input.tokens.domains.map((domain) => domain.name);
-    const { eta, smoothing, settle, accumulation, model } = input;
+    const { objective, start, sampling, referenceWeights, sizes, settle, accumulation, model, reference } = input;
     const result = await trainModel({
       stage: "proxy",
       input,
       context,
-      weights: names.map(() => 1),
+      weights: sampling,
+      evaluateEvery: input.evaluateEvery,
       proxy: {
-        doremi: { eta, smoothing, ...(settle && { settle }) },
-        reference: { folder: join(context.folderOf("reference"), input.reference.path), demands: model },
-        referenceSha256: input.reference.sha256,
+        objective,
+        facts: {
+          domains: names.length,
+          start,
+          sampling,
+          reference: referenceWeights,
+          sizes,
+          sequenceLength: model.sequenceLength,
+          vocabularySize: model.vocabularySize,
+        },
+        ...(settle && { settle }),
+        reference: reference && { folder: join(context.folderOf("reference"), reference.path), demands: model },
+        referenceSha256: reference?.sha256 ?? "",
         accumulation,
+        trace: input.trace,
       },
     });
     const weights = byName(names, result.average!);
@@ -41,6 +53,7 @@ export const proxy: Stage<ProxyInput, ProxyOutput> = {
       finalLoss: result.finalLoss,
       evaluation: result.evaluation,
       trajectory: TRAJECTORY,
+      trace: input.trace ? TRACE : null,
       dataWait: result.dataWait,
       notes: [...result.notes],
     };

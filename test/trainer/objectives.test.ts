@@ -10,7 +10,13 @@ import type { Engine, Program, TensorSpec } from "../../src/engine/engine.ts";
 import { loadTensorFlow, type TensorFlow } from "../../src/engine/tensorflow.ts";
 import { Rng } from "../../src/lib/rng.ts";
 import type { ObjectiveFacts, ObjectiveState, SequenceStatistics } from "../../src/mixture/objective.ts";
-import { DOREMI_PRESETS, type DoReMiSettings, type ObjectiveSettings } from "../../src/mixture/objective-settings.ts";
+import {
+  type BallSettings,
+  DOREMI_PRESETS,
+  type DoReMiSettings,
+  type GroupDroSettings,
+  type ObjectiveSettings,
+} from "../../src/mixture/objective-settings.ts";
 import { createObjective } from "../../src/mixture/objectives.ts";
 import type { SequenceSums } from "../../src/trainer/objectives/graph-objective.ts";
 import { createGraphObjective } from "../../src/trainer/objectives.ts";
@@ -21,6 +27,43 @@ const TOLERANCE = 1e-5;
 
 const PAPER: DoReMiSettings = DOREMI_PRESETS.paper;
 const OFFICIAL: DoReMiSettings = DOREMI_PRESETS.official;
+const GROUP_DRO: GroupDroSettings = {
+  name: "group-dro",
+  stepSize: 0.5,
+  adjustment: 0,
+  adjustments: null,
+  normalizeLoss: false,
+  update: "online",
+  fraction: 0.3,
+  decay: 0.2,
+  minWeight: 0,
+};
+const ball = (name: BallSettings["name"], size: number, regularization = 0): BallSettings => ({
+  name,
+  size,
+  regularization,
+  over: "domains",
+  losses: "excess",
+});
+const BALLS: readonly BallSettings[] = [
+  ball("cvar", 0.5),
+  ball("cvar", 0.05),
+  ball("cvar", 1),
+  ball("cvar", 0.3, 0.1),
+  ball("cvar", 0.7, 2),
+  ball("chi-square", 1),
+  ball("chi-square", 0.01),
+  ball("chi-square", 0),
+  ball("chi-square", 1000),
+  ball("chi-square", 0.5, 0.2),
+  ball("chi-square", 0.05, 0.01),
+  ball("kl", 0.5),
+  ball("kl", 0.001),
+  ball("kl", 0),
+  ball("kl", 20),
+  ball("kl", 0.5, 0.3),
+  ball("kl", 0.1, 0.01),
+];
 
 const CASES: readonly (readonly [string, ObjectiveSettings])[] = [
   ["erm", { name: "erm" }],
@@ -29,6 +72,22 @@ const CASES: readonly (readonly [string, ObjectiveSettings])[] = [
   ["doremi, clipped by domain, carrying zero", { ...PAPER, clip: "domain", missing: "carry" }],
   ["doremi, skipping, toward the reference", { ...PAPER, eta: 0.3, missing: "skip", smoothToward: "reference" }],
   ["doremi, skipping without smoothing, weighted by token", { ...OFFICIAL, missing: "skip", smoothing: 0 }],
+  ["group-dro", GROUP_DRO],
+  ["group-dro, adjusted, normalised", { ...GROUP_DRO, adjustment: 2, normalizeLoss: true }],
+  ["group-dro, adjusted by held-out loss", { ...GROUP_DRO, adjustment: "held-out" }],
+  ["group-dro, best response", { ...GROUP_DRO, update: "best-response", adjustment: 1, minWeight: 0.1 }],
+  ["group-dro, best response over all", { ...GROUP_DRO, update: "best-response", fraction: 1 }],
+  ["topic-cvar", { name: "topic-cvar", fraction: 0.2, decay: 0.1, baseline: "reference" }],
+  ["topic-cvar of losses", { name: "topic-cvar", fraction: 0.6, decay: 1, baseline: "none" }],
+  ...BALLS.flatMap((settings) =>
+    (["domains", "sequences"] as const).map(
+      (over) =>
+        [
+          `${settings.name} of ${settings.size} over ${over}, penalty ${settings.regularization}`,
+          { ...settings, over },
+        ] as const,
+    ),
+  ),
 ];
 
 /** Some domains are in no batch for a while, the first batch holds one domain only, and a sequence may have no token. */

@@ -22,7 +22,7 @@ interface GroupDroState extends ObjectiveState, RunningLosses {
 export function createGroupDro(settings: GroupDroSettings, facts: ObjectiveFacts): Objective {
   const K = facts.domains;
   const shares = shareOfData(facts);
-  const adjustments = Array.from({ length: K }, (_, i) => adjustmentOf(settings, facts, i));
+  const adjustments = adjustmentsOf(settings, facts);
   const adjusted = (losses: Float64Array, { gap }: GroupDroState): Float64Array =>
     losses.map((loss, i) => loss + (adjustments[i] ?? gap[i]!));
 
@@ -56,11 +56,15 @@ export function createGroupDro(settings: GroupDroSettings, facts: ObjectiveFacts
   };
 }
 
-/** C ÷ √n of a domain with n training sequences; null = from its held-out loss. */
-function adjustmentOf(settings: GroupDroSettings, facts: ObjectiveFacts, domain: number): number | null {
-  const constant = settings.adjustments?.[domain] ?? settings.adjustment;
-  if (constant === "held-out") return null;
-  return constant / Math.sqrt(Math.max(facts.sizes[domain]! / facts.sequenceLength, 1));
+/** C ÷ √n of each domain with its n training sequences, [K]; null = from its held-out loss. */
+export function adjustmentsOf(
+  { adjustment, adjustments }: GroupDroSettings,
+  { sizes, sequenceLength }: ObjectiveFacts,
+): readonly (number | null)[] {
+  return sizes.map((size, domain) => {
+    const constant = adjustments?.[domain] ?? adjustment;
+    return constant === "held-out" ? null : constant / Math.sqrt(Math.max(size / sequenceLength, 1));
+  });
 }
 
 /** What the online update moves by: the losses, or their shares of the sum of all. */

@@ -54,6 +54,12 @@ export function select(tf: TensorFlow, flag: Tensor, x: Tensor, y: Tensor): Tens
   return tf.where(tf.greater(flag, 0), x, y);
 }
 
+/** The weights, or those of the start where nothing takes part, [K]. */
+export function orWhereNone(tf: TensorFlow, weights: Tensor, present: Tensor, start: readonly number[]): Tensor {
+  const none = tf.cast(tf.equal(tf.sum(present), 0), "float32");
+  return tf.add(weights, tf.mul(vector(tf, start), none));
+}
+
 /** A vector of numbers that are known before the graph is traced. */
 export function vector(tf: TensorFlow, values: ArrayLike<number>): Tensor {
   return tf.tensor1d(Float32Array.from(values));

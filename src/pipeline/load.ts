@@ -10,6 +10,7 @@ import { DoremiError } from "../lib/errors.ts";
 import { didYouMean } from "../lib/nearest.ts";
 import { describeFault, type SettingFault } from "../trainer/settings.ts";
 import { type PipelineFile, pipelineSchema } from "./schema.ts";
+import { flattenIssues, type Issue, ruleOf } from "./schema-issues.ts";
 
 export interface Pipeline {
   /** absolute path of the pipeline file; undefined for one made in memory */
@@ -117,15 +118,13 @@ function keyLine(
   return undefined;
 }
 
-type Issue = z.core.$ZodIssue;
-
 function describeIssues(
   issues: readonly Issue[],
   file: string,
   value: unknown,
   lineOf: (path: readonly PropertyKey[]) => number | undefined,
 ): DoremiError {
-  const flat = flatten(issues, value);
+  const flat = flattenIssues(issues, value);
   // An unknown key is the likeliest cause of whatever else is missing.
   const first = flat.find((issue) => issue.code === "unrecognized_keys") ?? flat[0]!;
   const path = first.code === "unrecognized_keys" ? [...first.path, first.keys[0]!] : first.path;
@@ -149,45 +148,9 @@ function describeIssues(
   const seen = found === undefined ? "nothing" : JSON.stringify(found);
   const message =
     first.code === "invalid_type" && found === undefined
-      ? `needs “${key}”: it ${rule(first)}`
-      : `“${key}” ${rule(first)}, found ${seen}`;
+      ? `needs “${key}”: it ${ruleOf(first)}`
+      : `“${key}” ${ruleOf(first)}, found ${seen}`;
   return new DoremiError("bad-configuration", "bad-setting", `${where}: ${message}${rest}`, place);
-}
-
-function rule(issue: Issue): string {
-  if (issue.code === "invalid_value") return oneOf(issue.values);
-  // a table whose kind is named by one of its keys
-  if (issue.code === "invalid_union" && "options" in issue)
-    return oneOf((issue.options as unknown[]).filter((option) => option !== undefined));
-  return issue.message
-    .replace(/^Invalid input: expected /, "must be ")
-    .replace(/, received .*$/, "")
-    .replace(/^Too small: expected \S+ to be /, "must be ")
-    .replace(/^Too big: expected \S+ to be /, "must be ");
-}
-
-function oneOf(values: readonly unknown[]): string {
-  return `must be ${values.map((value) => JSON.stringify(value)).join(" or ")}`;
-}
-
-/** A failed union is reported by the branch that got furthest, not as “invalid input”. */
-function flatten(issues: readonly Issue[], value: unknown, at: readonly PropertyKey[] = []): Issue[] {
-  return issues.flatMap((issue) => {
-    const path = [...at, ...issue.path];
-    if (issue.code !== "invalid_union" || issue.errors.length === 0) return [{ ...issue, path } as Issue];
-    const found = path.reduce<unknown>(
-      (node, part) => (node as Record<PropertyKey, unknown> | undefined)?.[part],
-      value,
-    );
-    const structured = typeof found === "object" && found !== null;
-    const branches = issue.errors.filter((branch) =>
-      branch.every((b) => b.path.length > 0 || b.code === "unrecognized_keys"),
-    );
-    const chosen = structured ? branches[0] : undefined;
-    if (chosen) return flatten(chosen, value, path);
-    const rules = issue.errors.flatMap((branch) => branch.map((b) => rule(b as Issue).replace(/^must be /, "")));
-    return [{ ...issue, path, message: `must be ${[...new Set(rules)].join(" or ")}` } as Issue];
-  });
 }
 
 /** The keys that the schema knows at a path; of tables that are of one kind or another, those of the value's kind. */

@@ -1,0 +1,41 @@
+/** Faults that a schema finds in settings, in words: the rule that is broken, and of alternatives the likeliest meant. */
+import type { z } from "zod";
+
+export type Issue = z.core.$ZodIssue;
+
+/** What a value must be, from the fault that the schema found: “must be …”. */
+export function ruleOf(issue: Issue): string {
+  if (issue.code === "invalid_value") return oneOf(issue.values);
+  // a table whose kind is named by one of its keys
+  if (issue.code === "invalid_union" && "options" in issue)
+    return oneOf((issue.options as unknown[]).filter((option) => option !== undefined));
+  return issue.message
+    .replace(/^Invalid input: expected /, "must be ")
+    .replace(/, received .*$/, "")
+    .replace(/^Too small: expected \S+ to be /, "must be ")
+    .replace(/^Too big: expected \S+ to be /, "must be ");
+}
+
+function oneOf(values: readonly unknown[]): string {
+  return `must be ${values.map((value) => JSON.stringify(value)).join(" or ")}`;
+}
+
+/** The faults, their paths from the top. A failed union is reported by the branch that got furthest, not as “invalid input”. */
+export function flattenIssues(issues: readonly Issue[], value: unknown, at: readonly PropertyKey[] = []): Issue[] {
+  return issues.flatMap((issue) => {
+    const path = [...at, ...issue.path];
+    if (issue.code !== "invalid_union" || issue.errors.length === 0) return [{ ...issue, path } as Issue];
+    const found = path.reduce<unknown>(
+      (node, part) => (node as Record<PropertyKey, unknown> | undefined)?.[part],
+      value,
+    );
+    const structured = typeof found === "object" && found !== null;
+    const branches = issue.errors.filter((branch) =>
+      branch.every((b) => b.path.length > 0 || b.code === "unrecognized_keys"),
+    );
+    const chosen = structured ? branches[0] : undefined;
+    if (chosen) return flattenIssues(chosen, value, path);
+    const rules = issue.errors.flatMap((branch) => branch.map((b) => ruleOf(b as Issue).replace(/^must be /, "")));
+    return [{ ...issue, path, message: `must be ${[...new Set(rules)].join(" or ")}` } as Issue];
+  });
+}

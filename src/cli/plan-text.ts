@@ -71,10 +71,9 @@ function missingLines({ missing }: PipelinePlan): string[] {
 function trainingLines({ training }: PipelinePlan): string[] {
   const { model, parameters, bodyParameters, tokensPerStep, reference, proxy, memory } = training;
   const { architecture, layers, width, heads, innerWidth, sequenceLength, vocabularySize } = model;
-  const amount = ({ steps, tokens, flops }: typeof reference) =>
-    steps === 0
-      ? "not trained here: a model is given"
-      : `${plural(steps, "step")}, ${formatCount(tokens)} tokens, ${formatFlops(flops)} FLOP`;
+  const amount = ({ steps, tokens, flops }: typeof proxy) =>
+    `${plural(steps, "step")}, ${formatCount(tokens)} tokens, ${formatFlops(flops)} FLOP`;
+  const trainings = trainingsText(training);
   return formatPairs([
     [
       "models",
@@ -84,10 +83,29 @@ function trainingLines({ training }: PipelinePlan): string[] {
       "sizes",
       `${plural(layers, "layer")} of width ${width} and inner width ${innerWidth}, ${plural(heads, "head")}, ${formatInteger(sequenceLength)} positions, vocabulary ${formatInteger(vocabularySize)}`,
     ],
-    ["reference", amount(reference)],
+    ["reference", reference.from === "training" ? amount(reference) : UNTRAINED[reference.from]],
     ["proxy", amount(proxy)],
+    ...(trainings === undefined ? [] : [["trainings", trainings] as const]),
     ...(memory ? [["memory", memoryText(memory)] as const] : []),
   ]);
+}
+
+const UNTRAINED = {
+  model: "not trained here: a model is given",
+  nowhere: "none: the proxy's objective needs no reference",
+} as const;
+
+/** How often what the lines above say is done; undefined where it is done once. */
+function trainingsText({ reference, rounds, seeds }: PipelinePlan["training"]): string | undefined {
+  const count = rounds.count * seeds;
+  if (count === 1) return undefined;
+  const of = [
+    ...(rounds.count > 1 ? [plural(rounds.count, "round") + (rounds.auto ? " at most" : "")] : []),
+    ...(seeds > 1 ? [plural(seeds, "seed") + (rounds.count > 1 ? " each" : "")] : []),
+  ].join(" of ");
+  const models =
+    reference.from === "training" ? `${plural(count, "reference")} and ${count} proxies` : `${count} proxies`;
+  return `${of}: ${models}`;
 }
 
 function memoryText({ machine, reference, proxy }: NonNullable<PipelinePlan["training"]["memory"]>): string {

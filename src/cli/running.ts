@@ -26,10 +26,8 @@ export async function runAndSummarise(session: Session, pipeline: Pipeline, unti
   return runLine(result);
 }
 
-export function runLine({ status, output, paths, resample, proxy }: RunResult): RunLine {
-  const weights = resample
-    ? Object.fromEntries(resample.domains.map(({ name, weight }) => [name, weight]))
-    : proxy?.weights;
+export function runLine({ status, output, paths, resample, weights: learned }: RunResult): RunLine {
+  const weights = resample ? Object.fromEntries(resample.domains.map(({ name, weight }) => [name, weight])) : learned;
   return {
     status,
     output,

@@ -15,16 +15,25 @@ export interface DomainSummary {
   readonly documentShare: number;
   readonly tokenShare: Readonly<Record<string, number>>;
   readonly weight?: number;
+  /** standard deviation of the weight that a single seed learned; null of one seed */
+  readonly weightDeviation?: number | null;
+  /** learned weight of each round; absent where there is one */
+  readonly roundWeights?: readonly number[];
   /** share of the resampled set, by tokens */
   readonly achievedWeight?: number;
   readonly epochs?: number;
-  /** nats per token on held-out documents; null where there are none */
+  /** nats per token on held-out documents, mean over the seeds of the last round; null where there are none */
   readonly referenceLoss?: number | null;
   readonly proxyLoss?: number | null;
 }
 
-export function summariseDomains({ count, reference, proxy, resample }: RunResult): DomainSummary[] {
+export function summariseDomains({ count, weights, mixture, trainings, resample }: RunResult): DomainSummary[] {
   if (!count) return [];
+  const rounds = mixture?.rounds ?? [];
+  const spread = rounds.at(-1)?.spread;
+  const last = trainings.filter(({ round }) => round === trainings.at(-1)?.round);
+  const references = last.flatMap(({ reference }) => (reference ? [reference.evaluation.loss] : []));
+  const proxies = last.flatMap(({ proxy }) => (proxy ? [proxy.evaluation.loss] : []));
   const tokenizers = count.tokenizers.map((tokenizer) => tokenizer.name);
   const totalDocuments = sum(count.domains.map((domain) => domain.documents));
   const totalTokens = new Map(
@@ -32,7 +41,7 @@ export function summariseDomains({ count, reference, proxy, resample }: RunResul
   );
   return count.domains.map(({ name, documents, tokens }, index) => {
     const chosen = resample?.domains.find((domain) => domain.name === name);
-    const weight = proxy?.weights[name] ?? chosen?.weight;
+    const weight = weights?.[name] ?? chosen?.weight;
     return {
       name,
       documents,
@@ -40,11 +49,19 @@ export function summariseDomains({ count, reference, proxy, resample }: RunResul
       documentShare: ratio(documents, totalDocuments),
       tokenShare: Object.fromEntries(tokenizers.map((key) => [key, ratio(tokens[key] ?? 0, totalTokens.get(key)!)])),
       ...(weight !== undefined && { weight }),
+      ...(mixture && { weightDeviation: spread?.deviation[name] ?? null }),
+      ...(rounds.length > 1 && { roundWeights: rounds.map((round) => round.weights[name]!) }),
       ...(chosen && { achievedWeight: chosen.achievedWeight, epochs: chosen.epochs }),
-      ...(reference && { referenceLoss: reference.evaluation.loss[index] ?? null }),
-      ...(proxy && { proxyLoss: proxy.evaluation.loss[index] ?? null }),
+      ...(references.length > 0 && { referenceLoss: meanLoss(references, index) }),
+      ...(proxies.length > 0 && { proxyLoss: meanLoss(proxies, index) }),
     };
   });
+}
+
+/** Over seeds, which have the same held-out documents; null where there are none. */
+function meanLoss(losses: readonly (readonly (number | null)[])[], domain: number): number | null {
+  const measured = losses.flatMap((loss) => loss[domain] ?? []);
+  return measured.length === 0 ? null : sum(measured) / measured.length;
 }
 
 /** The same as an event of the JSON log. */
@@ -65,7 +82,8 @@ export function summaryLines(result: RunResult): string[] {
   if (domains.length === 0) return [];
   const [main = "", ...others] = result.count?.tokenizers.map((tokenizer) => tokenizer.name) ?? [];
   const total = (pick: (domain: DomainSummary) => number) => formatInteger(sum(domains.map(pick)));
-  const learned = result.proxy !== undefined;
+  const learned = result.weights !== undefined;
+  const rounds = domains[0]!.roundWeights?.length ?? 0;
   const columns: SummaryColumn[] = [
     { header: "domain", align: "left", cell: (domain) => domain.name, total: "total" },
     {
@@ -86,10 +104,21 @@ export function summaryLines(result: RunResult): string[] {
       total: "",
     })),
   ];
-  if (domains.some((domain) => domain.weight !== undefined)) {
+  // The last round's weights are those of the next column.
+  for (let round = 1; round < rounds; round++) {
     columns.push({
-      header: learned ? "learned\nweight" : "weight",
-      cell: ({ weight }) => figure(weight, 4),
+      header: `weight of\nround ${round}`,
+      cell: ({ roundWeights }) => figure(roundWeights![round - 1], 4),
+      total: "",
+    });
+  }
+  if (domains.some((domain) => domain.weight !== undefined)) {
+    const of = rounds > 1 ? `learned\nin round ${rounds}` : "learned\nweight";
+    const seeds = domains.some(({ weightDeviation }) => typeof weightDeviation === "number");
+    columns.push({
+      header: learned ? of : "weight",
+      cell: ({ weight, weightDeviation }) =>
+        seeds ? `${figure(weight, 4)} ± ${figure(weightDeviation, 4)}` : figure(weight, 4),
       total: "",
     });
   }
@@ -119,7 +148,8 @@ export function summaryLines(result: RunResult): string[] {
   const lines = [
     ...table,
     "",
-    `Tokens are those of ${main}${result.reference || result.proxy ? "; losses are in nats per token" : ""}.`,
+    `Tokens are those of ${main}${result.trainings.length > 0 ? "; losses are in nats per token" : ""}.`,
+    ...(result.mixture?.notes ?? []).map(sentence),
   ];
   const { resample } = result;
   if (!resample) return lines;
@@ -128,6 +158,11 @@ export function summaryLines(result: RunResult): string[] {
     ...lines,
     `Resampled set: ${formatInteger(resample.achievedTokens)} tokens of a budget of ${formatInteger(resample.budgetTokens)}, in ${formatInteger(documents)} documents.`,
   ];
+}
+
+/** A note as a line of its own. */
+function sentence(note: string): string {
+  return `${note[0]!.toUpperCase()}${note.slice(1)}.`;
 }
 
 function figure(value: number | null | undefined, decimals: number): string {

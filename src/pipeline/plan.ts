@@ -17,8 +17,9 @@ import { resolveWeights } from "./domain-settings.ts";
 import type { Pipeline } from "./load.ts";
 import { OutputFolder } from "./output-folder.ts";
 import { type Prepared, prepare } from "./prepare.ts";
+import { mostRounds } from "./replicates.ts";
 import { isDone, nameOf, type Outputs, previousOf } from "./runner.ts";
-import { trainingTokens } from "./training-bindings.ts";
+import { hasReference, trainingTokens } from "./training-bindings.ts";
 import { trainingEngineFault } from "./training-engine.ts";
 import { type PlannedMemory, planMemory } from "./training-memory.ts";
 
@@ -50,6 +51,12 @@ export interface PlannedStage {
   readonly seconds: number | null;
 }
 
+export interface PlannedTraining {
+  readonly steps: number;
+  readonly tokens: number;
+  readonly flops: number;
+}
+
 export interface PipelinePlan {
   readonly name: string;
   readonly output: string;
@@ -64,8 +71,14 @@ export interface PipelinePlan {
     /** without embeddings */
     readonly bodyParameters: number;
     readonly tokensPerStep: number;
-    readonly reference: { readonly steps: number; readonly tokens: number; readonly flops: number };
-    readonly proxy: { readonly steps: number; readonly tokens: number; readonly flops: number };
+    /** of each training; none where a model is given, or the objective needs none */
+    readonly reference: PlannedTraining & { readonly from: "training" | "model" | "nowhere" };
+    /** of each training */
+    readonly proxy: PlannedTraining;
+    /** at most, where `rounds: auto` may end them earlier */
+    readonly rounds: { readonly count: number; readonly auto: boolean };
+    /** of each round */
+    readonly seeds: number;
     /** at its highest; null on engines whose memory is not the machine's */
     readonly memory: PlannedMemory | null;
     /** why the engine or the precision that is set cannot be used on this machine; null where there is nothing to say */
@@ -129,6 +142,7 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
     reference: training.reference.flops / (TRAIN_FLOPS_PER_SECOND * threads),
     proxy: training.proxy.flops / (TRAIN_FLOPS_PER_SECOND * threads),
     discover: 0,
+    mixture: 0,
     resample: 0,
   };
   const stages: PlannedStage[] = [];
@@ -138,9 +152,11 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
     const kind = stage.stage.name;
     const estimate = kind in seconds ? Math.ceil(seconds[kind]!) : null;
     if (waitingFor !== undefined) {
-      stages.push({ name, status: "to do", why: `${waitingFor} comes first`, seconds: estimate });
+      const unless = stage.skip ? ", and the weights may have settled by then" : "";
+      stages.push({ name, status: "to do", why: `${waitingFor} comes first${unless}`, seconds: estimate });
       continue;
     }
+    if (stage.skip?.(outputs)) continue;
     if (name === "discover") {
       stages.push({ name, status: "unchanged", why: `${shards.length} shards`, seconds: null });
       continue;
@@ -246,23 +262,31 @@ function planTraining(
   pipeline: Pipeline,
   prepared: Prepared | undefined,
 ): Omit<PipelinePlan["training"], "engineFault"> {
-  const { model: settings, batchSize, reference, proxy } = pipeline.config.train;
+  const { model: settings, batchSize, reference, proxy, rounds, seeds } = pipeline.config.train;
   const vocabularySize = prepared?.modelTokenizer.vocabularySize ?? FALLBACK_VOCABULARY;
   const model = completeModel({ ...settings, vocabularySize });
   const tokensPerStep = batchSize * model.sequenceLength;
   const step = trainingFlops(model, tokensPerStep);
   const external = prepared?.externalReference?.model;
   const referenceModel = external ? { ...external, sequenceLength: model.sequenceLength } : model;
-  const proxyStep = step + forwardFlops(referenceModel, tokensPerStep);
-  const referenceSteps = reference.model === undefined ? reference.steps : 0;
+  const from = !hasReference(pipeline) ? "nowhere" : reference.model === undefined ? "training" : "model";
+  const proxyStep = step + (from === "nowhere" ? 0 : forwardFlops(referenceModel, tokensPerStep));
+  const referenceSteps = from === "training" ? reference.steps : 0;
   const { total, body } = countParameters(model);
   return {
     model,
     parameters: total,
     bodyParameters: body,
     tokensPerStep,
-    reference: { steps: referenceSteps, tokens: referenceSteps * tokensPerStep, flops: referenceSteps * step },
+    reference: {
+      steps: referenceSteps,
+      tokens: referenceSteps * tokensPerStep,
+      flops: referenceSteps * step,
+      from,
+    },
     proxy: { steps: proxy.steps, tokens: proxy.steps * tokensPerStep, flops: proxy.steps * proxyStep },
+    rounds: { count: mostRounds({ rounds }), auto: typeof rounds !== "number" },
+    seeds,
     memory: planMemory(pipeline.config.train, model, external ? referenceModel : null, availableMemory()),
   };
 }

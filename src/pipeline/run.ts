@@ -5,8 +5,11 @@ import { parseBytes } from "../lib/byte-size.ts";
 import { explainSystemError } from "../lib/errors.ts";
 import type { CountOutput } from "../stages/count/contract.ts";
 import type { EstimateOutput } from "../stages/estimate/contract.ts";
+import type { MixtureOutput } from "../stages/mixture/contract.ts";
+import { MIXTURE_WEIGHTS } from "../stages/mixture/run.ts";
 import { WorkerPool } from "../stages/pool.ts";
 import type { ProxyOutput } from "../stages/proxy/contract.ts";
+import { WEIGHTS } from "../stages/proxy/run.ts";
 import type { ReferenceOutput } from "../stages/reference/contract.ts";
 import type { ResampleOutput } from "../stages/resample/contract.ts";
 import type { StageEvent } from "../stages/stage.ts";
@@ -14,7 +17,9 @@ import { bindEstimate, bindStages, type StageName } from "./bindings.ts";
 import { fromBase, type Pipeline } from "./load.ts";
 import { OutputFolder } from "./output-folder.ts";
 import { prepare } from "./prepare.ts";
-import { runStages, type StageReport } from "./runner.ts";
+import { instanceName, type Replicate, replicatesOf } from "./replicates.ts";
+import { type Outputs, runStages, type StageReport } from "./runner.ts";
+import { learnedOf } from "./training-bindings.ts";
 import { checkTrainingEngine } from "./training-engine.ts";
 
 export interface RunOptions {
@@ -26,6 +31,12 @@ export interface RunOptions {
   readonly onEvent?: (event: StageEvent) => void;
 }
 
+/** A training, as far as it came. */
+export interface TrainingResult extends Replicate {
+  readonly reference?: ReferenceOutput;
+  readonly proxy?: ProxyOutput;
+}
+
 export interface RunResult {
   readonly status: "done" | "unchanged";
   /** absolute path of the output folder */
@@ -34,8 +45,16 @@ export interface RunResult {
   readonly count?: CountOutput;
   /** of a sampled count */
   readonly estimate?: EstimateOutput;
+  /** of the first training */
   readonly reference?: ReferenceOutput;
+  /** of the first training */
   readonly proxy?: ProxyOutput;
+  /** every training that is done, in the order of rounds and seeds */
+  readonly trainings: readonly TrainingResult[];
+  /** what several trainings come to */
+  readonly mixture?: MixtureOutput;
+  /** learned domain weights: the proxy's, or of several trainings the mixture's */
+  readonly weights?: Readonly<Record<string, number>>;
   readonly resample?: ResampleOutput;
   /** absolute paths of what a user wants to find */
   readonly paths: {
@@ -89,16 +108,7 @@ async function run(pipeline: Pipeline, options: RunOptions): Promise<RunResult> 
       status: reports.every((report) => report.status === "unchanged") ? "unchanged" : "done",
       output,
       stages: reports,
-      ...(outputs as Pick<RunResult, "count" | "estimate" | "reference" | "proxy" | "resample">),
-      paths: {
-        ...("estimate" in outputs && { counts: join(output, "estimate", "estimate.json") }),
-        ...("count" in outputs && { counts: join(output, "count", "counts.json") }),
-        ...("proxy" in outputs && { weights: join(output, "proxy", "weights.json") }),
-        ...("resample" in outputs && {
-          manifest: join(output, "resample", "manifest.json"),
-          selection: join(output, "resample", "selection.parquet"),
-        }),
-      },
+      ...resultOf(pipeline, outputs),
     };
   } catch (error) {
     throw lock.lost.aborted ? lock.lost.reason : error;
@@ -106,6 +116,33 @@ async function run(pipeline: Pipeline, options: RunOptions): Promise<RunResult> 
     await pool.close();
     await lock.release();
   }
+}
+
+/** What the stages' outputs are to a user. */
+function resultOf(pipeline: Pipeline, outputs: Outputs): Omit<RunResult, "status" | "output" | "stages"> {
+  const { output } = pipeline;
+  const weights = learnedOf(pipeline, outputs);
+  const trainings = replicatesOf(pipeline.config.train).map((replicate): TrainingResult => {
+    const reference = outputs[instanceName("reference", replicate)] as ReferenceOutput | undefined;
+    const proxy = outputs[instanceName("proxy", replicate)] as ProxyOutput | undefined;
+    return { ...replicate, ...(reference && { reference }), ...(proxy && { proxy }) };
+  });
+  return {
+    ...(outputs as Pick<RunResult, "count" | "estimate" | "reference" | "proxy" | "mixture" | "resample">),
+    trainings: trainings.filter(({ reference, proxy }) => reference || proxy),
+    ...(weights && { weights }),
+    paths: {
+      ...("estimate" in outputs && { counts: join(output, "estimate", "estimate.json") }),
+      ...("count" in outputs && { counts: join(output, "count", "counts.json") }),
+      ...(weights && {
+        weights: "mixture" in outputs ? join(output, "mixture", MIXTURE_WEIGHTS) : join(output, "proxy", WEIGHTS),
+      }),
+      ...("resample" in outputs && {
+        manifest: join(output, "resample", "manifest.json"),
+        selection: join(output, "resample", "selection.parquet"),
+      }),
+    },
+  };
 }
 
 /** Counts that any run may use, in a folder that is its user's to name, or else beside the output; undefined = none. */

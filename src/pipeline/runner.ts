@@ -20,7 +20,10 @@ export interface BoundStage {
   readonly name?: string;
   /** which of several the stage means by a name that it looks up: `{ tokenize: "tokenize-2" }` */
   readonly others?: Readonly<Record<string, string>>;
-  /** true where what is known by now leaves it nothing to do: it does not run, and has no output */
+  /**
+   * True where what is known by now leaves it nothing to do: it does not run, and has no output. Of a stage that streams
+   * it is asked before the stage that it would read from has begun.
+   */
   skip?(outputs: Outputs): boolean;
   input(outputs: Outputs): unknown;
   /** Refuses settings that the outputs up to this stage's show to be wrong, before more work is done with them. */
@@ -58,7 +61,7 @@ export async function runStages(
     if (bound.skip?.(outputs)) continue;
     const following = stages[at + 1];
     // What a check would refuse must not have begun.
-    const streamed = following?.stage.streams && !bound.check && !following.skip ? following : undefined;
+    const streamed = following?.stage.streams && !bound.check && !following.skip?.(outputs) ? following : undefined;
     const done = await runAhead(bound, streamed, outputs, options);
     for (const [i, { stage, status, output }] of done.entries()) {
       outputs[stage] = output;

@@ -1,5 +1,6 @@
 /** What memory the training stages of a pipeline will need, and what to set where that is more than there is. Pure. */
 import type { AvailableMemory } from "../lib/available-memory.ts";
+import { needsReference } from "../mixture/objective-settings.ts";
 import type { ModelConfig } from "../trainer/contract.ts";
 import { adviceText, adviseMemory, type MemoryNeed, type MemorySettings, trainingMemory } from "../trainer/memory.ts";
 import type { PipelineFile } from "./schema.ts";
@@ -34,17 +35,16 @@ export function planMemory(
     microBatch: train.microBatch ?? train.batchSize,
     recompute: train.recompute,
   };
+  const needed = needsReference(train.proxy.objective);
+  const trained = needed && reference.model === undefined;
   // auto may come to resident, which needs more
-  const resident = train.proxy.referenceLosses === "cached" ? null : (external ?? model);
-  const stages: [name: string, MemorySettings | null][] = [
-    ["reference", reference.model === undefined ? common : null],
-    ["proxy", { ...common, proxy: { resident, accumulation: train.accumulation } }],
-  ];
+  const resident = needed && train.proxy.referenceLosses !== "cached" ? (external ?? model) : null;
+  const proxy: MemorySettings = { ...common, proxy: { resident, accumulation: train.accumulation } };
   return {
     machine,
-    reference: reference.model === undefined ? trainingMemory(common) : null,
-    proxy: trainingMemory(stages[1]![1]!),
-    warnings: stages.flatMap(([name, settings]) => (settings ? warningOf(name, settings, machine) : [])),
+    reference: trained ? trainingMemory(common) : null,
+    proxy: trainingMemory(proxy),
+    warnings: [...(trained ? warningOf("reference", common, machine) : []), ...warningOf("proxy", proxy, machine)],
   };
 }
 

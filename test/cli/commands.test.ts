@@ -12,11 +12,38 @@ import { summariseDomains, summaryLines } from "../../src/cli/summary.ts";
 import { definePipeline } from "../../src/pipeline/load.ts";
 import type { PipelinePlan } from "../../src/pipeline/plan.ts";
 import type { RunResult } from "../../src/pipeline/run.ts";
+import { combine } from "../../src/stages/mixture/run.ts";
+import type { ProxyOutput } from "../../src/stages/proxy/contract.ts";
+import type { ReferenceOutput } from "../../src/stages/reference/contract.ts";
 import { completeModel } from "../../src/trainer/model.ts";
 import { PRESETS } from "../../src/trainer/presets.ts";
 
 const heldOut = { documents: 0, bytes: 0, tokens: { r50k: 0, small: 0 } };
 const model = { path: "model", sha256: "" };
+const REFERENCE: ReferenceOutput = {
+  model,
+  steps: 1,
+  trainedTokens: 1,
+  weights: {},
+  weightsFrom: "natural",
+  finalLoss: 1,
+  evaluation: { loss: [4.5, null], tokens: [1, 0] },
+  dataWait: 0.001,
+  notes: [],
+};
+const PROXY: ProxyOutput = {
+  weights: { 宋词: 0.4, books: 0.6 },
+  finalAlpha: {},
+  model,
+  steps: 1,
+  trainedTokens: 1,
+  finalLoss: 1,
+  evaluation: { loss: [4.25, 3.5], tokens: [1, 1] },
+  trajectory: "trajectory.arrow",
+  trace: null,
+  dataWait: 0.001,
+  notes: [],
+};
 const RESULT: RunResult = {
   status: "done",
   output: "/runs/x",
@@ -54,29 +81,10 @@ const RESULT: RunResult = {
     skipped: [],
     notes: [],
   },
-  reference: {
-    model,
-    steps: 1,
-    trainedTokens: 1,
-    weights: {},
-    weightsFrom: "natural",
-    finalLoss: 1,
-    evaluation: { loss: [4.5, null], tokens: [1, 0] },
-    dataWait: 0.001,
-    notes: [],
-  },
-  proxy: {
-    weights: { 宋词: 0.4, books: 0.6 },
-    finalAlpha: {},
-    model,
-    steps: 1,
-    trainedTokens: 1,
-    finalLoss: 1,
-    evaluation: { loss: [4.25, 3.5], tokens: [1, 1] },
-    trajectory: "trajectory.arrow",
-    dataWait: 0.001,
-    notes: [],
-  },
+  reference: REFERENCE,
+  proxy: PROXY,
+  trainings: [{ round: 1, seed: 1, reference: REFERENCE, proxy: PROXY }],
+  weights: PROXY.weights,
   resample: {
     manifest: "manifest.json",
     selection: "selection.parquet",
@@ -135,8 +143,49 @@ describe("the table of domains", () => {
     expect(summaryLines(capped)[4]).toContain("30.00%");
   });
 
+  it("shows the weights of each round, how far seeds lie apart, and the mean of the last round's losses", () => {
+    const seed = (stage: string, weight: number) => ({ stage, seed: 1, weights: [weight, 1 - weight] });
+    const mixture = combine({
+      domains: ["宋词", "books"],
+      reference: [0.25, 0.75],
+      tolerance: null,
+      rounds: [
+        [seed("proxy", 0.3), seed("proxy-seed-2", 0.4)],
+        [seed("proxy-round-2", 0.39), seed("proxy-round-2-seed-2", 0.41)],
+      ],
+    });
+    const lossOf = (loss: number): ProxyOutput => ({ ...PROXY, evaluation: { loss: [loss, null], tokens: [1, 0] } });
+    const { reference: _, ...result } = RESULT;
+    const lines = summaryLines({
+      ...result,
+      mixture,
+      weights: mixture.weights,
+      trainings: [
+        { round: 1, seed: 1, proxy: lossOf(9) },
+        { round: 1, seed: 2, proxy: lossOf(9) },
+        { round: 2, seed: 1, proxy: lossOf(4) },
+        { round: 2, seed: 2, proxy: lossOf(5) },
+      ],
+    });
+    // The deviation of .39 and .41 is .02 ÷ √2.
+    const columns = (line: string) => line.replace("宋词", "song").slice(59); // which is as wide
+    expect(lines.slice(0, 6).map(columns)).toEqual([
+      "                                    held-out",
+      "weight of          learned           loss of",
+      "  round 1       in round 2  epochs     proxy",
+      "─────────  ───────────────  ──────  ────────",
+      "   0.3500  0.4000 ± 0.0141    1.33     4.500",
+      "   0.6500  0.6000 ± 0.0141    0.67         –",
+    ]);
+    expect(lines).toContain("2 rounds: the last changed the weight of “宋词” by 0.0500.");
+    expect(lines).toContain(
+      "The weights are the mean of 2 seeds, which differ most on “宋词”: 0.4000 ± 0.0141 (standard deviation), from 0.3900 to 0.4100.",
+    );
+  });
+
   it("leaves out what a run did not get to", () => {
-    const { reference: _r, proxy: _p, resample: _s, ...counted } = RESULT;
+    const { reference: _r, proxy: _p, weights: _w, resample: _s, ...others } = RESULT;
+    const counted = { ...others, trainings: [] };
     expect(Object.keys(summariseDomains(counted)[0]!)).toEqual([
       "name",
       "documents",
@@ -273,8 +322,10 @@ describe("plan, for a person", () => {
       parameters: 124_439_808,
       bodyParameters: 85_056_000,
       tokensPerStep: 524_288,
-      reference: { steps: 0, tokens: 0, flops: 0 },
+      reference: { steps: 0, tokens: 0, flops: 0, from: "model" },
       proxy: { steps: 200_000, tokens: 104_857_600_000, flops: 1.19e20 },
+      rounds: { count: 1, auto: false },
+      seeds: 1,
       memory: null,
       engineFault: null,
     },
@@ -297,6 +348,21 @@ describe("plan, for a person", () => {
     expect(text).toMatch(/proxy +200,000 steps, 105 billion tokens, 1\.19e20 FLOP/);
     expect(text).toMatch(/count +to do +~ 25\.0 s +not done yet/);
     expect(text).toContain("In all ~ 25.0 s");
+  });
+
+  it("says how often it trains, where that is more than once", () => {
+    const { training } = plan;
+    const reference = { steps: 10, tokens: 10, flops: 1e6, from: "training" } as const;
+    const line = (change: Partial<typeof training>) =>
+      planLines({ ...plan, training: { ...training, ...change } }).find((text) => text.startsWith("trainings"));
+    expect(line({})).toBeUndefined();
+    expect(line({ seeds: 3 })).toBe("trainings  3 seeds: 3 proxies");
+    expect(line({ reference, rounds: { count: 5, auto: true }, seeds: 2 })).toBe(
+      "trainings  5 rounds at most of 2 seeds each: 10 references and 10 proxies",
+    );
+    const none = { ...reference, from: "nowhere" } as const;
+    const without = planLines({ ...plan, training: { ...training, reference: none } });
+    expect(without).toContainEqual(expect.stringMatching(/^reference +none: /));
   });
 
   it("says what memory training will need, and what to set where that is too much", () => {

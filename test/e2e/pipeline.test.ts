@@ -5,7 +5,7 @@ import { join } from "node:path";
 import * as arrow from "apache-arrow";
 import { describe, expect, it } from "vitest";
 import { type NamedArray, openSafetensors, writeSafetensors } from "../../src/formats/safetensors.ts";
-import { definePipeline, type Pipeline } from "../../src/pipeline/load.ts";
+import type { Pipeline } from "../../src/pipeline/load.ts";
 import { readManifest } from "../../src/pipeline/read-manifest.ts";
 import { type RunResult, runPipeline } from "../../src/pipeline/run.ts";
 import { verify } from "../../src/pipeline/verify.ts";
@@ -372,14 +372,8 @@ describe("reading a manifest", () => {
 
   it("needs no training when the weights are given", async () => {
     const output = join(temporaryFolder(), "out");
-    const pipeline = definePipeline(
-      {
-        ...smallPipeline(output).config,
-        resample: { weights: { csource: 0.5, factbook: 0.25, math: 0.25 }, budgetTokens: 40_000 },
-      },
-      { output },
-    );
-    const result = await runPipeline(pipeline);
+    const resample = { weights: { csource: 0.5, factbook: 0.25, math: 0.25 }, budgetTokens: 40_000 };
+    const result = await runPipeline(smallPipeline(output, { resample }));
     expect(result.stages.map(({ stage }) => stage)).toEqual(["discover", "count", "resample"]);
     expect(result.resample!.domains.map((domain) => domain.targetTokens)).toEqual([20_000, 10_000, 10_000]);
   });

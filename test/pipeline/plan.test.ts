@@ -75,7 +75,7 @@ describe("plans", () => {
     const step = trainingFlops(model, 2048);
     expect(own.training.reference.flops).toBe(5 * step);
     expect(own.training.proxy.flops).toBe(10 * (step + step / 3));
-    expect(other.training.reference).toEqual({ steps: 0, tokens: 0, flops: 0 });
+    expect(other.training.reference).toEqual({ steps: 0, tokens: 0, flops: 0, from: "model" });
     const forward = forwardFlops({ ...outside, sequenceLength: 1024 }, 2048);
     expect(other.training.proxy.flops).toBe(10 * (step + forward));
   });

@@ -1,5 +1,6 @@
 /** `train`: the reference and the proxy. */
 import { z } from "zod";
+import { needsReference } from "../../mixture/objective-settings.ts";
 import { positiveInteger, refuse } from "./common.ts";
 import { model, optimizer } from "./model.ts";
 import { proxy } from "./proxy.ts";
@@ -76,7 +77,7 @@ export const train = z
     proxy: proxy.prefault({}),
   })
   .check(
-    refuse(({ batchSize, microBatch, vocabulary, reference, rounds }) => [
+    refuse(({ batchSize, microBatch, vocabulary, reference, rounds, proxy }) => [
       ...(microBatch === undefined || batchSize % microBatch === 0
         ? []
         : [{ setting: "microBatch", rule: `divide batchSize ${batchSize}`, found: microBatch }]),
@@ -89,14 +90,22 @@ export const train = z
               found: vocabulary,
             },
           ]),
-      ...(rounds === 1 || reference.model === undefined
-        ? []
-        : [
-            {
-              setting: "rounds",
-              rule: "be 1 where reference.model is given, because a round trains the reference on other weights",
-              found: typeof rounds === "number" ? rounds : "auto",
-            },
-          ]),
+      ...(rounds === 1 ? [] : roundFaults(reference.model !== undefined, proxy)).map((rule) => ({
+        setting: "rounds",
+        rule,
+        found: typeof rounds === "number" ? rounds : "auto",
+      })),
     ]),
   );
+
+/** Why a second round would be the first again. */
+function roundFaults(
+  given: boolean,
+  { objective, start, sampling }: Pick<z.output<typeof proxy>, "objective" | "start" | "sampling">,
+): string[] {
+  if (given) return ["be 1 where reference.model is given, because a round trains the reference on other weights"];
+  if (needsReference(objective) || start === "reference" || sampling === "reference") return [];
+  return [
+    `be 1 for the objective ${objective.name} without a reference, because no round would differ from the first; or set proxy.start or proxy.sampling to reference`,
+  ];
+}

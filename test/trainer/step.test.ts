@@ -3,6 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createCpuEngine } from "../../src/engine/cpu.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { sequenceStatistics } from "../../src/mixture/objective.ts";
+import { DOREMI_PRESETS } from "../../src/mixture/objective-settings.ts";
+import { completeObjective } from "../../src/stages/proxy/objective.ts";
 import { initializeWeights } from "../../src/trainer/initialization.ts";
 import { parameterShapes } from "../../src/trainer/model.ts";
 import { gradientProgram } from "../../src/trainer/programs.ts";
@@ -45,9 +47,8 @@ function setup(more: Partial<StepperSetup> = {}): StepperSetup {
 const PROXY = { proxy: steppedProxyOf(K) };
 
 /** Losses of all steps and the parameters after the last; a proxy's weights follow from the losses as in a training. */
-async function course(stepper: Stepper, proxy: boolean, lossScale = 1) {
-  const { host } = PROXY.proxy;
-  let before = { state: host.init(), alpha: new Float64Array(K).fill(1 / K) };
+async function course(stepper: Stepper, proxy: boolean, lossScale = 1, host = PROXY.proxy.host) {
+  let before: NonNullable<StepRequest["before"]> = { state: host.init(), alpha: new Float64Array(K).fill(1 / K) };
   const reference = new Float32Array(B * T).fill(4);
   const losses: number[] = [];
   const norms: number[] = [];
@@ -124,6 +125,39 @@ describe.each([
     await stepper.close();
   });
 });
+
+/** One of every kind, with the settings that make it do most. */
+const OBJECTIVES = [
+  { ...DOREMI_PRESETS.official, eta: 0.5 },
+  { ...DOREMI_PRESETS.paper, clip: "domain", missing: "skip", smoothToward: "reference" },
+  { name: "group-dro", stepSize: 0.1, adjustment: 2 },
+  { name: "group-dro", stepSize: 0.1, normalizeLoss: true },
+  { name: "group-dro", update: "best-response", fraction: 0.5, minWeight: 0.1 },
+  { name: "topic-cvar", fraction: 0.4 },
+  { name: "topic-cvar", fraction: 0.4, baseline: "none" },
+  { name: "cvar", size: 0.4, regularization: 0.1 },
+  { name: "cvar", size: 0.4, over: "sequences" },
+  { name: "chi-square", size: 0.2 },
+  { name: "chi-square", size: 2, regularization: 0.3, over: "sequences", losses: "loss" },
+  { name: "kl", size: 0.1 },
+  { name: "kl", size: 1, regularization: 0.2, over: "sequences" },
+  { name: "erm" },
+].map((settings) => completeObjective.parse(settings));
+
+test.each(OBJECTIVES.map((objective) => [JSON.stringify(objective), objective] as const))(
+  "the graph's weights make the step of those in float64: %s",
+  async (_, objective) => {
+    const proxy = steppedProxyOf(K, objective);
+    // A whole batch takes its weights from the graph, one in exact parts from the host.
+    const graph = await course(await HostStepper.create(setup({ proxy }), initial), true, 1, proxy.host);
+    const host = await course(await HostStepper.create(setup({ proxy, microBatch: 3 }), initial), true, 1, proxy.host);
+    expectSame(graph, host);
+    const plain = await course(await HostStepper.create(setup(), initial), false);
+    const [found, erm] = [graph, plain].map(({ state }) => state["parameter/wte.weight"]!.data as Float32Array);
+    const differs = found!.some((value, i) => Math.abs(value - erm![i]!) > 10 * TOLERANCE);
+    expect(differs).toBe(objective.name !== "erm"); // or any weights would do
+  },
+);
 
 test("stale parts: all but the last take the weights of the step before", async () => {
   const microBatch = 2;

@@ -33,6 +33,8 @@ export interface TrainingRequest {
   readonly weights: readonly number[];
   /** steps between looks at the held-out loss, of all held-out sequences; default: as often as costs little */
   readonly evaluateEvery?: number | null;
+  /** the same, of so many sequences; goes before it */
+  readonly looks?: HeldOutTracking;
   /** a proxy's, and its reference's hash */
   readonly proxy?: ProxySettings & {
     readonly referenceSha256: string;
@@ -46,6 +48,8 @@ export interface TrainingReport extends NonNullable<TrainingOutcome["trained"]> 
   readonly finalLoss: number;
   readonly trainedTokens: number;
   readonly evaluation: Evaluation;
+  /** what was evaluated in the end, by domain */
+  readonly sequences: TrainingOutcome["evaluation"]["sequences"];
   /** share of the training's time that the engine waited for batches; null where all steps were done before */
   readonly dataWait: number | null;
   readonly notes: readonly string[];
@@ -145,7 +149,8 @@ export async function trainModel(request: TrainingRequest): Promise<TrainingRepo
     const dataWait = time.training === 0 ? null : time.waiting / time.training;
     const trainedSteps = trained!.steps;
     context.emit({ type: "trained", stage, steps: trainedSteps, durationMs: time.training, dataWait });
-    return { ...trained!, finalLoss, trainedTokens, evaluation: plainEvaluation(evaluation), dataWait, notes };
+    const evaluated = { evaluation: plainEvaluation(evaluation), sequences: evaluation.sequences };
+    return { ...trained!, finalLoss, trainedTokens, ...evaluated, dataWait, notes };
   } finally {
     log.close();
     trace?.close();
@@ -168,9 +173,10 @@ const FORWARD_SHARE = 1 / 3;
 /** Fewer sequences of a domain say nothing. */
 const FEWEST_SEQUENCES = 4;
 
-function heldOutTracking({ input, evaluateEvery }: TrainingRequest): HeldOutTracking | null {
+function heldOutTracking({ input, evaluateEvery, looks }: TrainingRequest): HeldOutTracking | null {
   const { steps, batchSize, evaluationSequences, tokens } = input;
   if (!tokens.domains.some(({ heldOut }) => heldOut)) return null;
+  if (looks) return looks;
   if (evaluateEvery) return { every: evaluateEvery, sequences: evaluationSequences };
   const affordable = (LOOKS_SHARE * steps * batchSize) / (FORWARD_SHARE * LOOKS * tokens.domains.length);
   const sequences = Math.min(evaluationSequences, Math.floor(affordable));

@@ -11,7 +11,7 @@ const SCALARS = ["loss", "learning_rate", "gradient_norm", "tokens"] as const;
 const VECTORS = ["excess", "signed_excess", "alpha", "average", "domain_tokens", "domain_loss"] as const;
 
 /** By domain, of any training: NaN where it was not measured. */
-const HELD_OUT = "held_out_loss";
+export const HELD_OUT = "held_out_loss";
 
 export class TrajectoryLog {
   readonly #log: StepLog;

@@ -45,17 +45,23 @@ export function readBatch(draws: readonly Draw[], { readers, batchSize, sequence
 }
 
 export interface EvaluationOptions extends BatchShape {
-  /** the first so many of each domain; default all */
+  /** of each domain, at most; default all */
   readonly maxSequences?: number;
 }
 
-/** Every sequence once, domain by domain; the last batch is filled up with masked rows. */
+/** The i-th of `count` sequences that stand for all `sequences` of a domain: spread evenly, over all of its documents. */
+export function evaluatedSequence(i: number, count: number, sequences: number): number {
+  return Math.floor((i * sequences) / count);
+}
+
+/** Sequences for evaluation, each once, domain by domain; the last batch is filled up with masked rows. */
 export function* evaluationBatches(options: EvaluationOptions): Generator<TrainingBatch> {
   const { readers, batchSize, maxSequences = Number.POSITIVE_INFINITY } = options;
   let rows: Draw[] = [];
   for (const [domain, reader] of readers.entries()) {
-    for (let sequence = 0; sequence < Math.min(reader.sequences, maxSequences); sequence++) {
-      rows.push({ domain, sequence });
+    const count = Math.min(reader.sequences, maxSequences);
+    for (let i = 0; i < count; i++) {
+      rows.push({ domain, sequence: evaluatedSequence(i, count, reader.sequences) });
       if (rows.length < batchSize) continue;
       yield readBatch(rows, options);
       rows = [];

@@ -136,4 +136,12 @@ export interface EvaluationResult {
   /** mean cross-entropy (nats per token); null where a domain has no held-out token */
   readonly loss: readonly (number | null)[]; // [K]
   readonly tokens: readonly number[]; // [K]
+  /** of each domain, its sequences in the order of evaluation */
+  readonly sequences: readonly SequenceSums[]; // [K]
+}
+
+/** Sums over the tokens of each of several sequences. */
+export interface SequenceSums {
+  readonly tokens: readonly number[];
+  readonly loss: readonly number[];
 }

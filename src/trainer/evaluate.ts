@@ -88,18 +88,21 @@ export async function meanLosses(
   domains: number,
   signal?: AbortSignal,
 ): Promise<EvaluationResult> {
-  const sums = new Float64Array(domains);
-  const tokens = new Array<number>(domains).fill(0);
+  const sequences = Array.from({ length: domains }, () => ({ tokens: [] as number[], loss: [] as number[] }));
   for await (const batch of batches) {
     if (signal?.aborted)
       throw new DoremiError("interrupted", "interrupted", "evaluation: interrupted; the same command starts it again");
     const loss = await lossesOf(batch);
-    const { domains: domainOf, ...sequences } = sequenceStatistics({ ...batch, loss, reference: undefined });
-    for (const [row, domain] of domainOf.entries()) {
-      sums[domain]! += sequences.loss[row]!;
-      tokens[domain]! += sequences.tokens[row]!;
+    const rows = sequenceStatistics({ ...batch, loss, reference: undefined });
+    for (const [row, domain] of rows.domains.entries()) {
+      if (rows.tokens[row] === 0) continue; // fills up the batch
+      sequences[domain]!.tokens.push(rows.tokens[row]!);
+      sequences[domain]!.loss.push(rows.loss[row]!);
     }
     await new Promise(setImmediate);
   }
-  return { loss: tokens.map((count, domain) => (count === 0 ? null : sums[domain]! / count)), tokens };
+  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+  const tokens = sequences.map((domain) => sum(domain.tokens));
+  const loss = sequences.map((domain, d) => (tokens[d] === 0 ? null : sum(domain.loss) / tokens[d]!));
+  return { loss, tokens, sequences };
 }

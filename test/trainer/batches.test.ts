@@ -1,7 +1,12 @@
 /** Laws of batches: pure in the step, proportional to the weights, every sequence once an epoch. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createBatchSource, evaluationBatches, type SequenceReader } from "../../src/trainer/batches.ts";
+import {
+  createBatchSource,
+  evaluatedSequence,
+  evaluationBatches,
+  type SequenceReader,
+} from "../../src/trainer/batches.ts";
 import type { TrainingBatch } from "../../src/trainer/contract.ts";
 
 /** Sequence i of domain d is the constant 1000·d + i, so a row tells where it came from. */
@@ -120,5 +125,15 @@ describe("evaluationBatches", () => {
     expect([
       ...evaluationBatches({ readers: labelled([3, 3], 3), batchSize: 4, sequenceLength: 3, maxSequences: 2 }),
     ]).toHaveLength(1);
+  });
+
+  test("of fewer sequences than there are takes some from everywhere, and of a divisor of them some of the same", () => {
+    const chosen = (count: number) => Array.from({ length: count }, (_, i) => evaluatedSequence(i, count, 10));
+    expect(chosen(10)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(chosen(8)).toEqual([0, 1, 2, 3, 5, 6, 7, 8]);
+    expect(chosen(4)).toEqual([0, 2, 5, 7]);
+    const reader = { sequences: 10, sequence: (index: number) => Int32Array.of(index, index) };
+    const options = { readers: [reader], batchSize: 4, sequenceLength: 1, maxSequences: 4 };
+    expect([...evaluationBatches(options)].map(({ inputs }) => [...inputs])).toEqual([chosen(4)]);
   });
 });

@@ -1,0 +1,119 @@
+/**
+ * Says what goes wrong in a training while it runs: step records in, named warnings out, each with what to change. Pure,
+ * and a function of the records alone, so that a resumed training that shows it the steps before again goes on as if it
+ * had never stopped. Judges nothing within the first steps, and nothing by the length of the run: thresholds are shares.
+ */
+import type { ObjectiveSettings } from "../mixture/objective-settings.ts";
+import type { ProxyRecord, StepRecord } from "./contract.ts";
+import { DriftCheck } from "./diagnosis-drift.ts";
+import { HeldOutCheck } from "./diagnosis-held-out.ts";
+import { Tally } from "./diagnosis-tally.ts";
+import { domainsNeverSeen, type Finding, type Trend, WINDOW_CHECKS } from "./diagnosis-windows.ts";
+
+export type WarningCode =
+  | "weights-collapsed"
+  | "weights-oscillating"
+  | "weights-still-moving"
+  | "domain-never-seen"
+  | "no-excess"
+  | "loss-not-falling"
+  | "overfitting";
+
+export interface TrainingWarning {
+  readonly code: WarningCode;
+  /** what was found, and what to change */
+  readonly message: string;
+  /** after which it was found */
+  readonly step: number;
+  /** name of the domain that it is about */
+  readonly domain?: string;
+}
+
+export interface DiagnosisSettings {
+  /** that the training is to take */
+  readonly steps: number;
+  /** names */
+  readonly domains: readonly string[]; // [K]
+  /** of a proxy */
+  readonly proxy?: {
+    readonly objective: ObjectiveSettings;
+    /** weights before the first step; Σ = 1 */
+    readonly start: readonly number[]; // [K]
+  };
+}
+
+/** What it looks at of a step's record. */
+export type DiagnosedStep = Pick<StepRecord, "step" | "loss" | "heldOut"> & {
+  readonly proxy?: Pick<ProxyRecord, "domains" | "alpha">;
+};
+
+/** Steps that are summed up before anything is looked at: a share of the run, and what evens out a few batches at least. */
+const BLOCK_SHARE = 1 / 20;
+const LEAST_BLOCK = 20;
+
+/** A warning is repeated when what it is about has become so many times as bad. */
+const MUCH_WORSE = 2;
+
+export class Diagnosis {
+  readonly #settings: DiagnosisSettings;
+  readonly #blockSteps: number;
+  readonly #drift: DriftCheck;
+  readonly #heldOut: HeldOutCheck;
+  /** severity of what was said last, by code and domain */
+  readonly #said = new Map<string, number>();
+  /** of all blocks that are full, of the last of them, and of the one that is being filled */
+  #whole: Tally;
+  #before: Tally | undefined;
+  #block: Tally;
+  #trend: Trend | undefined;
+
+  constructor(settings: DiagnosisSettings) {
+    const { domains, proxy, steps } = settings;
+    this.#settings = settings;
+    this.#blockSteps = Math.max(LEAST_BLOCK, Math.ceil(steps * BLOCK_SHARE));
+    this.#drift = new DriftCheck(settings);
+    this.#heldOut = new HeldOutCheck(domains);
+    this.#whole = new Tally(domains.length);
+    this.#block = new Tally(domains.length, proxy?.start);
+  }
+
+  /** Takes each step of the training once, from the first on. */
+  observe(record: DiagnosedStep): TrainingWarning[] {
+    this.#trend ??= { first: record.loss, best: undefined };
+    this.#block.add(record);
+    this.#drift.add(record);
+    const findings = this.#heldOut.add(record);
+    if (this.#block.steps === this.#blockSteps) findings.push(...this.#endBlock(this.#trend));
+    return this.#news(findings, record.step);
+  }
+
+  /** After the last step. */
+  finish(): TrainingWarning[] {
+    const whole = this.#whole.with(this.#block);
+    if (whole.steps === 0) return [];
+    return this.#news([...domainsNeverSeen(whole, this.#settings), ...this.#drift.finish()], whole.lastStep);
+  }
+
+  /** Looks at the last two blocks together: what is wrong for a tenth of the run is no accident of some batches. */
+  #endBlock(trend: Trend): Finding[] {
+    const block = this.#block;
+    const window = this.#before?.with(block);
+    this.#whole = this.#whole.with(block);
+    this.#before = block;
+    this.#block = block.next();
+    if (!window) return [];
+    if (!trend.best || window.meanLoss < trend.best.meanLoss) this.#trend = { ...trend, best: window };
+    return WINDOW_CHECKS.flatMap((check) => check(window, this.#settings, trend));
+  }
+
+  #news(findings: readonly Finding[], step: number): TrainingWarning[] {
+    return findings.flatMap(({ code, message, domain, severity = 1 }) => {
+      const key = `${code} ${domain ?? ""}`;
+      const said = this.#said.get(key);
+      if (said !== undefined && severity < said * MUCH_WORSE) return [];
+      this.#said.set(key, severity);
+      const name = domain === undefined ? undefined : this.#settings.domains[domain]!;
+      return [{ code, message, step, ...(name !== undefined && { domain: name }) }];
+    });
+  }
+}

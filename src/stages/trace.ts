@@ -8,6 +8,8 @@ import { type Column, lists, listsOrNull, type Numbers, numbers, writeRecordBatc
 import { type LogStretch, StepLog } from "./step-log.ts";
 import { type RecordedProxy, recordMetadata } from "./trace-metadata.ts";
 
+export const TRACE = "trace.arrow";
+
 interface NumbersType {
   readonly BYTES_PER_ELEMENT: number;
   new (buffer: ArrayBuffer, byteOffset: number, length: number): Numbers;

@@ -9,15 +9,13 @@ import type { FeedPlan, StorePlace } from "./feed-contract.ts";
 import type { Evaluation, TrainingInput } from "./reference/contract.ts";
 import { reporter, type StageContext } from "./stage.ts";
 import type { TokenStoreReference } from "./tokenize/contract.ts";
-import { TraceLog } from "./trace.ts";
+import { TRACE, TraceLog } from "./trace.ts";
 import type { RecordedProxy } from "./trace-metadata.ts";
 import type { HeldOutTracking, ProxySettings, StoredModel, TrainingOutcome } from "./training-contract.ts";
 import { runTrainer } from "./training-session.ts";
-import { TrajectoryLog } from "./trajectory.ts";
+import { TRAJECTORY, TrajectoryLog } from "./trajectory.ts";
 
 export const MODEL_FOLDER = "model";
-export const TRAJECTORY = "trajectory.arrow";
-export const TRACE = "trace.arrow";
 
 /** In the stage's folder until the training is done. */
 const CHECKPOINTS = "checkpoints";

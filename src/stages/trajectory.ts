@@ -7,6 +7,8 @@ import { type Column, lists, listsOrNull, numbers, writeRecordBatches } from "./
 import { type LogStretch, StepLog } from "./step-log.ts";
 import { type RecordedProxy, recordMetadata } from "./trace-metadata.ts";
 
+export const TRAJECTORY = "trajectory.arrow";
+
 const SCALARS = ["loss", "learning_rate", "gradient_norm", "tokens"] as const;
 const VECTORS = ["excess", "signed_excess", "alpha", "average", "domain_tokens", "domain_loss"] as const;
 

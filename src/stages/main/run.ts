@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import { openTokenStore, tokenWindows } from "../../formats/token-store.ts";
 import type { Stage, StageContext } from "../stage.ts";
-import { modelReference, TRAJECTORY, trainModel } from "../training.ts";
+import { modelReference, trainModel } from "../training.ts";
+import { TRAJECTORY } from "../trajectory.ts";
 import { type MainInput, type MainOutput, mainInput, mainOutput } from "./contract.ts";
 import { lookAmong, looksOf } from "./curve.ts";
 import { documentLosses } from "./documents.ts";

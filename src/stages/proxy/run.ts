@@ -5,7 +5,9 @@
 import { join } from "node:path";
 import { writeFileAtomic } from "../../lib/atomic-write.ts";
 import type { Stage } from "../stage.ts";
-import { byName, modelReference, TRACE, TRAJECTORY, trainModel } from "../training.ts";
+import { TRACE } from "../trace.ts";
+import { byName, modelReference, trainModel } from "../training.ts";
+import { TRAJECTORY } from "../trajectory.ts";
 import { type ProxyInput, type ProxyOutput, proxyInput, proxyOutput } from "./contract.ts";
 
 export const WEIGHTS = "weights.json";

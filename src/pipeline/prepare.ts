@@ -34,12 +34,15 @@ export interface Prepared {
   readonly transform: TransformReference | null;
   readonly referenceWeights: WeightsSource;
   readonly resampleWeights: WeightsSource;
+  /** of mixtures that are compared; a run compares none */
+  readonly comparedWeights: readonly WeightsSource[];
   /** `model` as it is stored, which may be another architecture than that of the proxy */
   readonly externalReference: { readonly path: string; readonly sha256: string; readonly model: CompleteModel } | null;
   readonly userStages: readonly UserStage[];
 }
 
-export async function prepare(pipeline: Pipeline): Promise<Prepared> {
+/** @param comparedWeights of mixtures that are to be compared */
+export async function prepare(pipeline: Pipeline, comparedWeights: readonly WeightsSource[] = []): Promise<Prepared> {
   const { config, base } = pipeline;
   const resolve = (name: string) => resolveTokenizer(name, base, config.specialTokens);
   const tokenizer = await resolve(config.tokenizer);
@@ -53,6 +56,7 @@ export async function prepare(pipeline: Pipeline): Promise<Prepared> {
     transform: await prepareTransform(pipeline),
     referenceWeights: await readWeights(pipeline, config.train.reference.weights, "train.reference.weights"),
     resampleWeights: await readWeights(pipeline, config.resample.weights, "resample.weights"),
+    comparedWeights,
     externalReference: await prepareExternal(pipeline, modelTokenizer),
     userStages: await Promise.all(config.stages.map((entry) => loadUserStage(pipeline, entry))),
   };
@@ -62,8 +66,16 @@ export async function prepare(pipeline: Pipeline): Promise<Prepared> {
 }
 
 /** All settings that name domains. */
-export function namedSettings({ pipeline, referenceWeights, resampleWeights }: Prepared): NamedSettings {
-  return { weights: [referenceWeights, resampleWeights], maxEpochs: pipeline.config.resample.maxEpochs };
+export function namedSettings({
+  pipeline,
+  referenceWeights,
+  resampleWeights,
+  comparedWeights,
+}: Prepared): NamedSettings {
+  return {
+    weights: [referenceWeights, resampleWeights, ...comparedWeights],
+    maxEpochs: pipeline.config.resample.maxEpochs,
+  };
 }
 
 /** Each vocabulary once; two that differ may not share a name, because results are tables by name. */
@@ -104,7 +116,7 @@ async function hashModule(module: string, setting: string): Promise<string> {
   });
 }
 
-async function readWeights(
+export async function readWeights(
   pipeline: Pipeline,
   weights: string | Readonly<Record<string, number>>,
   setting: string,

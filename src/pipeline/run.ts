@@ -18,7 +18,7 @@ import { fromBase, type Pipeline } from "./load.ts";
 import { OutputFolder } from "./output-folder.ts";
 import { prepare } from "./prepare.ts";
 import { instanceName, type Replicate, replicatesOf } from "./replicates.ts";
-import { type Outputs, runStages, type StageReport } from "./runner.ts";
+import { type BoundStage, type Outputs, runStages, type StageReport } from "./runner.ts";
 import { learnedOf } from "./training-bindings.ts";
 import { checkTrainingEngine } from "./training-engine.ts";
 
@@ -75,10 +75,20 @@ export async function runPipeline(pipeline: Pipeline, options: RunOptions = {}):
 }
 
 async function run(pipeline: Pipeline, options: RunOptions): Promise<RunResult> {
-  const { config, output } = pipeline;
   const prepared = await prepare(pipeline);
   const stages =
     options.sample === undefined ? bindStages(prepared, options.until) : bindEstimate(prepared, options.sample);
+  const { reports, outputs, status } = await runInFolder(pipeline, stages, options);
+  return { status, output: pipeline.output, stages: reports, ...resultOf(pipeline, outputs) };
+}
+
+/** Runs stages in the pipeline's output folder, which belongs to this run alone meanwhile. */
+export async function runInFolder(
+  pipeline: Pipeline,
+  stages: readonly BoundStage[],
+  options: Pick<RunOptions, "signal" | "onEvent">,
+): Promise<{ status: RunResult["status"]; reports: StageReport[]; outputs: Outputs }> {
+  const { config, output } = pipeline;
   const folder = new OutputFolder(output);
   await checkTrainingEngine(pipeline, stages, folder);
   const lock = await folder.open(config.name);
@@ -104,12 +114,8 @@ async function run(pipeline: Pipeline, options: RunOptions): Promise<RunResult> 
       signal: options.signal ? AbortSignal.any([options.signal, lock.lost]) : lock.lost,
       emit: options.onEvent ?? (() => {}),
     });
-    return {
-      status: reports.every((report) => report.status === "unchanged") ? "unchanged" : "done",
-      output,
-      stages: reports,
-      ...resultOf(pipeline, outputs),
-    };
+    const status = reports.every((report) => report.status === "unchanged") ? "unchanged" : "done";
+    return { status, reports, outputs };
   } catch (error) {
     throw lock.lost.aborted ? lock.lost.reason : error;
   } finally {

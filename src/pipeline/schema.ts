@@ -6,6 +6,7 @@ import { z } from "zod";
 import { BYTE_SIZE } from "../lib/byte-size.ts";
 import { name, positiveInteger } from "./schema/common.ts";
 import { data } from "./schema/data.ts";
+import { evaluate } from "./schema/evaluate.ts";
 import { resample } from "./schema/resample.ts";
 import { train } from "./schema/train.ts";
 
@@ -47,6 +48,7 @@ export const pipelineSchema = z.strictObject({
     .prefault({}),
   train: train.prefault({}),
   resample: resample.prefault({}),
+  evaluate: evaluate.prefault({}).describe("What doremi evaluate trains and compares."),
   stages: z
     .array(
       z.strictObject({

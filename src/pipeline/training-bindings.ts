@@ -127,10 +127,28 @@ export function trainingTokens(prepared: Prepared, weights: readonly number[]) {
 }
 
 function tokenizeInputOf(prepared: Prepared, outputs: Outputs, replicate: Replicate): TokenizeInput {
+  const { seed, train } = prepared.pipeline.config;
+  const { sequenceLength } = train.model;
+  const needed = trainingTokens(prepared, referenceWeights(prepared, outputs, replicate.round).weights);
+  return tokenizeInputFor(prepared, outputs, {
+    sequenceLength,
+    referenceTokens: needed.reference,
+    proxyTokens: needed.proxy,
+    evaluationTokens: train.evaluationSequences * sequenceLength + 1,
+    seed: seedOf(seed, replicate),
+  });
+}
+
+type TokenNeeds = Pick<
+  TokenizeInput,
+  "sequenceLength" | "referenceTokens" | "proxyTokens" | "evaluationTokens" | "seed"
+>;
+
+/** Of the pipeline's corpus, what some models need. */
+export function tokenizeInputFor(prepared: Prepared, outputs: Outputs, needs: TokenNeeds): TokenizeInput {
   const { config } = prepared.pipeline;
   const discovered = outputs.discover as DiscoverOutput;
   const counted = outputs.count as CountOutput;
-  const needed = trainingTokens(prepared, referenceWeights(prepared, outputs, replicate.round).weights);
   return {
     root: discovered.root,
     shards: counted.shards,
@@ -141,32 +159,36 @@ function tokenizeInputOf(prepared: Prepared, outputs: Outputs, replicate: Replic
     domainColumn: config.data.domainColumn ?? null,
     transform: prepared.transform,
     heldOut: heldOutRule(prepared.pipeline),
-    sequenceLength: config.train.model.sequenceLength,
-    referenceTokens: needed.reference,
-    proxyTokens: needed.proxy,
     vocabulary: config.train.vocabulary,
-    evaluationTokens: config.train.evaluationSequences * config.train.model.sequenceLength + 1,
-    seed: seedOf(config.seed, replicate),
     heldOutSeed: config.seed,
+    ...needs,
   };
 }
 
 function trainingInputOf(prepared: Prepared, outputs: Outputs, replicate: Replicate, steps: number): TrainingInput {
   const { seed, train } = prepared.pipeline.config;
   const tokens = outputs[instanceName("tokenize", replicate)] as TokenizeOutput;
-  const warmupSteps = Math.round(train.optimizer.warmup * steps);
+  return trainingInputFor(tokens, { ...train, steps, seed: seedOf(seed, replicate) });
+}
+
+type TrainingNeeds = Pick<
+  PipelineFile["train"],
+  "model" | "optimizer" | "batchSize" | "precision" | "evaluationSequences"
+> & { readonly steps: number; readonly seed: number };
+
+/** Settings of a training as its stage takes them. */
+export function trainingInputFor(tokens: TokenizeOutput, settings: TrainingNeeds): TrainingInput {
+  const { model, optimizer, steps, batchSize, precision, evaluationSequences, seed } = settings;
+  const vocabularySize = tokens.vocabulary?.size ?? tokens.tokenizer.vocabularySize;
   return {
     tokens,
-    model: completeModel({
-      ...train.model,
-      vocabularySize: tokens.vocabulary?.size ?? tokens.tokenizer.vocabularySize,
-    }),
-    optimizer: optimizerOf(train.optimizer, warmupSteps),
+    model: completeModel({ ...model, vocabularySize }),
+    optimizer: optimizerOf(optimizer, Math.round(optimizer.warmup * steps)),
     steps,
-    batchSize: train.batchSize,
-    precision: train.precision,
-    evaluationSequences: train.evaluationSequences,
-    seed: seedOf(seed, replicate),
+    batchSize,
+    precision,
+    evaluationSequences,
+    seed,
   };
 }
 

@@ -9,7 +9,7 @@ import type { OutputFolder } from "./output-folder.ts";
 import { type BoundStage, nameOf } from "./runner.ts";
 
 /** Stages that need an engine. */
-const TRAINING: ReadonlySet<string> = new Set(["reference", "proxy"]);
+const TRAINING: ReadonlySet<string> = new Set(["reference", "proxy", "main"]);
 
 /**
  * Where a training was finished before, nothing is asked: there may be nothing left to train, and what comes before it is

@@ -1,7 +1,6 @@
 /** evaluate: compares the main models of the candidates with the baseline's and writes the report. Trains nothing. */
 import { join } from "node:path";
 import { writeFileAtomic } from "../../lib/atomic-write.ts";
-import { DoremiError } from "../../lib/errors.ts";
 import { reporter, type Stage } from "../stage.ts";
 import { type EvaluateInput, type EvaluateOutput, evaluateInput, evaluateOutput } from "./contract.ts";
 import { reportCsv, reportMarkdown } from "./files.ts";
@@ -18,13 +17,6 @@ export const evaluate: Stage<EvaluateInput, EvaluateOutput> = {
   input: evaluateInput,
   output: evaluateOutput,
   async run(input, context) {
-    if (input.mixtures[0]!.runs[0]!.documents.every(({ sizes }) => sizes.length === 0)) {
-      throw new DoremiError(
-        "bad-configuration",
-        "nothing-held-out",
-        "evaluate: needs held-out documents to compare the models on, and no domain has any; set data.heldOut",
-      );
-    }
     const output = report(input);
     const { note } = reporter(context, "evaluate");
     for (const warning of output.warnings) note(warning);

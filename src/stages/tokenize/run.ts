@@ -98,8 +98,9 @@ function checkSizes(input: TokenizeInput, plan: TokenizePlan): void {
 }
 
 function describe(input: TokenizeInput, plan: TokenizePlan, disjoint: readonly boolean[]): string[] {
-  // A reference from outside reads nothing here, so there is nothing to keep apart.
-  const shared = input.domains.filter((_, d) => !disjoint[d] && input.referenceTokens[d]! > 0);
+  // Where only one of the two reads here, there is nothing to keep apart.
+  const both = (d: number) => input.referenceTokens[d]! > 0 && input.proxyTokens[d]! > 0;
+  const shared = input.domains.filter((_, d) => !disjoint[d] && both(d));
   const unseen = input.domains.filter((_, d) => plan.heldOutTokens[d] === 0);
   return [
     ...(shared.length > 0

@@ -1,0 +1,36 @@
+/** Runs an evaluation: as a pipeline is run, in the same folder, so that what was counted and learned there is used. */
+import { join } from "node:path";
+import { explainSystemError } from "../../lib/errors.ts";
+import type { EvaluateOutput } from "../../stages/evaluate/contract.ts";
+import { EVALUATION, EVALUATION_TABLE, EVALUATION_TEXT } from "../../stages/evaluate/run.ts";
+import type { Pipeline } from "../load.ts";
+import { type RunOptions, type RunResult, runInFolder } from "../run.ts";
+import { bindEvaluation, prepareEvaluation } from "./bindings.ts";
+
+export interface EvaluationResult extends Pick<RunResult, "status" | "output" | "stages"> {
+  readonly evaluation: EvaluateOutput;
+  /** absolute paths */
+  readonly paths: { readonly evaluation: string; readonly text: string; readonly table: string };
+}
+
+/** @throws DoremiError */
+export async function runEvaluation(
+  pipeline: Pipeline,
+  options: Pick<RunOptions, "signal" | "onEvent"> = {},
+): Promise<EvaluationResult> {
+  const { output } = pipeline;
+  try {
+    const stages = bindEvaluation(await prepareEvaluation(pipeline));
+    const { status, reports, outputs } = await runInFolder(pipeline, stages, options);
+    const path = (file: string) => join(output, "evaluate", file);
+    return {
+      status,
+      output,
+      stages: reports,
+      evaluation: outputs.evaluate as EvaluateOutput,
+      paths: { evaluation: path(EVALUATION), text: path(EVALUATION_TEXT), table: path(EVALUATION_TABLE) },
+    };
+  } catch (error) {
+    throw explainSystemError(error, output);
+  }
+}

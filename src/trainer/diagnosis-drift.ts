@@ -2,9 +2,8 @@
  * Weights that still move at the end of a training: the mean over its steps, which is the result, would be another one
  * if it went on. Those of the paper settle within the first quarter.
  */
-import type { DiagnosedStep, DiagnosisSettings } from "./diagnosis.ts";
+import type { DiagnosedStep, DiagnosisSettings, Finding } from "./diagnosis-contract.ts";
 import { distance } from "./diagnosis-tally.ts";
-import type { Finding } from "./diagnosis-windows.ts";
 
 /** The second half of the training in so many parts, a mean of each. */
 const PARTS = 8;

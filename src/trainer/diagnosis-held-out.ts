@@ -1,9 +1,8 @@
 /**
- * Domains that are learned by heart: their loss on held-out text rises while that on their training text does not. A domain
- * whose training loss rises as well is forgotten for others, which its weight is for.
+ * Domains that are learned by heart: their loss on held-out text rises while that on their training text goes on falling. A
+ * domain whose training loss rises as well is forgotten for others, as its weight may want it.
  */
-import type { DiagnosedStep } from "./diagnosis.ts";
-import type { Finding } from "./diagnosis-windows.ts";
+import type { DiagnosedStep, Finding } from "./diagnosis-contract.ts";
 
 /**
  * Share of its lowest held-out loss by which a domain's loss has to be above it. The same sequences are measured every
@@ -13,23 +12,14 @@ const RISE = 0.02;
 /** So many evaluations in a row show it. */
 const IN_A_ROW = 2;
 
-/** Training loss, Σ over tokens. */
-interface Between {
-  loss: number;
-  tokens: number;
-}
-
-/** A domain at an evaluation. */
-interface Point {
-  readonly heldOut: number;
-  /** mean training loss since the evaluation before; undefined where there was none */
-  readonly training: number | undefined;
-}
-
 interface DomainCourse {
-  since: Between;
-  best: Point | undefined;
-  /** evaluations in a row that are above the best by the share */
+  /** training loss since the evaluation before, Σ over tokens */
+  since: { loss: number; tokens: number };
+  /** lowest held-out loss */
+  best: number;
+  /** mean training loss between the evaluation with the lowest and the one after it */
+  afterBest: number | undefined;
+  /** evaluations in a row that are above the lowest by the share */
   above: number;
 }
 
@@ -39,12 +29,17 @@ export class HeldOutCheck {
 
   constructor(names: readonly string[]) {
     this.#names = names;
-    this.#courses = names.map(() => ({ since: { loss: 0, tokens: 0 }, best: undefined, above: 0 }));
+    this.#courses = names.map(() => ({
+      since: { loss: 0, tokens: 0 },
+      best: Number.POSITIVE_INFINITY,
+      afterBest: undefined,
+      above: 0,
+    }));
   }
 
   /** The held-out losses of a record are those before its step. */
   add({ loss, heldOut, proxy }: DiagnosedStep): Finding[] {
-    const findings = heldOut ? this.#courses.flatMap((course, domain) => this.#evaluate(course, domain, heldOut)) : [];
+    const findings = heldOut ? this.#courses.flatMap((course, domain) => this.#look(course, domain, heldOut)) : [];
     for (const [domain, { since }] of this.#courses.entries()) {
       // Which domains the loss of a reference's step is of is not known; its shares of them do not change.
       const tokens = proxy ? proxy.domains.tokens[domain]! : 1;
@@ -54,29 +49,28 @@ export class HeldOutCheck {
     return findings;
   }
 
-  #evaluate(course: DomainCourse, domain: number, heldOut: Float64Array): Finding[] {
+  #look(course: DomainCourse, domain: number, heldOut: Float64Array): Finding[] {
     const found = heldOut[domain]!;
     if (Number.isNaN(found)) return [];
-    const { since, best } = course;
-    const training = since.tokens === 0 ? undefined : since.loss / since.tokens;
+    const training = course.since.loss / course.since.tokens; // NaN where it was in no batch
     course.since = { loss: 0, tokens: 0 };
-    if (!best || found < best.heldOut) {
-      course.best = { heldOut: found, training };
-      course.above = 0;
+    const { best } = course;
+    if (found < best) {
+      Object.assign(course, { best: found, afterBest: undefined, above: 0 });
       return [];
     }
-    const learned = training !== undefined && best.training !== undefined && training <= best.training;
-    const rise = found / best.heldOut - 1;
-    course.above = learned && rise > RISE ? course.above + 1 : 0;
-    if (course.above < IN_A_ROW) return [];
+    course.afterBest ??= training;
+    const rise = found / best - 1;
+    course.above = rise > RISE ? course.above + 1 : 0;
+    if (course.above < IN_A_ROW || !(training < course.afterBest)) return [];
     return [
       {
         code: "overfitting",
         domain,
         severity: rise,
         message:
-          `${this.#names[domain]}: held-out loss has risen from ${best.heldOut.toFixed(3)} to ${found.toFixed(3)}, while the loss in training has not ` +
-          `(${best.training!.toFixed(3)} to ${training!.toFixed(3)}), so its text is learned by heart; ` +
+          `${this.#names[domain]}: held-out loss has risen from ${best.toFixed(3)} to ${found.toFixed(3)}, while the loss in training has fallen ` +
+          `from ${course.afterBest.toFixed(3)} to ${training.toFixed(3)}, so its text is learned by heart; ` +
           `give it more documents, or take fewer steps or a smaller model`,
       },
     ];

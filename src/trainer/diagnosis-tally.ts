@@ -1,6 +1,6 @@
 /** What steps in a row add up to, as far as a diagnosis asks. K domains. */
 import type { DomainStatistics } from "../mixture/objective.ts";
-import type { DiagnosedStep } from "./diagnosis.ts";
+import type { DiagnosedStep } from "./diagnosis-contract.ts";
 
 const SUMS = ["tokens", "loss", "excess", "clipped"] as const;
 

@@ -3,17 +3,8 @@
  * is not sure says nothing.
  */
 import { needsReference } from "../mixture/objective-settings.ts";
-import type { DiagnosisSettings, WarningCode } from "./diagnosis.ts";
+import type { DiagnosisSettings, Finding } from "./diagnosis-contract.ts";
 import type { Tally } from "./diagnosis-tally.ts";
-
-export interface Finding {
-  readonly code: WarningCode;
-  readonly message: string;
-  /** index */
-  readonly domain?: number;
-  /** how bad it is; a finding without says the same once and for all */
-  readonly severity?: number;
-}
 
 /** The loss before the window that is looked at. */
 export interface Trend {

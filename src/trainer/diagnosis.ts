@@ -3,49 +3,11 @@
  * and a function of the records alone, so that a resumed training that shows it the steps before again goes on as if it
  * had never stopped. Judges nothing within the first steps, and nothing by the length of the run: thresholds are shares.
  */
-import type { ObjectiveSettings } from "../mixture/objective-settings.ts";
-import type { ProxyRecord, StepRecord } from "./contract.ts";
+import type { DiagnosedStep, DiagnosisSettings, Finding, TrainingWarning } from "./diagnosis-contract.ts";
 import { DriftCheck } from "./diagnosis-drift.ts";
 import { HeldOutCheck } from "./diagnosis-held-out.ts";
 import { Tally } from "./diagnosis-tally.ts";
-import { domainsNeverSeen, type Finding, type Trend, WINDOW_CHECKS } from "./diagnosis-windows.ts";
-
-export type WarningCode =
-  | "weights-collapsed"
-  | "weights-oscillating"
-  | "weights-still-moving"
-  | "domain-never-seen"
-  | "no-excess"
-  | "loss-not-falling"
-  | "overfitting";
-
-export interface TrainingWarning {
-  readonly code: WarningCode;
-  /** what was found, and what to change */
-  readonly message: string;
-  /** after which it was found */
-  readonly step: number;
-  /** name of the domain that it is about */
-  readonly domain?: string;
-}
-
-export interface DiagnosisSettings {
-  /** that the training is to take */
-  readonly steps: number;
-  /** names */
-  readonly domains: readonly string[]; // [K]
-  /** of a proxy */
-  readonly proxy?: {
-    readonly objective: ObjectiveSettings;
-    /** weights before the first step; Σ = 1 */
-    readonly start: readonly number[]; // [K]
-  };
-}
-
-/** What it looks at of a step's record. */
-export type DiagnosedStep = Pick<StepRecord, "step" | "loss" | "heldOut"> & {
-  readonly proxy?: Pick<ProxyRecord, "domains" | "alpha">;
-};
+import { domainsNeverSeen, type Trend, WINDOW_CHECKS } from "./diagnosis-windows.ts";
 
 /** Steps that are summed up before anything is looked at: a share of the run, and what evens out a few batches at least. */
 const BLOCK_SHARE = 1 / 20;

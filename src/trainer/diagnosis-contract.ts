@@ -1,0 +1,50 @@
+/** What a diagnosis is told of a training, and what it says. Plain data. */
+import type { ObjectiveSettings } from "../mixture/objective-settings.ts";
+import type { ProxyRecord, StepRecord } from "./contract.ts";
+
+export type WarningCode =
+  | "weights-collapsed"
+  | "weights-oscillating"
+  | "weights-still-moving"
+  | "domain-never-seen"
+  | "no-excess"
+  | "loss-not-falling"
+  | "overfitting";
+
+export interface TrainingWarning {
+  readonly code: WarningCode;
+  /** what was found, and what to change */
+  readonly message: string;
+  /** after which it was found */
+  readonly step: number;
+  /** name of the domain that it is about */
+  readonly domain?: string;
+}
+
+export interface DiagnosisSettings {
+  /** that the training is to take */
+  readonly steps: number;
+  /** names */
+  readonly domains: readonly string[]; // [K]
+  /** of a proxy */
+  readonly proxy?: {
+    readonly objective: ObjectiveSettings;
+    /** weights before the first step; Σ = 1 */
+    readonly start: readonly number[]; // [K]
+  };
+}
+
+/** What it looks at of a step's record. */
+export type DiagnosedStep = Pick<StepRecord, "step" | "loss" | "heldOut"> & {
+  readonly proxy?: Pick<ProxyRecord, "domains" | "alpha">;
+};
+
+/** What one look finds, said before or not. */
+export interface Finding {
+  readonly code: WarningCode;
+  readonly message: string;
+  /** index */
+  readonly domain?: number;
+  /** how bad it is; a finding without says the same once and for all */
+  readonly severity?: number;
+}

@@ -1,182 +1,31 @@
 /**
- * Every objective inside a graph against its float64 twin, over several steps of random batches: op by op in
- * TensorFlow.js's CPU backend, and traced and run by the ONNX engine. Each step starts from the twin's state, as in
- * training, and the state after it must be the twin's too.
+ * Every objective inside a graph against its float64 twin over several steps, op by op in TensorFlow.js's CPU backend and
+ * traced and run by the ONNX engine; and the golden runs of DoReMi with the state kept in float32.
  */
-import type { Tensor } from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createCpuEngine } from "../../src/engine/cpu.ts";
-import type { Engine, Program, TensorSpec } from "../../src/engine/engine.ts";
+import type { Engine } from "../../src/engine/engine.ts";
 import { loadTensorFlow, type TensorFlow } from "../../src/engine/tensorflow.ts";
-import { Rng } from "../../src/lib/rng.ts";
-import type { ObjectiveFacts, ObjectiveState, SequenceStatistics } from "../../src/mixture/objective.ts";
-import {
-  type BallSettings,
-  DOREMI_PRESETS,
-  type DoReMiSettings,
-  type GroupDroSettings,
-  type ObjectiveSettings,
-} from "../../src/mixture/objective-settings.ts";
+import { traceProgram } from "../../src/engine/trace.ts";
+import { DOREMI_PRESETS } from "../../src/mixture/objective-settings.ts";
 import { createObjective } from "../../src/mixture/objectives.ts";
-import type { SequenceSums } from "../../src/trainer/objectives/graph-objective.ts";
-import { createGraphObjective } from "../../src/trainer/objectives.ts";
-import { type HostTensor, runCompiled, runEagerly } from "../engine/run.ts";
+import { runCompiled } from "../engine/run.ts";
+import { readGolden } from "../mixture/golden.ts";
+import { batchOf, factsOf, type Trace, tokensOf } from "../mixture/traces.ts";
+import { GROUP_DRO, OBJECTIVE_CASES } from "./objective-cases.ts";
+import {
+  expectTwin,
+  expectWithin,
+  objectiveInputs,
+  objectiveProgram,
+  randomBatch,
+  type TwinRun,
+  unevenFacts,
+} from "./twins.ts";
 
-/** Weights are at most 1; a float32 sum of some hundred losses is right to about 1e-6 of its size. */
+/** Mean losses around 3 in float32 are right to 2e-7 or so, and a weight moves by a few times what its exponent does. */
 const TOLERANCE = 1e-5;
-
-const PAPER: DoReMiSettings = DOREMI_PRESETS.paper;
-const OFFICIAL: DoReMiSettings = DOREMI_PRESETS.official;
-const GROUP_DRO: GroupDroSettings = {
-  name: "group-dro",
-  stepSize: 0.5,
-  adjustment: 0,
-  adjustments: null,
-  normalizeLoss: false,
-  update: "online",
-  fraction: 0.3,
-  decay: 0.2,
-  minWeight: 0,
-};
-const ball = (name: BallSettings["name"], size: number, regularization = 0): BallSettings => ({
-  name,
-  size,
-  regularization,
-  over: "domains",
-  losses: "excess",
-});
-const BALLS: readonly BallSettings[] = [
-  ball("cvar", 0.5),
-  ball("cvar", 0.05),
-  ball("cvar", 1),
-  ball("cvar", 0.3, 0.1),
-  ball("cvar", 0.7, 2),
-  ball("chi-square", 1),
-  ball("chi-square", 0.01),
-  ball("chi-square", 0),
-  ball("chi-square", 1000),
-  ball("chi-square", 0.5, 0.2),
-  ball("chi-square", 0.05, 0.01),
-  ball("kl", 0.5),
-  ball("kl", 0.001),
-  ball("kl", 0),
-  ball("kl", 20),
-  ball("kl", 0.5, 0.3),
-  ball("kl", 0.1, 0.01),
-];
-
-const CASES: readonly (readonly [string, ObjectiveSettings])[] = [
-  ["erm", { name: "erm" }],
-  ["doremi, paper", PAPER],
-  ["doremi, official", OFFICIAL],
-  ["doremi, clipped by domain, carrying zero", { ...PAPER, clip: "domain", missing: "carry" }],
-  ["doremi, skipping, toward the reference", { ...PAPER, eta: 0.3, missing: "skip", smoothToward: "reference" }],
-  ["doremi, skipping without smoothing, weighted by token", { ...OFFICIAL, missing: "skip", smoothing: 0 }],
-  ["group-dro", GROUP_DRO],
-  ["group-dro, adjusted, normalised", { ...GROUP_DRO, adjustment: 2, normalizeLoss: true }],
-  ["group-dro, adjusted by held-out loss", { ...GROUP_DRO, adjustment: "held-out" }],
-  ["group-dro, best response", { ...GROUP_DRO, update: "best-response", adjustment: 1, minWeight: 0.1 }],
-  ["group-dro, best response over all", { ...GROUP_DRO, update: "best-response", fraction: 1 }],
-  ["topic-cvar", { name: "topic-cvar", fraction: 0.2, decay: 0.1, baseline: "reference" }],
-  ["topic-cvar of losses", { name: "topic-cvar", fraction: 0.6, decay: 1, baseline: "none" }],
-  ...BALLS.flatMap((settings) =>
-    (["domains", "sequences"] as const).map(
-      (over) =>
-        [
-          `${settings.name} of ${settings.size} over ${over}, penalty ${settings.regularization}`,
-          { ...settings, over },
-        ] as const,
-    ),
-  ),
-];
-
-/** Some domains are in no batch for a while, the first batch holds one domain only, and a sequence may have no token. */
-const SHAPES = [
-  { name: "3 domains, 12 sequences", domains: 3, sequences: 12 },
-  { name: "22 domains, 64 sequences", domains: 22, sequences: 64 },
-  { name: "one domain", domains: 1, sequences: 4 },
-  { name: "one sequence", domains: 4, sequences: 1 },
-] as const;
-
 const STEPS = 6;
-const LENGTH = 16;
-
-function shares(rng: Rng, count: number): number[] {
-  const raw = Array.from({ length: count }, (_, i) => 0.2 + rng.uniform(i));
-  const total = raw.reduce((sum, share) => sum + share, 0);
-  return raw.map((share) => share / total);
-}
-
-function factsOf(domains: number): ObjectiveFacts {
-  const of = (name: string) => shares(new Rng(3, name), domains);
-  return {
-    domains,
-    start: of("start"),
-    sampling: of("sampling"),
-    reference: of("reference"),
-    sizes: of("sizes").map((share) => Math.round(1e5 * share)),
-    sequenceLength: LENGTH,
-    vocabularySize: 512,
-  };
-}
-
-/** Sums of sequences whose tokens' losses are around 3 and whose excess is around 0.2, both by domain. */
-function randomBatch(sequences: number, domains: number, step: number): SequenceStatistics {
-  const rng = new Rng(11, `batch/${step}`);
-  const drawn = (at: number) => Math.floor(domains * rng.uniform(at));
-  const ids = Int32Array.from({ length: sequences }, (_, b) =>
-    step === 0 ? domains - 1 : drawn(b) === (step < 4 ? domains - 1 : 0) ? drawn(b + sequences) : drawn(b),
-  );
-  const tokens = Float64Array.from({ length: sequences }, (_, b) =>
-    sequences > 1 && b % 7 === 3 ? 0 : 1 + Math.floor(LENGTH * rng.uniform(2 * sequences + b)),
-  );
-  const signed = tokens.map(
-    (count, b) => count * (1.2 * rng.uniform(3 * sequences + b) - 0.4 + (0.3 * ids[b]!) / domains),
-  );
-  return {
-    domains: ids,
-    tokens,
-    loss: tokens.map((count, b) => 3 * count + signed[b]!),
-    excess: signed,
-    clipped: signed.map((excess, b) => Math.max(excess, 0) + 0.1 * tokens[b]!),
-  };
-}
-
-function programOf(settings: ObjectiveSettings, facts: ObjectiveFacts, sequences: number): Program {
-  const objective = createGraphObjective(settings, facts);
-  const floats = (length: number): TensorSpec => ({ shape: [length], dtype: "float32" });
-  const sums = ["tokens", "loss", "excess", "clipped"].map((name) => [name, floats(sequences)] as const);
-  const state = Object.entries(objective.state).map(([name, length]) => [`state/${name}`, floats(length)] as const);
-  return {
-    name: settings.name,
-    inputs: {
-      domains: { shape: [sequences], dtype: "int32" },
-      ...Object.fromEntries(sums),
-      ...Object.fromEntries(state),
-    },
-    build(tf, given) {
-      const before = Object.fromEntries(state.map(([name]) => [name.slice("state/".length), given[name]!]));
-      const batch = given as unknown as SequenceSums;
-      const step = objective.step(tf, before, batch);
-      const weighed: Record<string, Tensor> = objective.weigh
-        ? { weighed: objective.weigh(tf, step.alpha, batch) }
-        : {};
-      const after = Object.entries(step.state).map(([name, tensor]) => [`next/${name}`, tensor] as const);
-      return { ...Object.fromEntries(after), alpha: step.alpha, tokenWeight: step.tokenWeight, ...weighed };
-    },
-  };
-}
-
-function inputsOf(batch: SequenceStatistics, state: ObjectiveState): Record<string, HostTensor> {
-  const floats = (values: Float64Array): HostTensor => ({ data: Float32Array.from(values), shape: [values.length] });
-  return {
-    domains: { data: batch.domains, shape: [batch.domains.length] },
-    ...Object.fromEntries(
-      (["tokens", "loss", "excess", "clipped"] as const).map((name) => [name, floats(batch[name])]),
-    ),
-    ...Object.fromEntries(Object.entries(state).map(([name, values]) => [`state/${name}`, floats(values)])),
-  };
-}
 
 let engine: Engine;
 let tf: TensorFlow;
@@ -186,64 +35,96 @@ beforeAll(async () => {
 });
 afterAll(() => engine.close());
 
-function expectClose(found: HostTensor, expected: ArrayLike<number>, scale: number, what: string): void {
-  expect(found.data.length, what).toBe(expected.length);
-  for (let i = 0; i < expected.length; i++) {
-    const difference = Math.abs(found.data[i]! - expected[i]!) / scale;
-    expect(difference, `${what}[${i}]: ${found.data[i]}, not ${expected[i]}`).toBeLessThan(TOLERANCE);
-  }
-}
-
-async function expectTwin(
-  settings: ObjectiveSettings,
-  facts: ObjectiveFacts,
-  batches: readonly SequenceStatistics[],
-): Promise<void> {
-  const objective = createObjective(settings, facts);
-  const program = programOf(settings, facts, batches[0]!.domains.length);
-  const executable = await engine.compile(program);
-  let state = objective.init();
-  for (const [at, batch] of batches.entries()) {
-    const inputs = inputsOf(batch, state);
-    const expected = objective.step(state, batch);
-    const ways = {
-      eager: await runEagerly(tf, program, inputs),
-      traced: await runCompiled(engine, executable, inputs),
-    };
-    for (const [way, found] of Object.entries(ways)) {
-      const where = `${way}, step ${at + 1}`;
-      // Per token: relative to the largest, which is a domain's weight ÷ its tokens.
-      const largest = Math.max(...expected.tokenWeight, Number.MIN_VALUE);
-      expectClose(found.tokenWeight!, expected.tokenWeight, largest, `${where} tokenWeight`);
-      expectClose(found.alpha!, expected.alpha, 1, `${where} alpha`);
-      expect(Object.keys(found).filter((name) => name.startsWith("next/"))).toEqual(
-        Object.keys(expected.state).map((name) => `next/${name}`),
-      );
-      for (const [name, values] of Object.entries(expected.state)) {
-        const scale = Math.max(1, ...values.map(Math.abs));
-        expectClose(found[`next/${name}`]!, values, scale, `${where} state ${name}`);
-      }
-      expect(found.weighed === undefined, where).toBe(objective.weigh === undefined);
-      if (objective.weigh)
-        expectClose(found.weighed!, objective.weigh(expected.alpha, batch), largest, `${where} weighed`);
-    }
-    state = expected.state;
-  }
-  await executable.close();
-}
+const check = (run: Omit<TwinRun, "tolerance">) => expectTwin(engine, { ...run, tolerance: TOLERANCE }, tf);
 
 describe("a graph's objective is its float64 twin", () => {
-  describe.each(SHAPES)("$name", ({ domains, sequences }) => {
-    const facts = factsOf(domains);
+  describe.each([
+    { name: "3 domains, 12 sequences", domains: 3, sequences: 12 },
+    { name: "22 domains, 64 sequences", domains: 22, sequences: 64 },
+    { name: "one domain", domains: 1, sequences: 4 },
+    { name: "one sequence", domains: 4, sequences: 1 },
+  ])("$name", ({ domains, sequences }) => {
+    const facts = unevenFacts(domains);
     const batches = Array.from({ length: STEPS }, (_, step) => randomBatch(sequences, domains, step));
-    test.each(CASES)("%s", (_name, settings) => expectTwin(settings, facts, batches));
+    test.each(OBJECTIVE_CASES)("%s", (_name, settings) => check({ settings, facts, batches }));
   });
 
-  test.each(CASES)("%s, of a batch without any token", async (_name, settings) => {
+  test.each(OBJECTIVE_CASES)("%s, of a batch without any token", async (_name, settings) => {
     const { domains, tokens } = randomBatch(4, 3, 1);
-    const nothing = tokens.map(() => 0);
-    await expectTwin(settings, factsOf(3), [
-      { domains, tokens: nothing, loss: nothing, excess: nothing, clipped: nothing },
-    ]);
+    const none = tokens.map(() => 0);
+    const batch = { domains, tokens: none, loss: none, excess: none, clipped: none };
+    await check({ settings, facts: unevenFacts(3), batches: [batch] });
+  });
+
+  // Halves and quarters, of which float32 makes the same ties as float64.
+  test.each(OBJECTIVE_CASES)("%s, of equal losses", async (_name, settings) => {
+    const batches = [
+      tokensOf([0, 1, 1, 2, 3], [2.5, 2.5, 2.5, 2.5, 2.5], [0.5, 0.5, 0.5, 0.5, 0.5]),
+      tokensOf([0, 1, 1, 2, 2], [1, 3, 3, 2, 4], [1, 1, 1, 1, 1]),
+      tokensOf([0, 1, 2, 3, 3], [0, 0, 0, 0, 0], [1, 2, 2, 1, 1]),
+    ];
+    await check({ settings, facts: { ...factsOf(4), sizes: [1000, 1000, 2000, 4000] }, batches });
+  });
+
+  // As losses are when a run has diverged, but not yet to where nothing is a number.
+  test.each(OBJECTIVE_CASES)("%s, of enormous losses", async (_name, settings) => {
+    const batches = [tokensOf([0, 1, 2, 2], [10240, 128, 8192, 3], [0, 0, 0, 5120])];
+    await check({ settings, facts: factsOf(3), batches });
+  });
+
+  test("of held-out losses, measured between steps", async () => {
+    const settings = { ...GROUP_DRO, adjustment: "held-out", adjustments: [null, 3, null] } as const;
+    const facts = unevenFacts(3);
+    const objective = createObjective(settings, facts);
+    const batches = Array.from({ length: STEPS }, (_, step) => randomBatch(12, 3, step));
+    for (const update of ["online", "best-response"] as const) {
+      await check({
+        settings: { ...settings, update },
+        facts,
+        batches,
+        between: (state, step) => (step % 2 === 0 ? objective.observe!(state, [3.5 + step, 2, Number.NaN]) : state),
+      });
+    }
+  });
+
+  test("multiplies no matrices, which engines may do in 16 bits", () => {
+    for (const [name, settings] of OBJECTIVE_CASES) {
+      const { nodes } = traceProgram(tf, objectiveProgram(settings, unevenFacts(3), 8));
+      expect(
+        nodes.filter(({ op }) => op === "Gemm" || op === "MatMul"),
+        name,
+      ).toEqual([]);
+    }
+  });
+});
+
+describe("golden runs of 50 steps, the state in float32 from step to step", () => {
+  interface Run {
+    inputs: string;
+    eta: number;
+    eps: number;
+    float64: { alpha: number[] }[];
+  }
+  test.each([
+    ["paper", "paper_k3_missing_eta1_eps0.001.json"],
+    ["paper", "paper_k22_missing_eta1_eps0.0001.json"],
+    ["official", "official_k3_missing_eta1_eps0.001.json"],
+    ["official", "official_k22_missing_eta0.1_eps0.0001.json"],
+  ] as const)("%s: %s", async (preset, file) => {
+    const run = readGolden<Run>(`doremi/${file}`);
+    const trace = readGolden<Trace>(`doremi/${run.inputs}`);
+    const settings = { ...DOREMI_PRESETS[preset], eta: run.eta, smoothing: run.eps };
+    const facts = factsOf(trace.k, { vocabularySize: trace.vocab_size });
+    const batches = trace.steps.map(batchOf);
+    const executable = await engine.compile(objectiveProgram(settings, facts, batches[0]!.domains.length));
+    let state = createObjective(settings, facts).init();
+    for (const [t, { alpha }] of run.float64.entries()) {
+      const found = await runCompiled(engine, executable, objectiveInputs(batches[t]!, state));
+      // what float32 adds up to over the steps; smoothing forgets it again
+      expectWithin(found.alpha!.data, alpha, 5e-6, `step ${t + 1}`);
+      const next = Object.keys(state).map((name) => [name, Float64Array.from(found[`next/${name}`]!.data)]);
+      state = Object.fromEntries(next);
+    }
+    await executable.close();
   });
 });

@@ -9,8 +9,8 @@ import { besideAll, type Items } from "./items.ts";
 
 /** Below every cap. */
 const TINY = 1e-37;
-/** Less than the logarithm of any scale. */
-const NEVER = -1e30;
+/** Below every loss ÷ temperature. */
+const BELOW = -1e37;
 
 /**
  * argmax Σ p_i ℓ_i with 0 ≤ p_i ≤ cap_i, Σ p = 1: what larger losses leave, as far as the cap goes, and shared in
@@ -29,23 +29,21 @@ export function cappedResponse(tf: TensorFlow, losses: Tensor, caps: Tensor): Te
 }
 
 /**
- * argmax Σ p_i ℓ_i − τ KL(p ‖ u) with 0 ≤ p_i ≤ cap, Σ p = 1: p_i = min(cap, s · exp(ℓ_i ÷ τ)).
- *
- * If exactly the k items before item i were at the cap, the rest would be a softmax with
- * s = (1 − k cap) ÷ Σ_{ℓ_j ≤ ℓ_i} exp(ℓ_j ÷ τ). Σ min(cap, s · exp) is the least over all sets at the cap of what that
- * set makes of it, and each of these grows with s: so the s where it is 1 is the largest of theirs.
+ * argmax Σ p_i ℓ_i − τ KL(p ‖ u) with 0 ≤ p_i ≤ cap, Σ p = 1: p_i = min(cap, s · exp(ℓ_i ÷ τ)), the largest at the cap and
+ * the others a softmax of what is left. With the s at which item i just reaches the cap, the k larger ones are at it too,
+ * and all add up to cap · (k + Σ_{ℓ_j ≤ ℓ_i} exp((ℓ_j − ℓ_i) ÷ τ)): where that is 1 or more, s is no larger.
  * @param cap a scalar
  */
 export function cappedSoftmax(tf: TensorFlow, { losses, present }: Items, cap: Tensor, temperature: number): Tensor {
   const powers = tf.div(losses, temperature); // [m], ≤ 0
-  const [larger, rest] = besideAll(tf, powers, (own) => {
-    const difference = tf.sub(powers, own); // [rows, m]
-    const isLarger = tf.mul(tf.cast(tf.greater(difference, 0), "float32"), present);
-    const others = tf.mul(tf.exp(tf.minimum(difference, 0)), tf.sub(present, isLarger));
-    return [tf.sum(isLarger, 1), tf.sum(others, 1)];
-  }) as [Tensor, Tensor]; // [m]
-  const left = tf.mul(tf.sub(1, tf.mul(larger, cap)), present); // [m]
-  const logarithm = tf.sub(tf.log(tf.maximum(left, TINY)), tf.add(powers, tf.log(tf.maximum(rest, 1)))); // [m]
-  const scale = tf.max(select(tf, left, logarithm, tf.fill(left.shape, NEVER)));
-  return tf.mul(tf.exp(tf.minimum(tf.add(powers, scale), tf.log(cap))), present);
+  const [reached] = besideAll(tf, powers, (own) => {
+    const atMostOne = tf.exp(tf.minimum(tf.sub(powers, own), 0)); // [rows, m]; 1 for the larger ones
+    return [tf.mul(tf.sum(tf.mul(atMostOne, present), 1), cap)];
+  }) as [Tensor]; // [m]
+  const free = tf.mul(tf.cast(tf.greaterEqual(reached, 1), "float32"), present); // [m]
+  const capped = tf.sub(present, free); // [m]
+  const largest = tf.max(select(tf, free, powers, tf.fill(powers.shape, BELOW)));
+  const softmax = tf.mul(tf.exp(tf.minimum(tf.sub(powers, largest), 0)), free); // [m], not normalised
+  const left = tf.relu(tf.sub(1, tf.mul(tf.sum(capped), cap)));
+  return tf.add(tf.mul(capped, cap), tf.mul(softmax, tf.div(left, tf.maximum(tf.sum(softmax), 1))));
 }

@@ -16,8 +16,9 @@ export function chiSquareResponse(tf: TensorFlow, items: Items, radius: number, 
   if (penalty === 0) return onBall;
   const free = penaltyResponse(tf, items, x, tf.div(penalty, items.range)); // not normalised
   const [sum, squares] = [tf.sum(free), tf.sum(tf.square(free))];
-  const inside = tf.lessEqual(tf.mul(items.count, squares), tf.mul(1 + 2 * radius, tf.square(sum)));
-  return tf.where(tf.tile(tf.reshape(inside, [1]), [x.size]), tf.div(free, tf.maximum(sum, 1)), onBall);
+  const fits = tf.lessEqual(tf.mul(items.count, squares), tf.mul(1 + 2 * radius, tf.square(sum)));
+  const inside = tf.cast(fits, "float32"); // a number, because not every device repeats truth values
+  return tf.add(tf.mul(inside, tf.div(free, tf.maximum(sum, 1))), tf.mul(tf.sub(1, inside), onBall));
 }
 
 /**

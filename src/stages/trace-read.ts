@@ -22,7 +22,9 @@ export interface Recording {
   readonly proxy: RecordedProxy;
   /** what stands for a sequence: sequences, bit for bit, or domains, whose sums are means again */
   readonly of: "sequences" | "domains";
-  /** all steps, in stretches that are read at once */
+  /** number of steps */
+  readonly length: number;
+  /** all of them, in stretches that are read at once */
   steps(): AsyncGenerator<readonly RecordedStep[]>;
   close(): Promise<void>;
 }
@@ -34,11 +36,13 @@ export async function openRecording(path: string): Promise<Recording> {
     const { domains, proxy } = readRecordMetadata(batches.metadata, path);
     const isTrace = batches.columns.includes("domain");
     const stepsOf = isTrace ? stepsOfTrace : stepsOfTrajectory;
+    const length = await lastStep(batches);
     return {
       path,
       domains,
       proxy,
       of: isTrace ? "sequences" : "domains",
+      length,
       async *steps() {
         let last = 0;
         for await (const columns of batches) {
@@ -56,6 +60,11 @@ export async function openRecording(path: string): Promise<Recording> {
     await batches.close();
     throw error;
   }
+}
+
+async function lastStep(batches: RecordBatches): Promise<number> {
+  const last = batches.length > 0 ? await batches.read(batches.length - 1) : undefined;
+  return last?.numbers("step").at(-1) ?? 0;
 }
 
 function stepsOfTrace(columns: BatchColumns, { facts, reference }: RecordedProxy): RecordedStep[] {

@@ -10,6 +10,7 @@ import { writeSelection } from "../../src/manifest/selection-file.ts";
 import { writeCountsFile } from "../../src/stages/count/counts-file.ts";
 import { TrajectoryLog } from "../../src/stages/trajectory.ts";
 import { CheckpointFiles } from "../../src/trainer/checkpoint-files.ts";
+import { recordedProxy } from "../stages/recorded.ts";
 
 const CORPUS = join(import.meta.dirname, "..", "files", "corpus");
 
@@ -72,10 +73,11 @@ describe("files of ours, whatever their name", () => {
   });
 
   it("trajectories", async () => {
-    const log = new TrajectoryLog(at("t.log"), ["a", "b"], true);
+    const proxy = recordedProxy({ k: 2, seq_len: 64, vocab_size: 100 });
+    const vector = Float64Array.of(0.25, 0.75);
+    const sums = { tokens: vector, loss: vector, excess: vector, clipped: vector };
+    const log = new TrajectoryLog(at("t.log"), ["a", "b"], proxy);
     for (let step = 1; step <= 30; step++) {
-      const vector = Float64Array.of(0.25, 0.75);
-      const doremi = { excess: vector, alpha: vector, average: vector, domainTokens: vector, domainLoss: vector };
       log.add({
         step,
         loss: 8 - step / 10,
@@ -84,7 +86,7 @@ describe("files of ours, whatever their name", () => {
         tokens: 64,
         durationMs: 1,
         waitMs: 0,
-        doremi,
+        proxy: { sequences: { ...sums, domains: new Int32Array(2) }, domains: sums, alpha: vector, average: vector },
       });
     }
     await log.finish(at("t"));

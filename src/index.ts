@@ -22,14 +22,30 @@ export type { VerifyResult } from "./manifest/verify.ts";
 export { allocate, allocateWithCaps, cappedShares } from "./mixture/allocation.ts";
 export { naturalWeights, temperatureWeights, uniformWeights, unimax } from "./mixture/baselines.ts";
 export {
-  type DoReMiBatch,
-  type DoReMiState,
-  type DoReMiStep,
-  domainExcess,
-  doremiLoss,
-  initDoReMi,
-  updateDoReMi,
-} from "./mixture/doremi.ts";
+  type DomainStatistics,
+  domainStatistics,
+  nextAverage,
+  type Objective,
+  type ObjectiveFacts,
+  type ObjectiveState,
+  type ObjectiveStep,
+  type SequenceStatistics,
+  sequenceStatistics,
+  uniformFacts,
+} from "./mixture/objective.ts";
+export {
+  type BallSettings,
+  DOREMI_PRESETS,
+  type DoReMiSettings,
+  type ErmSettings,
+  type GroupDroSettings,
+  needsReference,
+  OBJECTIVE_NAMES,
+  type ObjectiveName,
+  type ObjectiveSettings,
+  type TopicCvarSettings,
+} from "./mixture/objective-settings.ts";
+export { createObjective } from "./mixture/objectives.ts";
 export { type DomainWeights, matchWeights, normaliseWeights, parseWeightsFile } from "./mixture/weights.ts";
 // Pipelines
 export { STAGE_NAMES, type StageName } from "./pipeline/bindings.ts";
@@ -58,10 +74,17 @@ export { openTokenizer } from "./tokenizer/open.ts";
 export { resolveTokenizer } from "./tokenizer/resolve.ts";
 export type { Tokenizer, TokenizerDescriptor } from "./tokenizer/tokenizer.ts";
 export { createBatchSource, evaluationBatches, type SequenceReader } from "./trainer/batches.ts";
-export type { BatchSource, ModelConfig, OptimizerConfig, StepRecord, TrainingBatch } from "./trainer/contract.ts";
+export type {
+  BatchSource,
+  ModelConfig,
+  OptimizerConfig,
+  ProxyRecord,
+  StepRecord,
+  TrainingBatch,
+} from "./trainer/contract.ts";
 export { LossModel } from "./trainer/evaluate.ts";
 export { initializeWeights, type ModelWeights } from "./trainer/initialization.ts";
 export { type CompleteModel, completeModel, countParameters, type ParameterCount } from "./trainer/model.ts";
 export { loadModel, saveModel } from "./trainer/model-folder.ts";
 export { PRESETS, type PresetName } from "./trainer/presets.ts";
-export { type TrainOptions, type TrainResult, train } from "./trainer/train.ts";
+export { type ProxyOptions, type TrainOptions, type TrainResult, train } from "./trainer/train.ts";

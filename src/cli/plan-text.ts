@@ -121,7 +121,7 @@ function trainingWarnings({ training: { engineFault, memory } }: PipelinePlan): 
   return warnings.map((warning) => `! ${warning}.`);
 }
 
-function stageLines({ stages }: PipelinePlan): string[] {
+export function stageLines({ stages }: Pick<PipelinePlan, "stages">): string[] {
   if (stages.length === 0) return [];
   return formatTable(
     [
@@ -145,7 +145,7 @@ function closingLines({ stages, missing, seconds, assumptions }: PipelinePlan): 
 }
 
 /** Estimates are good for an order of magnitude, so seconds suffice. */
-function approximate(seconds: number | null): string {
+export function approximate(seconds: number | null): string {
   if (seconds === null) return "";
   return seconds < 1 ? "< 1 s" : `~ ${formatDuration(seconds * 1000)}`;
 }

@@ -6,8 +6,10 @@ import { Command, CommanderError } from "commander";
 import { nearestName } from "../lib/nearest.ts";
 import { VERSION } from "../lib/version.ts";
 import { countCommand } from "./commands/count.ts";
+import { evaluateCommand } from "./commands/evaluate.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { planCommand } from "./commands/plan.ts";
+import { replayCommand } from "./commands/replay.ts";
 import { resampleCommand } from "./commands/resample.ts";
 import { runCommand } from "./commands/run.ts";
 import { trainCommand } from "./commands/train.ts";
@@ -34,8 +36,10 @@ export function buildProgram(setStatus: SetStatus): Command {
     countCommand,
     trainCommand,
     resampleCommand,
+    evaluateCommand,
     verifyCommand,
     inspectCommand,
+    replayCommand,
   ];
   for (const build of commands) {
     const command = build(setStatus);

@@ -26,7 +26,7 @@ import { type PlannedMemory, planMemory } from "./training-memory.ts";
 /** Text counted per second and worker, bytes; what the counter does on ordinary text, reading included. */
 const COUNT_BYTES_PER_SECOND = 20e6;
 /** What a training step reaches of a core, FLOP per second. */
-const TRAIN_FLOPS_PER_SECOND = 40e9;
+export const TRAIN_FLOPS_PER_SECOND = 40e9;
 /** Bytes of UTF-8 per token where nothing has been counted. */
 const BYTES_PER_TOKEN = 4;
 /** Bytes of text that a byte of a compressed shard holds. */

@@ -10,12 +10,13 @@ import type { MainInput, MainOutput } from "../../stages/main/contract.ts";
 import { main } from "../../stages/main/run.ts";
 import type { TokenizeInput, TokenizeOutput } from "../../stages/tokenize/contract.ts";
 import { tokenize } from "../../stages/tokenize/run.ts";
-import { bindStages } from "../bindings.ts";
-import { resolveWeights, type WeightsSource } from "../domain-settings.ts";
+import { bindStages, type StageName } from "../bindings.ts";
+import { resolveWeights } from "../domain-settings.ts";
 import type { Pipeline } from "../load.ts";
 import { type Prepared, prepare, readWeights } from "../prepare.ts";
 import type { BoundStage, Outputs } from "../runner.ts";
 import { learnedOf, tokenizeInputFor, trainingInputFor } from "../training-bindings.ts";
+import type { WeightsSource } from "../weights-source.ts";
 import { type EvaluationSettings, evaluationSettings } from "./settings.ts";
 
 export const TOKENIZE = "tokenize-main";
@@ -32,9 +33,18 @@ export interface PreparedEvaluation {
 
 export async function prepareEvaluation(pipeline: Pipeline): Promise<PreparedEvaluation> {
   const settings = evaluationSettings(pipeline);
+  const { config } = pipeline;
+  // Where weights are capped by epochs of a budget, it is what the main models are trained on.
+  const resample = { ...config.resample, budgetTokens: trainedTokens(settings) };
+  const trained = { ...pipeline, config: { ...config, resample } };
   const sources: WeightsSource[] = [];
-  for (const { weights, setting } of settings.mixtures) sources.push(await readWeights(pipeline, weights, setting));
+  for (const { weights, setting } of settings.mixtures) sources.push(await readWeights(trained, weights, setting));
   return { prepared: await prepare(pipeline, sources), settings, sources };
+}
+
+/** Of each main model. */
+function trainedTokens({ steps, batchSize, model }: EvaluationSettings): number {
+  return steps * batchSize * model.sequenceLength;
 }
 
 /** Weights of one mixture. */
@@ -47,13 +57,17 @@ interface Mixture {
   readonly trainedAs: string;
 }
 
+/** Learned weights have to be learned first. */
+export function stagesBefore({ mixtures }: EvaluationSettings): StageName {
+  return mixtures.some(({ weights }) => weights === "learned") ? "proxy" : "count";
+}
+
 export function instanceOf(mixture: string, seedIndex: number): string {
   return `main-${mixture}-seed-${seedIndex + 1}`;
 }
 
 export function bindEvaluation(evaluation: PreparedEvaluation): BoundStage[] {
-  const { prepared, settings, sources } = evaluation;
-  const learns = sources.some((source) => source.kind === "learned");
+  const { prepared, settings } = evaluation;
   const trainings = settings.mixtures.flatMap(({ name }) =>
     settings.seeds.map(
       (seed, index): BoundStage => ({
@@ -66,7 +80,7 @@ export function bindEvaluation(evaluation: PreparedEvaluation): BoundStage[] {
     ),
   );
   return [
-    ...bindStages(prepared, learns ? "proxy" : "count"),
+    ...bindStages(prepared, stagesBefore(settings)),
     {
       stage: tokenize,
       name: TOKENIZE,
@@ -105,8 +119,8 @@ function mixtureOf(evaluation: PreparedEvaluation, outputs: Outputs, name: strin
 
 function tokenizeInputOf(evaluation: PreparedEvaluation, outputs: Outputs): TokenizeInput {
   const { prepared, settings } = evaluation;
-  const { model, steps, batchSize, evaluationSequences } = settings;
-  const drawn = steps * batchSize * model.sequenceLength;
+  const { model, evaluationSequences } = settings;
+  const drawn = trainedTokens(settings);
   const mixtures = mixturesOf(evaluation, outputs);
   const K = mixtures[0]!.weights.length;
   return tokenizeInputFor(prepared, outputs, {

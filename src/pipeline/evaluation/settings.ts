@@ -72,7 +72,7 @@ function named(mixture: MixtureSetting): Pick<MixtureToCompare, "name" | "weight
 }
 
 function isNamed(mixture: MixtureSetting): mixture is Extract<MixtureSetting, { name: unknown; weights: unknown }> {
-  return typeof mixture === "object" && typeof mixture.name === "string";
+  return typeof mixture === "object" && "name" in mixture && typeof mixture.name === "string";
 }
 
 /** Of weights that nobody named: the word, or the name of the file or of the method. */

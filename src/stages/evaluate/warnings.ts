@@ -61,15 +61,18 @@ function overfitted(
   domains: Described["domains"],
   { name, domains: own, curve }: Described["mixtures"][number],
 ): string[] {
-  return own.flatMap(({ epochs }, k) => {
+  return own.flatMap(({ epochs, weight }, k) => {
     const losses = curve.loss.map((loss) => loss[k]!);
     const last = losses.at(-1);
     if (last === undefined || last === null) return [];
     const lowest = losses.reduce((least, loss, e) => (loss! < losses[least]! ? e : least), 0);
     if (last - losses[lowest]! < RISE) return [];
-    const repeats = epochs > 1 ? `; it is repeated ${epochs.toFixed(1)} times` : "";
+    const why =
+      epochs > 1
+        ? `overfitting of a domain that is read ${epochs.toFixed(1)} times`
+        : `its weight of ${weight.toFixed(4)} is little, and the other domains push it out`;
     return [
-      `held-out loss of ${domains[k]!.name} under ${name} rose from ${losses[lowest]!.toFixed(3)} after ${curve.steps[lowest]} steps to ${last.toFixed(3)} at the end: overfitting${repeats}`,
+      `held-out loss of ${domains[k]!.name} under ${name} rose from ${losses[lowest]!.toFixed(3)} after ${curve.steps[lowest]} steps to ${last.toFixed(3)} at the end: ${why}`,
     ];
   });
 }

@@ -217,6 +217,34 @@ describe("laws of best responses", () => {
     }
   });
 
+  it("a χ² ball that just holds the largest alone gives them all", () => {
+    for (let m = 2; m <= 40; m++) {
+      for (let ties = 1; ties < m; ties++) {
+        const losses = Array.from({ length: m }, (_, i) => (i < ties ? 2 : 1 - i / m));
+        const ball = { name: "chi-square", size: (m / ties - 1) / 2, regularization: 0 } as const;
+        const expected = losses.map((_, i) => (i < ties ? 1 / ties : 0));
+        // At the corner the weights go by the root of the radius, and so does its rounding.
+        expectClose(bestResponse(losses, ball).weights, expected, 1e-7, 1);
+      }
+    }
+  });
+
+  it.each(["chi-square", "kl", "cvar"] as const)("%s: the largest losses may be as near as doubles get", (name) => {
+    const gap = 2.2e-162; // its square is none
+    for (const regularization of [0, 1e-300, 1]) {
+      const ball = { name, size: 0.4, regularization };
+      const near = bestResponse([gap, 0, -1, -gap, gap / 2], ball);
+      expect(near.weights.every((weight) => weight >= 0)).toBe(true);
+      expect(Math.abs(sum(near.weights) - 1)).toBeLessThan(1e-12);
+      expect(excessOf(ball, near.weights)).toBeLessThan(1e-12);
+      const order = [0, 4, 1, 3, 2].map((i) => near.weights[i]!);
+      expect(order).toEqual(order.toSorted((a, b) => b - a));
+    }
+    const alone = bestResponse([3, 1, 2.5], { name, size: 0.4, regularization: 0 });
+    const tiny = bestResponse([3 * gap, gap, 2.5 * gap], { name, size: 0.4, regularization: 0 });
+    expectClose(tiny.weights, [...alone.weights], 1e-9, 1);
+  });
+
   it("without a ball and without a penalty, all is on the largest", () => {
     const ball = { name: "chi-square", size: Number.POSITIVE_INFINITY, regularization: 0 } as const;
     expect(bestResponse([1, 3, 2, 3], ball)).toEqual({ weights: Float64Array.of(0, 0.5, 0, 0.5), value: 3 });

@@ -4,6 +4,7 @@
  */
 import type { z } from "zod";
 import type { EngineName } from "../engine/engine.ts";
+import type { TrainingWarning } from "../trainer/diagnosis-contract.ts";
 import type { ReferenceLossSetting } from "./feed-contract.ts";
 import type { WorkerPool } from "./pool.ts";
 
@@ -23,6 +24,8 @@ export type StageEvent =
     }
   /** something that the user should know and that does not stop the run; also kept in the stage's result */
   | { readonly type: "note"; readonly stage: string; readonly message: string }
+  /** something that goes wrong in a training, and what to change; also kept in the stage's result */
+  | ({ readonly type: "warning"; readonly stage: string } & TrainingWarning)
   /** what counting had to do, and what it was spared; only the time differs from run to run */
   | {
       readonly type: "counted";

@@ -3,24 +3,22 @@ import { copyFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { needsReference } from "../mixture/objective-settings.ts";
 import { CheckpointFiles } from "../trainer/checkpoint-files.ts";
+import type { TrainingWarning } from "../trainer/diagnosis-contract.ts";
 import { modelSha256 } from "../trainer/model-folder.ts";
 import { VOCABULARY_FILE } from "../trainer/vocabulary.ts";
 import type { FeedPlan, StorePlace } from "./feed-contract.ts";
 import type { Evaluation, TrainingInput } from "./reference/contract.ts";
 import { reporter, type StageContext } from "./stage.ts";
 import type { TokenStoreReference } from "./tokenize/contract.ts";
-import { TRACE, TraceLog } from "./trace.ts";
 import type { RecordedProxy } from "./trace-metadata.ts";
 import type { HeldOutTracking, ProxySettings, StoredModel, TrainingOutcome } from "./training-contract.ts";
+import { TrainingRecord } from "./training-record.ts";
 import { runTrainer } from "./training-session.ts";
-import { TRAJECTORY, TrajectoryLog } from "./trajectory.ts";
 
 export const MODEL_FOLDER = "model";
 
 /** In the stage's folder until the training is done. */
 const CHECKPOINTS = "checkpoints";
-const TRAJECTORY_LOG = "trajectory.log";
-const TRACE_LOG = "trace.log";
 const REFERENCE_LOSSES = "reference-losses";
 
 export interface TrainingRequest {
@@ -51,6 +49,8 @@ export interface TrainingReport extends NonNullable<TrainingOutcome["trained"]> 
   /** share of the training's time that the engine waited for batches; null where all steps were done before */
   readonly dataWait: number | null;
   readonly notes: readonly string[];
+  /** what a diagnosis found wrong in the steps */
+  readonly warnings: readonly TrainingWarning[];
 }
 
 /**
@@ -70,10 +70,12 @@ export async function trainModel(request: TrainingRequest): Promise<TrainingRepo
   const { accumulation = "exact", referenceSha256 = "" } = proxy ?? {};
   const microBatch = accumulation === "exact" ? training.microBatch : accumulation.stale;
   const losses = join(context.cache ?? folder, REFERENCE_LOSSES);
-  const recorded = proxy ? recordedProxy(proxy, seed) : null;
-  const log = new TrajectoryLog(join(folder, TRAJECTORY_LOG), names(input), recorded);
-  const trace =
-    recorded && proxy?.trace ? new TraceLog(join(folder, TRACE_LOG), names(input), batchSize, recorded) : null;
+  const record = new TrainingRecord({
+    ...{ folder, batchSize, steps, domains: names(input) },
+    proxy: proxy ? recordedProxy(proxy, seed) : null,
+    trace: proxy?.trace ?? false,
+    onWarning: (warning) => context.emit({ type: "warning", stage, ...warning }),
+  });
   const time = { training: 0, waiting: 0 }; // ms
   try {
     const { evaluation, trained } = await runTrainer({
@@ -108,27 +110,28 @@ export async function trainModel(request: TrainingRequest): Promise<TrainingRepo
         proxy?.reference ? { setting: training.referenceLosses, folder: losses, model: referenceSha256 } : null,
       ),
       signal: context.signal,
-      onRecord(record) {
-        log.add(record);
-        trace?.add(record);
-        time.training += record.durationMs;
-        time.waiting += record.waitMs;
-        report.progress(record.step, steps, "steps", {
-          loss: record.loss,
-          tokensPerSecond: (record.tokens / record.durationMs) * 1e3,
+      onRecord(step) {
+        record.add(step);
+        time.training += step.durationMs;
+        time.waiting += step.waitMs;
+        report.progress(step.step, steps, "steps", {
+          loss: step.loss,
+          tokensPerSecond: (step.tokens / step.durationMs) * 1e3,
         });
       },
       onNote: note,
       onProgress: (done, total) => report.progress(done, total, "tokens"),
       checkpoints(configuration) {
-        const upTo = Math.min(log.steps, trace?.steps ?? log.steps);
-        const options = { folder: join(folder, CHECKPOINTS), keep: training.keepCheckpoints, upTo };
+        const options = { folder: join(folder, CHECKPOINTS), keep: training.keepCheckpoints, upTo: record.steps };
         const files = new CheckpointFiles({ ...options, onNote: note }, configuration);
         return {
-          load: () => files.load(),
+          async load() {
+            const checkpoint = await files.load();
+            record.resume(checkpoint?.step ?? 0);
+            return checkpoint;
+          },
           async save(checkpoint) {
-            log.flush(); // a checkpoint counts on the records of its steps
-            trace?.flush();
+            record.flush(); // a checkpoint counts on the records of its steps
             await files.save(checkpoint);
           },
           idle: () => files.idle(),
@@ -139,19 +142,18 @@ export async function trainModel(request: TrainingRequest): Promise<TrainingRepo
       const ids = join(context.folderOf("tokenize"), tokens.vocabulary.path);
       await copyFile(ids, join(folder, MODEL_FOLDER, VOCABULARY_FILE));
     }
-    const [finalLoss, trainedTokens] = [log.finalLoss(), log.tokens()];
+    record.diagnose();
+    const [finalLoss, trainedTokens, warnings] = [record.finalLoss(), record.tokens(), record.warnings];
     await rm(join(folder, CHECKPOINTS), { recursive: true, force: true });
     await rm(join(folder, REFERENCE_LOSSES), { recursive: true, force: true });
-    await log.finish(join(folder, TRAJECTORY));
-    await trace?.finish(join(folder, TRACE));
+    await record.finish();
     const dataWait = time.training === 0 ? null : time.waiting / time.training;
     const trainedSteps = trained!.steps;
     context.emit({ type: "trained", stage, steps: trainedSteps, durationMs: time.training, dataWait });
     const evaluated = { evaluation: plainEvaluation(evaluation), sequences: evaluation.sequences };
-    return { ...trained!, finalLoss, trainedTokens, ...evaluated, dataWait, notes };
+    return { ...trained!, finalLoss, trainedTokens, ...evaluated, dataWait, notes, warnings };
   } finally {
-    log.close();
-    trace?.close();
+    record.close();
   }
 }
 

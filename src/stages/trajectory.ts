@@ -3,6 +3,7 @@
  * step, with figures by domain as lists in the order of the names in the metadata.
  */
 import type { ProxyRecord, StepRecord } from "../trainer/contract.ts";
+import type { DiagnosedStep } from "../trainer/diagnosis-contract.ts";
 import { type Column, lists, listsOrNull, numbers, writeRecordBatches } from "./record-batches.ts";
 import { type LogStretch, StepLog } from "./step-log.ts";
 import { type RecordedProxy, recordMetadata } from "./trace-metadata.ts";
@@ -54,6 +55,41 @@ export class TrajectoryLog {
   /** Makes what was added durable: before a checkpoint counts on it. */
   flush(): void {
     this.#log.flush();
+  }
+
+  /** What a diagnosis looks at of each step, from the first to `upTo`. */
+  *records(upTo: number): Generator<DiagnosedStep> {
+    const K = this.#domains.length;
+    for (const { firstStep, steps, bytes } of this.#log.stretches()) {
+      const values = new Float64Array(bytes.buffer);
+      for (let row = 0; row < steps && firstStep + row <= upTo; row++) {
+        const record = values.subarray(row * this.#values.length, (row + 1) * this.#values.length);
+        yield this.#diagnosed(firstStep + row, record, K);
+      }
+      if (firstStep + steps > upTo) return;
+    }
+  }
+
+  #diagnosed(step: number, record: Float64Array, K: number): DiagnosedStep {
+    const vector = (index: number) => record.slice(SCALARS.length + index * K, SCALARS.length + (index + 1) * K);
+    const heldOut = vector(0);
+    const named = (name: (typeof VECTORS)[number]) => vector(1 + VECTORS.indexOf(name));
+    return {
+      step,
+      loss: record[SCALARS.indexOf("loss")]!,
+      ...(heldOut.some((loss) => !Number.isNaN(loss)) && { heldOut }),
+      ...(this.#proxy && {
+        proxy: {
+          alpha: named("alpha"),
+          domains: {
+            tokens: named("domain_tokens"),
+            loss: named("domain_loss").map((loss) => (Number.isNaN(loss) ? 0 : loss)),
+            excess: named("signed_excess"),
+            clipped: named("excess"),
+          },
+        },
+      }),
+    };
   }
 
   /** Mean loss over the last tenth of the steps. */

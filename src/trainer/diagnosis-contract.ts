@@ -2,14 +2,16 @@
 import type { ObjectiveSettings } from "../mixture/objective-settings.ts";
 import type { ProxyRecord, StepRecord } from "./contract.ts";
 
-export type WarningCode =
-  | "weights-collapsed"
-  | "weights-oscillating"
-  | "weights-still-moving"
-  | "domain-never-seen"
-  | "no-excess"
-  | "loss-not-falling"
-  | "overfitting";
+export const WARNING_CODES = [
+  "weights-collapsed",
+  "weights-oscillating",
+  "weights-still-moving",
+  "domain-never-seen",
+  "no-excess",
+  "loss-not-falling",
+  "overfitting",
+] as const;
+export type WarningCode = (typeof WARNING_CODES)[number];
 
 export interface TrainingWarning {
   readonly code: WarningCode;

@@ -30,6 +30,7 @@ const REFERENCE: ReferenceOutput = {
   evaluation: { loss: [4.5, null], tokens: [1, 0] },
   dataWait: 0.001,
   notes: [],
+  warnings: [],
 };
 const PROXY: ProxyOutput = {
   weights: { 宋词: 0.4, books: 0.6 },
@@ -43,6 +44,7 @@ const PROXY: ProxyOutput = {
   trace: null,
   dataWait: 0.001,
   notes: [],
+  warnings: [],
 };
 const RESULT: RunResult = {
   status: "done",
@@ -363,6 +365,32 @@ describe("plan, for a person", () => {
     const none = { ...reference, from: "nowhere" } as const;
     const without = planLines({ ...plan, training: { ...training, reference: none } });
     expect(without).toContainEqual(expect.stringMatching(/^reference +none: /));
+  });
+
+  it("folds the rounds that are to come, and says that they may be fewer", () => {
+    const waits = { status: "to do", seconds: 10 } as const;
+    const why = "count comes first";
+    const later = "count comes first, and the weights may have settled by then";
+    const stages = [
+      { name: "proxy", why, ...waits },
+      { name: "proxy-seed-2", why, ...waits },
+      ...["tokenize", "reference", "proxy"].flatMap((stage) =>
+        ["", "-seed-2"].map((seed) => ({ name: `${stage}-round-2${seed}`, why: later, ...waits })),
+      ),
+      { name: "tokenize-round-3", why: later, ...waits },
+      { name: "mixture", why, ...waits },
+    ];
+    const rounds = { count: 3, auto: true };
+    const text = planLines({ ...plan, stages, seconds: 100, training: { ...plan.training, rounds } });
+    const shown = text.filter((line) => line.includes("comes first")).map((line) => line.replace(/ {2,}/g, " | "));
+    expect(shown).toEqual([
+      `proxy | to do | ~ 10.0 s | ${why}`,
+      `proxy-seed-2 | to do | ~ 10.0 s | ${why}`,
+      `round 2, 6 stages | to do | ~ 1 min 00 s | ${later}`,
+      `tokenize-round-3 | to do | ~ 10.0 s | ${later}`,
+      `mixture | to do | ~ 10.0 s | ${why}`,
+    ]);
+    expect(text).toContain("In all at most ~ 1 min 40 s, assuming");
   });
 
   it("says what memory training will need, and what to set where that is too much", () => {

@@ -116,13 +116,18 @@ describe("LiveDisplay", () => {
       "  count       ██████████            50%  500 MB of 1.00 GB  100 MB/s  loss 4.568  0:05 left",
     ]);
     display.event({ type: "note", stage: "count", message: "left out a.parquet" });
-    expect(stream.screen()).toHaveLength(3);
-    expect(stream.screen()[1]).toBe("  count       note: left out a.parquet");
+    display.event({ type: "warning", stage: "proxy", code: "no-excess", step: 1200, message: "no excess" });
+    expect(stream.screen()).toHaveLength(4);
+    expect(stream.screen().slice(1, 3)).toEqual([
+      "  count       note: left out a.parquet",
+      "! proxy       warning: step 1,200: no excess [no-excess]",
+    ]);
     display.event({ type: "done", stage: "count", durationMs: 12_400 });
     display.close();
     expect(stream.screen()).toEqual([
       "= discover    unchanged",
       "  count       note: left out a.parquet",
+      "! proxy       warning: step 1,200: no excess [no-excess]",
       expect.stringMatching(/^✓ count {11}12\.4 s {2}1\.00 GB of 1\.00 GB {2}40\.3 MB\/s {2}loss 4\.568$/),
     ]);
   });

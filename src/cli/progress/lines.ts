@@ -10,7 +10,7 @@ import {
   formatShare,
   plural,
 } from "../numbers.ts";
-import { pad } from "../table.ts";
+import { pad, printable } from "../table.ts";
 import type { Reading } from "./meter.ts";
 
 const BAR_WIDTH = 20;
@@ -42,6 +42,11 @@ export function describeCounted({
   if (kept === 0) return undefined;
   const cache = cached === 0 ? "" : ` (${formatInteger(cached)} of them from the cache)`;
   return `${plural(kept, "shard")} counted before and unchanged${cache}, ${formatInteger(shards)} counted now`;
+}
+
+/** What goes wrong in a training, and after which step it was found. */
+export function describeWarning({ code, step, message }: Extract<StageEvent, { type: "warning" }>): string {
+  return `warning: step ${formatInteger(step)}: ${printable(message)} [${code}]`;
 }
 
 /** How training went, and whether the engine was kept busy. */

@@ -6,7 +6,15 @@ import type { StageEvent } from "../../stages/stage.ts";
 import { formatDuration } from "../numbers.ts";
 import { printable, truncate } from "../table.ts";
 import type { Clock, Display, LogStream } from "./contract.ts";
-import { bar, describeCounted, describeReading, describeTrained, fractionOf, stageName } from "./lines.ts";
+import {
+  bar,
+  describeCounted,
+  describeReading,
+  describeTrained,
+  describeWarning,
+  fractionOf,
+  stageName,
+} from "./lines.ts";
 import { Meter, type Reading } from "./meter.ts";
 
 const REDRAW_MS = 100;
@@ -49,6 +57,9 @@ export class LiveDisplay implements Display {
       }
       case "note":
         this.#settle(`  ${name}  note: ${printable(event.message)}`);
+        break;
+      case "warning":
+        this.#settle(`! ${name}  ${describeWarning(event)}`);
         break;
       case "counted": {
         const line = describeCounted(event);

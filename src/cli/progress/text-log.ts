@@ -3,7 +3,7 @@ import type { StageEvent } from "../../stages/stage.ts";
 import { formatDuration } from "../numbers.ts";
 import { printable } from "../table.ts";
 import type { Clock, Display, LogStream } from "./contract.ts";
-import { describeCounted, describeReading, describeTrained, stageName } from "./lines.ts";
+import { describeCounted, describeReading, describeTrained, describeWarning, stageName } from "./lines.ts";
 import { Meter } from "./meter.ts";
 
 const EVERY_MS = 10_000;
@@ -36,6 +36,8 @@ export class TextLog implements Display {
         return "unchanged";
       case "note":
         return `note: ${printable(event.message)}`;
+      case "warning":
+        return describeWarning(event);
       case "counted":
         return describeCounted(event);
       case "trained":

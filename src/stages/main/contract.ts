@@ -1,6 +1,6 @@
 /** Input and output of main: a model trained on given weights, to see what they are worth. */
 import { z } from "zod";
-import { dataWait, evaluation, trainedModel, trainingInput } from "../reference/contract.ts";
+import { dataWait, evaluation, trainedModel, trainingInput, trainingWarnings } from "../reference/contract.ts";
 
 export const mainInput = trainingInput.extend({
   /** sampling weights, in the order of the domains */
@@ -33,6 +33,7 @@ export const mainOutput = z.strictObject({
   epochs: z.array(z.number()),
   dataWait,
   notes: z.array(z.string()),
+  warnings: trainingWarnings,
 });
 
 export type MainInput = z.output<typeof mainInput>;

@@ -39,6 +39,7 @@ export const main: Stage<MainInput, MainOutput> = {
       }),
       dataWait: result.dataWait,
       notes: [...result.notes],
+      warnings: [...result.warnings],
     };
   },
 };

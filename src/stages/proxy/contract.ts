@@ -1,6 +1,6 @@
 /** Input and output of proxy: the second small model, whose averaged domain weights are the result. */
 import { z } from "zod";
-import { dataWait, evaluation, trainedModel, trainingInput } from "../reference/contract.ts";
+import { dataWait, evaluation, trainedModel, trainingInput, trainingWarnings } from "../reference/contract.ts";
 import { completeObjective } from "./objective.ts";
 
 export const proxyInput = trainingInput.extend({
@@ -40,6 +40,7 @@ export const proxyOutput = z.strictObject({
   trace: z.string().nullable(),
   dataWait,
   notes: z.array(z.string()),
+  warnings: trainingWarnings,
 });
 
 export type ProxyInput = z.output<typeof proxyInput>;

@@ -58,6 +58,7 @@ export const proxy: Stage<ProxyInput, ProxyOutput> = {
       trace: input.trace ? TRACE : null,
       dataWait: result.dataWait,
       notes: [...result.notes],
+      warnings: [...result.warnings],
     };
   },
 };

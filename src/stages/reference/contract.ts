@@ -1,5 +1,6 @@
 /** Input and output of reference: a small model trained on the baseline weights, or one brought from outside. */
 import { z } from "zod";
+import { type TrainingWarning, WARNING_CODES } from "../../trainer/diagnosis-contract.ts";
 import type { CompleteModel } from "../../trainer/model.ts";
 import { tokenizeOutput } from "../tokenize/contract.ts";
 
@@ -91,6 +92,17 @@ export const referenceInput = trainingInput.extend({
  */
 export const dataWait = z.number().nullable();
 
+/** What goes wrong in a training, and what to change. */
+export const trainingWarnings: z.ZodType<TrainingWarning[]> = z.array(
+  z.strictObject({
+    code: z.enum(WARNING_CODES),
+    message: z.string(),
+    /** after which it was found */
+    step: z.int(),
+    domain: z.string().optional(),
+  }),
+) as unknown as z.ZodType<TrainingWarning[]>;
+
 /** Held-out loss (nats per token), by domain; null where there is nothing held out. */
 export const evaluation = z.strictObject({
   loss: z.array(z.number().nullable()),
@@ -116,6 +128,7 @@ export const referenceOutput = z.strictObject({
   evaluation,
   dataWait,
   notes: z.array(z.string()),
+  warnings: trainingWarnings,
 });
 
 export type ReferenceInput = z.output<typeof referenceInput>;

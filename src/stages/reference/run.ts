@@ -18,15 +18,16 @@ export const reference: Stage<ReferenceInput, ReferenceOutput> = {
     const common = { weights: byName(names, weights), weightsFrom };
     const request = { stage: "reference", input, context, weights } as const;
     if (!external) {
-      const { steps, trainedTokens, finalLoss, evaluation, dataWait, notes } = await trainModel(request);
+      const { steps, trainedTokens, finalLoss, evaluation, dataWait, notes, warnings } = await trainModel(request);
       const trained = await modelReference(context);
-      return { ...common, model: trained, steps, trainedTokens, finalLoss, evaluation, dataWait, notes: [...notes] };
+      const said = { notes: [...notes], warnings: [...warnings] };
+      return { ...common, model: trained, steps, trainedTokens, finalLoss, evaluation, dataWait, ...said };
     }
     const evaluation = await evaluateModel(request, { folder: external.path, demands: model });
     for (const file of await modelFiles(external.path))
       await cp(join(external.path, file), join(context.folder, MODEL_FOLDER, file), { recursive: true });
     const copied = await modelReference(context);
-    const untrained = { steps: 0, trainedTokens: 0, finalLoss: null, dataWait: null, notes: [] };
+    const untrained = { steps: 0, trainedTokens: 0, finalLoss: null, dataWait: null, notes: [], warnings: [] };
     return { ...common, model: copied, ...untrained, evaluation };
   },
 };

@@ -130,18 +130,36 @@ export function stageLines({ stages }: Pick<PipelinePlan, "stages">): string[] {
       { header: "time" },
       { header: "why", align: "left" },
     ],
-    stages.map(({ name, status, why, seconds }) => [name, status, approximate(seconds), why]),
+    foldRounds(stages).map(({ name, status, why, seconds }) => [name, status, approximate(seconds), why]),
   );
 }
 
-function closingLines({ stages, missing, seconds, assumptions }: PipelinePlan): string[] {
+/** Of a round after the first, all that is to do for the same reason comes to one line: there are many of them. */
+function foldRounds(stages: PipelinePlan["stages"]): PipelinePlan["stages"] {
+  const folded: { stage: PipelinePlan["stages"][number]; round: string | undefined; of: number }[] = [];
+  for (const stage of stages) {
+    const round = stage.status === "to do" ? /-round-(\d+)(-seed-\d+)?$/.exec(stage.name)?.[1] : undefined;
+    const last = folded.at(-1);
+    if (!last || round === undefined || last.round !== round || last.stage.why !== stage.why) {
+      folded.push({ stage, round, of: 1 });
+      continue;
+    }
+    const of = last.of + 1;
+    const seconds = (last.stage.seconds ?? 0) + (stage.seconds ?? 0);
+    const name = `round ${round}, ${plural(of, "stage")}`;
+    folded[folded.length - 1] = { round, of, stage: { ...stage, name, seconds } };
+  }
+  return folded.map(({ stage }) => stage);
+}
+
+function closingLines({ stages, missing, seconds, assumptions, training }: PipelinePlan): string[] {
   if (missing.length > 0)
     return ["A run would stop at the first missing file. Put the files in place, or correct the paths."];
   if (stages.every((stage) => stage.status === "unchanged"))
     return ["Nothing to do: every stage is done and unchanged."];
-  const time =
-    seconds === null ? [] : [`In all ${approximate(seconds)}, assuming`, ...assumptions.map((text) => `  - ${text}`)];
-  return time;
+  if (seconds === null) return [];
+  const most = training.rounds.auto && training.rounds.count > 1 ? "at most " : "";
+  return [`In all ${most}${approximate(seconds)}, assuming`, ...assumptions.map((text) => `  - ${text}`)];
 }
 
 /** Estimates are good for an order of magnitude, so seconds suffice. */

@@ -11,6 +11,7 @@ import type { DiscoverInput, DiscoverOutput } from "../stages/discover/contract.
 import { discover } from "../stages/discover/run.ts";
 import type { EstimateInput } from "../stages/estimate/contract.ts";
 import { estimate } from "../stages/estimate/run.ts";
+import type { MixtureOutput } from "../stages/mixture/contract.ts";
 import type { ResampleInput } from "../stages/resample/contract.ts";
 import { resample } from "../stages/resample/run.ts";
 import { absolutePattern, domainRuleOf, heldOutRule } from "./corpus-settings.ts";
@@ -174,6 +175,7 @@ function resampleInputOf(prepared: Prepared, outputs: Outputs): ResampleInput {
   const counted = outputs.count as CountOutput;
   const names = counted.domains.map((domain) => domain.name);
   const learned = learnedOf(pipeline, outputs);
+  const { notes: learnedNotes = [] } = (outputs.mixture ?? {}) as Partial<MixtureOutput>;
   const resolved = resolveWeights(prepared.resampleWeights, counted, prepared.tokenizer.name, learned);
   return {
     pipeline: config.name,
@@ -186,13 +188,15 @@ function resampleInputOf(prepared: Prepared, outputs: Outputs): ResampleInput {
     transform: prepared.transform,
     heldOut: heldOutRule(pipeline),
     weights: resolved.weights,
-    weightsFrom: resolved.from,
+    // The objective that learned them says more than that they were learned.
+    weightsFrom: prepared.resampleWeights.kind === "learned" ? config.train.proxy.objective.name : resolved.from,
     budgetTokens: config.resample.budgetTokens,
     maxEpochs: epochCaps(config.resample.maxEpochs, names),
     onCap: config.resample.onCap,
     seed: config.seed,
     notes: [
       ...resolved.notes,
+      ...learnedNotes,
       ...counted.notes,
       ...[...discovered.skipped, ...counted.skipped].map((shard) => `left out ${shard.path}: ${shard.reason}`),
     ],

@@ -49,6 +49,8 @@ export { createObjective } from "./mixture/objectives.ts";
 export { type DomainWeights, matchWeights, normaliseWeights, parseWeightsFile } from "./mixture/weights.ts";
 // Pipelines
 export { STAGE_NAMES, type StageName } from "./pipeline/bindings.ts";
+export { type EvaluationPlan, planEvaluation } from "./pipeline/evaluation/plan.ts";
+export { type EvaluationResult, runEvaluation } from "./pipeline/evaluation/run.ts";
 export { definePipeline, loadPipeline, type Pipeline, parsePipeline } from "./pipeline/load.ts";
 export { type PipelinePlan, type PlannedDomain, type PlannedStage, planPipeline } from "./pipeline/plan.ts";
 export { type ReadOptions, readManifest } from "./pipeline/read-manifest.ts";

@@ -6,11 +6,10 @@ import { type EvaluationPlan, planEvaluation } from "../pipeline/evaluation/plan
 import { type EvaluationResult, runEvaluation } from "../pipeline/evaluation/run.ts";
 import type { Pipeline } from "../pipeline/load.ts";
 import type { EvaluateOutput, ReportedComparison } from "../stages/evaluate/contract.ts";
-import { reportTables } from "../stages/evaluate/tables.ts";
 import { evaluationPlanLines } from "./evaluation-plan-text.ts";
+import { evaluationLines } from "./evaluation-text.ts";
 import { shownPath } from "./paths.ts";
 import type { Session } from "./session.ts";
-import { formatTable, printable } from "./table.ts";
 
 /** The result line of an evaluation, without `command`. */
 export interface EvaluationLine {
@@ -53,23 +52,6 @@ export async function planAndSummarise(session: Session, pipeline: Pipeline): Pr
   const plan = await planEvaluation(pipeline);
   session.summarise(evaluationPlanLines(plan));
   return plan;
-}
-
-/** The tables, what to mind, and last, where the eye is, what it comes to. */
-export function evaluationLines(evaluation: EvaluateOutput): string[] {
-  const tables = reportTables(evaluation).flatMap(({ title, columns, rows }) => [
-    title,
-    "",
-    ...formatTable(columns, rows),
-    "",
-  ]);
-  const { warnings, comparisons } = evaluation;
-  return [
-    ...tables,
-    ...warnings.map((warning) => `! ${printable(warning)}.`),
-    ...(warnings.length > 0 ? [""] : []),
-    ...comparisons.map(({ conclusion }) => printable(conclusion)),
-  ];
 }
 
 function pathLines({ paths, status }: EvaluationResult): string[] {

@@ -5,7 +5,7 @@ import { approximate, planLines, stageLines } from "./plan-text.ts";
 import { formatPairs, printable } from "./table.ts";
 
 export function evaluationPlanLines(plan: EvaluationPlan): string[] {
-  const { before, mixtures, seeds, model, parameters, training, trainings, stages, seconds } = plan;
+  const { before, mixtures, seeds, model, parameters, training, trainings, stages, seconds, warnings } = plan;
   const [baseline = "", ...candidates] = mixtures.map(printable);
   return [
     ...planLines(before),
@@ -27,6 +27,7 @@ export function evaluationPlanLines(plan: EvaluationPlan): string[] {
         `${plural(training.steps, "step")}, ${formatCount(training.tokens)} tokens, ${formatFlops(training.flops)} FLOP with its held-out losses`,
       ],
     ]),
+    ...(warnings.length === 0 ? [] : ["", ...warnings.map((warning) => `! ${warning}.`)]),
     ...(stages.length === 0 ? [] : ["", ...stageLines(plan)]),
     ...(seconds === null ? [] : ["", `In all, with what comes before: ${approximate(seconds)}.`]),
   ];

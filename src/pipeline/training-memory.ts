@@ -48,7 +48,8 @@ export function planMemory(
   };
 }
 
-function warningOf(stage: string, settings: MemorySettings, { available, limit }: AvailableMemory): string[] {
+/** That a training will not fit, and what to set; nothing where it does. */
+export function warningOf(stage: string, settings: MemorySettings, { available, limit }: AvailableMemory): string[] {
   const { total } = trainingMemory(settings);
   if (total <= available) return [];
   const remedy = adviceText(settings, adviseMemory(settings, available));

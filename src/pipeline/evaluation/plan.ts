@@ -1,5 +1,6 @@
 /** What an evaluation would do, as plain data: trainings, tokens, time. Writes nothing. */
 import { availableParallelism } from "node:os";
+import { availableMemory } from "../../lib/available-memory.ts";
 import {
   type CompleteModel,
   completeModel,
@@ -17,6 +18,8 @@ import {
   TRAIN_FLOPS_PER_SECOND,
 } from "../plan.ts";
 import { isDone, nameOf } from "../runner.ts";
+import { optimizerOf } from "../training-bindings.ts";
+import { warningOf } from "../training-memory.ts";
 import { bindEvaluation, prepareEvaluation, stagesBefore, TOKENIZE } from "./bindings.ts";
 import { type EvaluationSettings, evaluationSettings } from "./settings.ts";
 
@@ -36,6 +39,8 @@ export interface EvaluationPlan {
   readonly stages: readonly PlannedStage[];
   /** of all that is to do, as far as it can be said */
   readonly seconds: number | null;
+  /** memory that there is not */
+  readonly warnings: readonly string[];
 }
 
 export async function planEvaluation(pipeline: Pipeline): Promise<EvaluationPlan> {
@@ -52,12 +57,21 @@ export async function planEvaluation(pipeline: Pipeline): Promise<EvaluationPlan
     parameters: countParameters(model).total,
     training,
     trainings: settings.mixtures.length * settings.seeds.length,
+    warnings: memoryWarnings(pipeline, settings, model),
   };
   if (before.missing.length > 0) return { ...plan, stages: [], seconds: null };
   const threads = pipeline.config.train.threads ?? availableParallelism();
   const stages = await planStages(pipeline, before, Math.ceil(training.flops / (TRAIN_FLOPS_PER_SECOND * threads)));
   const seconds = stages.reduce((sum, stage) => sum + (stage.seconds ?? 0), before.seconds ?? 0);
   return { ...plan, stages, seconds };
+}
+
+function memoryWarnings({ config }: Pipeline, settings: EvaluationSettings, model: CompleteModel): string[] {
+  const { engine, microBatch = settings.batchSize, recompute } = config.train;
+  if (engine !== "cpu" && engine !== "auto") return [];
+  const { batchSize } = settings;
+  const training = { model, optimizer: optimizerOf(settings.optimizer, 0), batchSize, microBatch, recompute };
+  return warningOf("a main model", training, availableMemory());
 }
 
 /** @param K domains */

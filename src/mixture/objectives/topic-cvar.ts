@@ -1,5 +1,5 @@
 /**
- * Topic CVaR, Oren et al. 2019 (arXiv 1909.02060), section 4: the worst weights over domains of which none exceeds its
+ * Topic CVaR, Oren et al. 2019 (arXiv 1909.02060): the worst weights over domains of which none exceeds its
  * share of the training data ÷ α, by running losses less a baseline. With a reference model's losses as the baseline it
  * is the DRO that DoReMi started from.
  */

@@ -8,6 +8,7 @@ import { writeSafetensors } from "../../src/formats/safetensors.ts";
 import { TokenStoreWriter } from "../../src/formats/token-store.ts";
 import { writeSelection } from "../../src/manifest/selection-file.ts";
 import { writeCountsFile } from "../../src/stages/count/counts-file.ts";
+import { combine } from "../../src/stages/mixture/run.ts";
 import { TrajectoryLog } from "../../src/stages/trajectory.ts";
 import { CheckpointFiles } from "../../src/trainer/checkpoint-files.ts";
 import { recordedProxy } from "../stages/recorded.ts";
@@ -168,20 +169,43 @@ describe("files of ours, whatever their name", () => {
 
   it("stages and runs", async () => {
     mkdirSync(at("run/.doremi"), { recursive: true });
-    mkdirSync(at("run/proxy"));
-    mkdirSync(at("run/count"));
+    for (const stage of ["proxy", "proxy-round-2", "mixture", "count", "mine"]) mkdirSync(at(`run/${stage}`));
     write("run/.doremi/run.json", { doremi: 1, pipeline: "mine" });
-    for (const stage of ["proxy", "count"]) {
+    for (const stage of ["mine", "proxy", "proxy-round-2", "mixture", "count"]) {
       write(`run/${stage}/done.json`, { stage, key: "abc", output: {}, files: [{ path: "f", size: 7, sha256: "00" }] });
     }
     expect(await inspectPath(at("run/count"))).toMatchObject({
       kind: "done-mark of the stage count",
       facts: { key: "abc" },
     });
-    expect(await inspectPath(at("run"))).toMatchObject({
+    const run = await inspectPath(at("run"));
+    expect(run).toMatchObject({
       kind: "output folder of a run",
-      facts: { pipeline: "mine", stages: [{ stage: "count", files: 1, bytes: 7 }, { stage: "proxy" }] },
+      facts: { pipeline: "mine", stages: [{ stage: "count", files: 1, bytes: 7 }, { stage: "proxy" }, {}, {}, {}] },
     });
+    const { stages } = run.facts as { stages: { stage: string }[] };
+    expect(stages.map(({ stage }) => stage)).toEqual(["count", "proxy", "proxy-round-2", "mixture", "mine"]);
+  });
+
+  it("rounds and seeds", async () => {
+    const seed = (stage: string, weight: number) => ({ stage, seed: 1, weights: [weight, 1 - weight] });
+    const rounds = combine({
+      domains: ["books", "code"],
+      reference: [0.5, 0.5],
+      tolerance: null,
+      rounds: [[seed("proxy", 0.25), seed("proxy-seed-2", 0.75)]],
+    });
+    write("rounds.json", rounds);
+    const { kind, facts, lines } = await inspectPath(at("rounds.json"));
+    expect(kind).toBe("domain weights of several trainings");
+    expect(facts).toEqual(rounds);
+    expect(lines.slice(0, 4)).toEqual([
+      "        reference of  round 1  round 1          round 1",
+      "domain       round 1   seed 1   seed 2             mean",
+      "──────  ────────────  ───────  ───────  ───────────────",
+      "books         0.5000   0.2500   0.7500  0.5000 ± 0.3536",
+    ]);
+    expect(lines.at(-1)).toMatch(/^note: the weights are the mean of 2 seeds/);
   });
 });
 

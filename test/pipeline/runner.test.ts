@@ -181,6 +181,69 @@ describe("a stage that reads what the one before it is writing", () => {
   });
 });
 
+describe("a stage that stands several times in a run", () => {
+  /** Writer and reader in pairs, whose folders and outputs are told apart by their names. */
+  const pair = (suffix: string, sum: number, skip?: BoundStage["skip"]): BoundStage[] => {
+    const [writer, reader] = streaming(
+      async (context) => {
+        await writeFile(join(context.folder, "part.txt"), String(sum));
+        return 7;
+      },
+      async (context) => {
+        const folder = context.unfinishedFolderOf!("writer") ?? context.folderOf("writer");
+        expect(await readFile(join(folder, "part.txt"), "utf8")).toBe(String(sum));
+      },
+    );
+    const name = `writer${suffix}`;
+    const when = skip ? { skip } : {};
+    return [
+      { ...writer!, name, ...when },
+      {
+        ...reader!,
+        name: `reader${suffix}`,
+        others: { writer: name },
+        input: (outputs) => outputs[name],
+        ...when,
+      },
+    ];
+  };
+
+  it("has a folder, an output and events of its own each time, and reads from the others that are its own", async () => {
+    const { reports, outputs } = await run([...pair("", 1), ...pair("-2", 2)]);
+    expect(reports.map(({ stage, status }) => `${stage} ${status}`)).toEqual([
+      "writer done",
+      "reader done",
+      "writer-2 done",
+      "reader-2 done",
+    ]);
+    expect(Object.keys(outputs)).toEqual(["writer", "reader", "writer-2", "reader-2"]);
+    expect(await readFile(join(folder, "writer-2", "part.txt"), "utf8")).toBe("2");
+    expect(new Set(events.map((event) => event.stage))).toEqual(new Set(Object.keys(outputs)));
+    runs = [];
+    const more = await run([...pair("", 1), ...pair("-2", 2), ...pair("-3", 3)]);
+    expect(runs).toEqual(["writer", "reader"]); // the third's
+    expect(more.reports.filter(({ status }) => status === "done").map(({ stage }) => stage)).toEqual([
+      "writer-3",
+      "reader-3",
+    ]);
+  });
+
+  it("is left out where what is known by then says so, and streams all the same where it is not", async () => {
+    const known: string[][] = [];
+    const skip = (answer: boolean) => (outputs: Readonly<Record<string, unknown>>) => {
+      known.push(Object.keys(outputs));
+      return answer;
+    };
+    const { outputs } = await run([...pair("", 1), ...pair("-2", 2, skip(true)), ...pair("-3", 3, skip(false))]);
+    expect(Object.keys(outputs)).toEqual(["writer", "reader", "writer-3", "reader-3"]);
+    expect(await readdir(folder)).not.toContain("writer-2");
+    // Both of a pair are asked before either runs.
+    expect(known.every((names) => names.join() === "writer,reader")).toBe(true);
+    const started = events.filter(({ type }) => type === "start" || type === "done").map((event) => event.stage);
+    expect(started.slice(-4)).toEqual(["writer-3", "reader-3", "writer-3", "reader-3"]);
+  });
+});
+
 describe("the runner", () => {
   it("runs every stage once and then nothing", async () => {
     const first = await run(chain({ a: 1, b: 2, c: 3 }));

@@ -77,11 +77,13 @@ async function inspectRun(folder: string, entries: readonly string[]): Promise<I
   };
 }
 
-const STAGE_ORDER: ReadonlyMap<string, number> = new Map(STAGES.map((name, index) => [name, index]));
+/** Where there are several proxies, mixture puts them together. */
+const IN_ORDER = STAGES.flatMap((name) => (name === "proxy" ? [name, "mixture"] : [name]));
+const STAGE_ORDER: ReadonlyMap<string, number> = new Map(IN_ORDER.map((name, index) => [name, index]));
 
-/** Our stages in the order of a run, others by name after them. */
+/** Our stages in the order of a run, those of later rounds and seeds with the first's, others by name after them. */
 function byStage(a: string, b: string): number {
-  const order = (name: string) => STAGE_ORDER.get(name) ?? STAGES.length;
+  const order = (name: string) => STAGE_ORDER.get(name.replace(/(-round-\d+)?(-seed-\d+)?$/, "")) ?? IN_ORDER.length;
   const [first, second] = [order(a), order(b)];
   return first !== second ? first - second : a < b ? -1 : 1;
 }

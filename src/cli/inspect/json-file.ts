@@ -4,13 +4,17 @@ import { checkManifest } from "../../manifest/schema.ts";
 import type { DoneMark } from "../../pipeline/output-folder.ts";
 import { type CountOutput, countOutput } from "../../stages/count/contract.ts";
 import { estimateOutput } from "../../stages/estimate/contract.ts";
+import { evaluateOutput } from "../../stages/evaluate/contract.ts";
+import { mixtureOutput } from "../../stages/mixture/contract.ts";
 import { CHECKPOINT_FORMAT } from "../../trainer/checkpoint-files.ts";
 import { countLines } from "../counting.ts";
 import { estimateLines } from "../estimating.ts";
+import { evaluationLines } from "../evaluation-text.ts";
 import { formatBytes, formatInteger, plural } from "../numbers.ts";
 import { formatPairs, formatTable } from "../table.ts";
 import { type Inspection, SHOWN_ROWS } from "./contract.ts";
 import { inspectManifest } from "./manifest.ts";
+import { inspectRounds } from "./rounds.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -68,6 +72,15 @@ export async function inspectJson(path: string, document: Json): Promise<Inspect
     const estimate = estimateOutput.safeParse(document);
     if (estimate.success)
       return { kind: "estimated token counts", facts: estimate.data, lines: estimateLines(estimate.data) };
+  }
+  if (document.format === "doremi-rounds") {
+    const rounds = mixtureOutput.safeParse(document);
+    if (rounds.success) return inspectRounds(rounds.data);
+  }
+  if (document.format === "doremi-evaluation") {
+    const evaluation = evaluateOutput.safeParse(document);
+    if (evaluation.success)
+      return { kind: "evaluation of mixtures", facts: evaluation.data, lines: evaluationLines(evaluation.data) };
   }
   if (document.format === CHECKPOINT_FORMAT) return inspectCheckpoint(document);
   if (typeof document.stage === "string" && typeof document.key === "string" && Array.isArray(document.files)) {

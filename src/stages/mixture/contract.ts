@@ -39,6 +39,8 @@ const round = z.strictObject({
 });
 
 export const mixtureOutput = z.strictObject({
+  /** what the file of it is known by */
+  format: z.literal("doremi-rounds"),
   /** of the last round */
   weights: byDomain,
   rounds: z.array(round),

@@ -24,7 +24,7 @@ export const mixture: Stage<MixtureInput, MixtureOutput> = {
     for (const note of output.notes) report.note(note);
     const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
     await writeFileAtomic(join(context.folder, MIXTURE_WEIGHTS), json(output.weights));
-    await writeFileAtomic(join(context.folder, ROUNDS), json({ format: "doremi-rounds", ...output }));
+    await writeFileAtomic(join(context.folder, ROUNDS), json(output));
     return output;
   },
 };
@@ -54,6 +54,7 @@ export function combine({ domains, reference, tolerance, rounds }: MixtureInput)
   const last = combined.at(-1)!;
   const converged = tolerance === null ? null : last.change < tolerance;
   return {
+    format: "doremi-rounds",
     weights: last.weights,
     rounds: combined,
     converged,

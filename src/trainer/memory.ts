@@ -40,19 +40,19 @@ export interface MemoryNeed {
   readonly output: number;
   /** a proxy's reference where it runs beside it, and its own forward pass before accumulation */
   readonly reference: number;
-  /** copies of parameters and optimizer state: one that is written, and the next one or the result */
+  /** a copy of parameters and optimizer state, which is written */
   readonly checkpoint: number;
   readonly total: number;
 }
 
 /** Of engine cpu. `npx tsx bench/train/memory.ts --fit` measures and prints them. */
 export const MEASURED: MemoryTerms = {
-  runtime: 196e6,
-  activations: 1.04,
-  attention: 0.79,
-  output: 1.5,
-  forward: 1.77,
-  copies: 2.02,
+  runtime: 192e6,
+  activations: 0.99,
+  attention: 0.77,
+  output: 2.09,
+  forward: 1.54,
+  copies: 1.09,
 };
 
 /** Predictions are off by no more than this; what is over by more cannot fit. */

@@ -8,22 +8,13 @@ import { didYouMean } from "../lib/nearest.ts";
 import type { HeldOutRule } from "../manifest/contract.ts";
 import { type DomainRule, listedDomains } from "../manifest/domain-rule.ts";
 import { capTokens, refuseBudgetAboveCaps } from "../manifest/plan.ts";
-import { naturalWeights, uniformWeights } from "../mixture/baselines.ts";
+import { naturalWeights, temperatureWeights, uniformWeights, unimax } from "../mixture/baselines.ts";
 import { matchWeights } from "../mixture/weights.ts";
 import type { CountOutput } from "../stages/count/contract.ts";
 import { indexCounts } from "../stages/resample/run.ts";
+import { describeRegression, regressionNotes, regressionWeights, runsOf } from "./regression-weights.ts";
 import type { PipelineFile } from "./schema.ts";
-
-/** Weights as the pipeline says them; a table, from the file itself or another, still has to be matched with the domains. */
-export type WeightsSource =
-  | { readonly kind: "natural" | "uniform" | "learned" }
-  | {
-      readonly kind: "table";
-      readonly table: Readonly<Record<string, unknown>>;
-      /** the setting, or the file that it names */
-      readonly from: string;
-      readonly file?: string;
-    };
+import type { SizedSource, TableSource, WeightsSource } from "./weights-source.ts";
 
 type MaxEpochs = PipelineFile["resample"]["maxEpochs"];
 
@@ -37,29 +28,77 @@ export function namedDomains({ data }: Pick<PipelineFile, "data">): string[] | n
   return listedDomains(names, domainMap, onUnlistedDomain);
 }
 
-/** @param tokenizer the one that natural weights are counted in */
+export interface ResolvedWeights {
+  readonly weights: number[];
+  /** the method and its parameters, for the record */
+  readonly from: string;
+  readonly notes: string[];
+}
+
+/** @param tokenizer the one that sizes and budgets are counted in */
 export function resolveWeights(
   source: WeightsSource,
   counted: Pick<CountOutput, "domains">,
   tokenizer: string,
   learned?: Readonly<Record<string, number>>,
-): { weights: number[]; from: string; notes: string[] } {
+): ResolvedWeights {
   const names = counted.domains.map((domain) => domain.name);
   const tokens = counted.domains.map((domain) => domain.tokens[tokenizer] ?? 0);
   switch (source.kind) {
-    case "natural":
-      return { weights: naturalWeights(tokens), from: "natural", notes: [] };
-    case "uniform":
-      return { weights: uniformWeights(tokens), from: "uniform", notes: [] };
     case "learned": {
       if (!learned)
         throw new DoremiError("internal", "no-weights", "weights are to be learned, and no proxy was trained");
       return { weights: names.map((name) => learned[name]!), from: "doremi", notes: [] };
     }
+    case "regression": {
+      const prior = resolveFixed(source.prior, names, tokens);
+      const result = regressionWeights(source, names, tokens, prior.weights);
+      return {
+        weights: [...result.weights],
+        from: describeRegression(source, result),
+        notes: [...prior.notes, ...regressionNotes(result)],
+      };
+    }
+    default:
+      return resolveFixed(source, names, tokens);
+  }
+}
+
+/** Weights that follow from sizes or stand in a table. @param tokens of each domain */
+export function resolveFixed(
+  source: SizedSource | TableSource,
+  names: readonly string[],
+  tokens: readonly number[],
+): ResolvedWeights {
+  switch (source.kind) {
+    case "natural":
+      return { weights: naturalWeights(tokens), from: "natural", notes: [] };
+    case "uniform":
+      return { weights: uniformWeights(tokens), from: "uniform", notes: [] };
+    case "temperature": {
+      const { exponent } = source;
+      const temperature = exponent > 0 ? `temperature ${Number((1 / exponent).toPrecision(6))}, ` : "";
+      const from = `${temperature}exponent ${Number(exponent.toPrecision(6))}`;
+      return { weights: temperatureWeights(tokens, exponent), from, notes: [] };
+    }
+    case "unimax": {
+      const { maxEpochs, budgetTokens } = source;
+      const { weights, budgetLeft } = unimax(tokens, budgetTokens, maxEpochs);
+      const from = `unimax, at most ${maxEpochs} epochs of ${budgetTokens} tokens`;
+      const notes =
+        budgetLeft > 0
+          ? [
+              `unimax: every domain is at its cap of ${maxEpochs} epochs, which makes the weights natural; ${Math.round(budgetLeft)} tokens of the budget are left over`,
+            ]
+          : [];
+      return { weights, from, notes };
+    }
     case "table": {
       const { weights, notes } = matchWeights(source.table, names, source.from, source.file);
       return { weights, from: "given", notes };
     }
+    default:
+      return source satisfies never;
   }
 }
 
@@ -83,10 +122,13 @@ export interface NamedSettings {
   readonly maxEpochs: MaxEpochs;
 }
 
-/** @throws DoremiError unknown-domain, missing-domain, bad-weights */
+/** @throws DoremiError unknown-domain, missing-domain, bad-weights, and what runs of a regression are refused for */
 export function checkDomainNames({ weights, maxEpochs }: NamedSettings, domains: readonly string[]): void {
-  for (const source of weights)
-    if (source.kind === "table") matchWeights(source.table, domains, source.from, source.file);
+  for (const source of weights) {
+    const table = source.kind === "regression" ? source.prior : source;
+    if (table.kind === "table") matchWeights(table.table, domains, table.from, table.file);
+    if (source.kind === "regression") runsOf(source, domains);
+  }
   epochCaps(maxEpochs, domains);
 }
 

@@ -2,19 +2,19 @@
  * What a pipeline file refers to, found and fingerprinted before anything runs: tokenizers, plug-ins, weight files, a
  * model from outside. So that stage inputs are plain data, and a missing piece is reported at once.
  */
-import { readFile } from "node:fs/promises";
 import { DoremiError } from "../lib/errors.ts";
 import { sha256File } from "../lib/hash.ts";
 import { importModule } from "../lib/import-module.ts";
-import { parseWeightsTable } from "../mixture/weights.ts";
 import type { TransformReference } from "../stages/count/contract.ts";
 import type { Stage } from "../stages/stage.ts";
 import { resolveTokenizer } from "../tokenizer/resolve.ts";
 import type { TokenizerDescriptor } from "../tokenizer/tokenizer.ts";
 import type { CompleteModel } from "../trainer/model.ts";
 import { checkModel, modelSha256 } from "../trainer/model-folder.ts";
-import { checkDomainNames, type NamedSettings, namedDomains, type WeightsSource } from "./domain-settings.ts";
+import { checkDomainNames, type NamedSettings, namedDomains } from "./domain-settings.ts";
 import { fromBase, type Pipeline } from "./load.ts";
+import type { WeightsSetting } from "./schema/weights.ts";
+import { readWeights as readWeightsSource, type WeightsSource } from "./weights-source.ts";
 
 export interface UserStage {
   // biome-ignore lint/suspicious/noExplicitAny: a user's stage brings its own schemas
@@ -116,15 +116,14 @@ async function hashModule(module: string, setting: string): Promise<string> {
   });
 }
 
-export async function readWeights(
+export function readWeights(
   pipeline: Pipeline,
-  weights: string | Readonly<Record<string, number>>,
+  weights: WeightsSetting | "learned",
   setting: string,
 ): Promise<WeightsSource> {
-  if (typeof weights !== "string") return { kind: "table", table: weights, from: setting };
-  if (weights === "natural" || weights === "uniform" || weights === "learned") return { kind: weights };
-  const path = fromBase(pipeline, weights);
-  return { kind: "table", table: parseWeightsTable(await readFile(path, "utf8"), path), from: path, file: path };
+  const { seed, resample } = pipeline.config;
+  const resolve = (path: string) => fromBase(pipeline, path);
+  return readWeightsSource(weights, { setting, resolve, seed, budgetTokens: resample.budgetTokens });
 }
 
 async function prepareExternal(

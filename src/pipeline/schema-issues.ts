@@ -33,7 +33,9 @@ export function flattenIssues(issues: readonly Issue[], value: unknown, at: read
     const branches = issue.errors.filter((branch) =>
       branch.every((b) => b.path.length > 0 || b.code === "unrecognized_keys"),
     );
-    const chosen = structured ? branches[0] : undefined;
+    // Of tables that are of one kind or another by their keys, the kind that knows them all.
+    const knowing = branches.find((branch) => branch.every((b) => b.path.length > 0));
+    const chosen = structured ? (knowing ?? branches[0]) : undefined;
     if (chosen) return flattenIssues(chosen, value, path);
     const rules = issue.errors.flatMap((branch) => branch.map((b) => ruleOf(b as Issue).replace(/^must be /, "")));
     return [{ ...issue, path, message: `must be ${[...new Set(rules)].join(" or ")}` } as Issue];

@@ -7,7 +7,9 @@ export const resample = z.strictObject({
   weights: z
     .union([z.literal("learned"), weights])
     .default("learned")
-    .describe("learned (the proxy's), natural, uniform, a table, or a weights.json."),
+    .describe(
+      "learned (the proxy's), natural, uniform, { temperature }, { exponent }, { unimax }, { regression }, a table, or a weights.json.",
+    ),
   budgetTokens: z
     .union([z.literal("auto"), positiveInteger])
     .default("auto")

@@ -66,7 +66,7 @@ export const train = z
         steps: positiveInteger.default(1000),
         weights: weights
           .default("natural")
-          .describe("Baseline weights: natural (by tokens), uniform, a table, or a weights.json."),
+          .describe("Baseline weights: natural (by tokens), uniform, or as in resample.weights."),
         model: z
           .string()
           .min(1)

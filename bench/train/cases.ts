@@ -1,4 +1,4 @@
-/** The models and batches that training steps are measured on, and what the machine needs for them at least. */
+/** The models and batches that training steps are measured on, what the machine needs for them at least, and the recipes. */
 import type { ModelConfig, OptimizerConfig } from "../../src/trainer/contract.ts";
 import { trainingFlops } from "../../src/trainer/model.ts";
 
@@ -21,6 +21,13 @@ export const caseOf: Readonly<Record<CaseName, Case>> = {
   b: { model: gpt2(50_257, 256, 4, 4, 256), batchSize: 4, timedSteps: 4 },
   c: { model: gpt2(50_257, 768, 12, 12, 512), batchSize: 1, timedSteps: 3 },
 };
+
+/**
+ * 4096: a vocabulary made for small models. r50k: GPT-2's 50,257 ids, which counts and a large model have; what the official
+ * code trains its small models on as well, and where ours leaves out the ids that do not occur.
+ */
+export const RECIPES = ["4096", "r50k"] as const;
+export type RecipeName = (typeof RECIPES)[number];
 
 /** 280M of the paper's table 9, whose vocabulary makes most of it. */
 export const MODEL_280M: ModelConfig = gpt2(256_000, 768, 12, 12, 1024);

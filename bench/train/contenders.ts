@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "../process.ts";
-import { type CaseName, caseOf } from "./cases.ts";
+import { type CaseName, caseOf, type RecipeName } from "./cases.ts";
 import { WARM_UP_STEPS } from "./job.ts";
 import type { Options } from "./options.ts";
 
@@ -19,13 +19,20 @@ export interface Contender {
 /** Programs that do the same work, in turn. */
 export type Contest =
   | { readonly part: "steps" | "proxy"; readonly case: CaseName; readonly contenders: readonly Contender[] }
-  | { readonly part: "opening" | "recipe"; readonly contenders: readonly Contender[] };
+  | { readonly part: "recipe"; readonly recipe: RecipeName; readonly contenders: readonly Contender[] }
+  | { readonly part: "opening"; readonly contenders: readonly Contender[] };
+
+export function describeContest(contest: Contest): string {
+  if (contest.part === "opening") return contest.part;
+  return `${contest.part} ${contest.part === "recipe" ? contest.recipe : contest.case}`;
+}
 
 /** What the programs read. */
 export interface Inputs {
   /** with a folder for each case */
   readonly jobs: string;
-  readonly recipe: string;
+  /** with a folder for each recipe */
+  readonly recipes: string;
   /** where torch.compile keeps what it compiled, so that it compiles in the first round only */
   readonly compiled: string;
 }
@@ -39,7 +46,7 @@ export const PROXY_CASES: readonly CaseName[] = ["a", "b"];
 const file = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
 export function planContests(options: Options, inputs: Inputs): Contest[] {
-  const { parts, cases, threads, python } = options;
+  const { parts, cases, recipes, threads, python } = options;
   const ours = (...args: readonly string[]): Contender => ({
     name: OURS,
     command: () => ({ program: process.execPath, args: ["--import", "tsx", file(args[0]!), ...args.slice(1)] }),
@@ -81,14 +88,15 @@ export function planContests(options: Options, inputs: Inputs): Contest[] {
     }
   }
   if (parts.includes("opening")) contests.push({ part: "opening", contenders: [ours("opening.ts")] });
-  if (parts.includes("recipe")) {
+  for (const recipe of parts.includes("recipe") ? recipes : []) {
+    const folder = join(inputs.recipes, recipe);
     // a seed for each round, so that the rounds tell both the time and how far seeds are apart
     const node: Contender = {
       name: OURS,
-      command: (round) => ours("recipe.ts", inputs.recipe, String(round + 1), String(threads)).command(round),
+      command: (round) => ours("recipe.ts", folder, String(round + 1), String(threads)).command(round),
     };
-    const peers = torch(FAST_MODES, (mode, round) => ["recipe", inputs.recipe, mode, String(round + 1)]);
-    contests.push({ part: "recipe", contenders: [node, ...peers] });
+    const peers = torch(FAST_MODES, (mode, round) => ["recipe", folder, mode, String(round + 1)]);
+    contests.push({ part: "recipe", recipe, contenders: [node, ...peers] });
   }
   return contests;
 }

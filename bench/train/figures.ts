@@ -122,8 +122,8 @@ export function goalsOf(results: readonly ContestResult[]): Goal[] {
       }
       case "recipe":
         return [
-          ...(fastest ? [times(`the recipe, ${fastest}`, result, fastest, RECIPE_GOAL)] : []),
-          ...weightsGoal(result),
+          ...(fastest ? [times(`the recipe, ${contest.recipe}, ${fastest}`, result, fastest, RECIPE_GOAL)] : []),
+          ...weightsGoal(result, contest.recipe),
         ];
       default:
         return contest satisfies never;
@@ -154,13 +154,13 @@ function memoryGoal(result: ContestResult, name: string, peers: readonly string[
   return [{ what: `memory of ${name}`, goal: `< ${megabytes(least)}`, found: megabytes(found), met: found < least }];
 }
 
-function weightsGoal(result: ContestResult): Goal[] {
+function weightsGoal(result: ContestResult, recipe: string): Goal[] {
   const agreement = weightsAgreement(result);
   if (!agreement || runsOf(result, OURS).length < 2) return [];
   const { between, seeds } = agreement;
   return [
     {
-      what: "the recipe's weights, largest difference of a domain's mean",
+      what: `the recipe's weights, ${recipe}, largest difference of a domain's mean`,
       goal: `≤ ${seeds.toFixed(4)}, as far as seeds are apart`,
       found: between.toFixed(4),
       met: between <= seeds,

@@ -10,7 +10,7 @@ import { VERSION } from "../../src/lib/version.ts";
 import { runBench } from "../command.ts";
 import { machine } from "../machine.ts";
 import { lastLine, runProgram } from "../process.ts";
-import { OURS, PROXY_CASES, planContests } from "./contenders.ts";
+import { describeContest, OURS, PROXY_CASES, planContests } from "./contenders.ts";
 import { differenceOf, goalsOf, isSameWork, machinePeak, timeOf } from "./figures.ts";
 import { writeJob } from "./job.ts";
 import { type ContestResult, runContest } from "./measure.ts";
@@ -23,15 +23,16 @@ const PEERS = fileURLToPath(new URL("peers.py", import.meta.url));
 async function measure(options: Options, folder: string): Promise<void> {
   const say = (line: string) => process.stderr.write(`${line}\n`);
   const peers = options.python === null ? {} : await versions(options.python);
-  const inputs = { jobs: folder, recipe: join(folder, "recipe"), compiled: join(folder, "compiled") };
+  const inputs = { jobs: folder, recipes: join(folder, "recipe"), compiled: join(folder, "compiled") };
   if (options.parts.includes("steps") || options.parts.includes("proxy")) {
     for (const name of options.cases)
       await writeJob(join(folder, name), name, options.parts.includes("proxy") && PROXY_CASES.includes(name));
   }
-  if (options.parts.includes("recipe")) await writeRecipe(inputs.recipe, options.recipeSteps);
+  if (options.parts.includes("recipe"))
+    for (const name of options.recipes) await writeRecipe(join(inputs.recipes, name), name, options.recipeSteps);
   const results: ContestResult[] = [];
   for (const contest of planContests(options, inputs)) {
-    const where = "case" in contest ? `${contest.part} ${contest.case}` : contest.part;
+    const where = describeContest(contest);
     results.push(
       await runContest(contest, options.runs, OURS, (_, run) => {
         const time = run.line.gflops ? `${run.line.gflops.toFixed(0)} GFLOP/s` : timeOf(run).toFixed(2);

@@ -2,7 +2,7 @@
 import { goalsTable, spread, table } from "../markdown.ts";
 import { median, megabytes } from "../statistics.ts";
 import { caseOf, describeCase, limitMs } from "./cases.ts";
-import { OURS, PEAK } from "./contenders.ts";
+import { describeContest, OURS, PEAK } from "./contenders.ts";
 import {
   differenceOf,
   goalsOf,
@@ -35,7 +35,10 @@ export function reportOf(about: Circumstances, results: readonly ContestResult[]
     ["A step", ofPart("steps").flatMap((result, i) => stepsTable(result, peak, i === 0))],
     ["DoReMi's step", ofPart("proxy").flatMap((result, i) => stepsTable(result, undefined, i === 0))],
     ["Opening a session for 280 million parameters", ofPart("opening").flatMap(secondsTable)],
-    ["From token stores to domain weights", ofPart("recipe").flatMap(recipeLines)],
+    [
+      "From token stores to domain weights",
+      ofPart("recipe").flatMap((result, i) => recipeLines(result, about.options.recipeSteps, i === 0)),
+    ],
     ["Not run", results.flatMap(failureLines)],
   ] as const;
   return [
@@ -121,10 +124,18 @@ function secondsTable(result: ContestResult): string[] {
   );
 }
 
-function recipeLines(result: ContestResult): string[] {
+function recipeLines(result: ContestResult, recipeSteps: number, isFirst: boolean): string[] {
+  const { contest } = result;
+  if (contest.part !== "recipe") return [];
   const agreement = weightsAgreement(result);
   return [
-    "The whole program from its start to its exit, a seed for each round; torch's reference runs in every step of its proxy.",
+    ...(isFirst
+      ? [
+          "Three rounds of a reference and a proxy, each program from its start to its exit, a seed for each run; the reference runs in every step of the proxy. With r50k torch has the whole vocabulary, as the official code does, and doremi leaves out the ids that do not occur (`train.vocabulary: occurring`).",
+        ]
+      : []),
+    "",
+    `### ${contest.recipe === "r50k" ? "r50k: 50,257 ids" : "4,096 ids"}, ${recipeSteps} steps of each model`,
     "",
     ...secondsTable(result),
     ...(agreement
@@ -137,8 +148,9 @@ function recipeLines(result: ContestResult): string[] {
 }
 
 function failureLines({ contest, failures }: ContestResult): string[] {
-  const where = "case" in contest ? `${contest.part} ${contest.case}` : contest.part;
-  return failures.map(({ contender, message }) => `- ${where}, ${contender}: ${withoutPaths(message)}`);
+  return failures.map(
+    ({ contender, message }) => `- ${describeContest(contest)}, ${contender}: ${withoutPaths(message)}`,
+  );
 }
 
 /** What a program said last may name files of the machine. */

@@ -1,4 +1,4 @@
-/** Token stores of the quickstart's text, and the recipe on them as a file that both sides read. */
+/** Token stores of the quickstart's text in a tokenizer's ids, and the recipe on them as a file that both sides read. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,11 +8,14 @@ import { openTokenizer } from "../../src/tokenizer/open.ts";
 import { resolveTokenizer } from "../../src/tokenizer/resolve.ts";
 import type { ModelConfig, OptimizerConfig } from "../../src/trainer/contract.ts";
 import { learningRateAt } from "../../src/trainer/optimizer.ts";
-import { OPTIMIZER } from "./cases.ts";
+import { OPTIMIZER, type RecipeName } from "./cases.ts";
 
 /** `recipe.json` */
 export interface Recipe {
+  /** of the tokenizer */
   readonly model: ModelConfig;
+  /** whether our side trains on the ids alone that occur in the stores */
+  readonly occurring: boolean;
   readonly batchSize: number;
   /** of a reference, and of a proxy */
   readonly steps: number;
@@ -31,9 +34,9 @@ export interface Recipe {
 const ROUNDS = 3;
 const DATA = fileURLToPath(new URL("../../pipelines/quickstart/", import.meta.url));
 
-export async function writeRecipe(folder: string, steps: number): Promise<Recipe> {
+export async function writeRecipe(folder: string, name: RecipeName, steps: number): Promise<Recipe> {
   await mkdir(folder, { recursive: true });
-  const descriptor = await resolveTokenizer(join(DATA, "tokenizer-4096.json"), ".");
+  const descriptor = await resolveTokenizer(name === "r50k" ? name : join(DATA, "tokenizer-4096.json"), ".");
   const tokenizer = await openTokenizer(descriptor);
   const writers = new Map<string, TokenStoreWriter>();
   for await (const { file, text } of readCorpus([join(DATA, "data/*/part-*")])) {
@@ -51,6 +54,7 @@ export async function writeRecipe(folder: string, steps: number): Promise<Recipe
       architecture: "gpt2",
       ...{ vocabularySize: descriptor.vocabularySize, sequenceLength: 128, width: 256, layers: 4, heads: 4 },
     },
+    occurring: name === "r50k",
     ...{ batchSize: 8, steps, rounds: ROUNDS, optimizer },
     rates: Array.from({ length: steps }, (_, i) => learningRateAt(optimizer, i + 1, steps)),
     doremi: { eta: 0.1, smoothing: 1e-3, domains: writers.size },

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { caseOf, limitMs } from "../../bench/train/cases.ts";
-import { type Contest, OURS, PEAK, planContests } from "../../bench/train/contenders.ts";
+import { type Contest, describeContest, OURS, PEAK, planContests } from "../../bench/train/contenders.ts";
 import { differenceOf, goalsOf, timeOf, timesAsFast, weightsAgreement } from "../../bench/train/figures.ts";
 import { writeJob } from "../../bench/train/job.ts";
 import { type ContestResult, type Line, type Run, runContest, type StepsLine } from "../../bench/train/measure.ts";
@@ -16,7 +16,7 @@ import { trainingFlops } from "../../src/trainer/model.ts";
 import { REPOSITORY } from "../tokenizer/vectors.ts";
 
 const OPTIONS = parseOptions(["--python", "python3"])!;
-const INPUTS = { jobs: "jobs", recipe: "recipe", compiled: "compiled" };
+const INPUTS = { jobs: "jobs", recipes: "recipes", compiled: "compiled" };
 const contests = planContests(OPTIONS, INPUTS);
 
 /** Of four steps of bench/train/peers.py, case a, job cached, mode sdpa, torch 2.15.0. */
@@ -83,7 +83,7 @@ describe("figures", () => {
       ),
       result({ part: "opening" }, { [OURS]: [{ seconds: 1.5 }] }),
       result(
-        { part: "recipe" },
+        { part: "recipe", recipe: "r50k" },
         {
           [OURS]: [
             {
@@ -104,8 +104,8 @@ describe("figures", () => {
       ["memory of a", "400 MB", false],
       ["a proxy step of b, torch sdpa, resident", "1.50 ×", true],
       ["opening 280M", "1.50 s", true],
-      ["the recipe, torch sdpa", "1.00 ×", false],
-      ["the recipe's weights, largest difference of a domain's mean", "0.0100", true],
+      ["the recipe, r50k, torch sdpa", "1.00 ×", false],
+      ["the recipe's weights, r50k, largest difference of a domain's mean", "0.0100", true],
     ]);
   });
 
@@ -120,8 +120,8 @@ describe("figures", () => {
 });
 
 it("plans every case in turns, and doremi alone without a Python", () => {
-  expect(contests.map((contest) => ("case" in contest ? `${contest.part} ${contest.case}` : contest.part))).toEqual([
-    ...["steps a", "proxy a", "steps b", "proxy b", "steps c", "opening", "recipe"],
+  expect(contests.map(describeContest)).toEqual([
+    ...["steps a", "proxy a", "steps b", "proxy b", "steps c", "opening", "recipe 4096", "recipe r50k"],
   ]);
   const names = (all: readonly Contest[]) =>
     new Set(all.flatMap(({ contenders }) => contenders.map(({ name }) => name)));

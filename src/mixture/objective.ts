@@ -126,15 +126,22 @@ export function domainStatistics(batch: SequenceStatistics, domains: number): Do
     excess: new Float64Array(domains),
     clipped: new Float64Array(domains),
   };
-  const means = ["loss", "excess", "clipped"] as const;
-  for (const [row, domain] of batch.domains.entries()) {
+  // Plain loops: a replay of many steps does little else, and is twice as fast by them.
+  const { tokens, loss, excess, clipped } = result;
+  for (let row = 0; row < batch.domains.length; row++) {
     if (batch.tokens[row] === 0) continue;
-    result.tokens[domain]! += batch.tokens[row]!;
-    for (const name of means) result[name][domain]! += batch[name][row]!;
+    const domain = batch.domains[row]!;
+    tokens[domain]! += batch.tokens[row]!;
+    loss[domain]! += batch.loss[row]!;
+    excess[domain]! += batch.excess[row]!;
+    clipped[domain]! += batch.clipped[row]!;
   }
   for (let domain = 0; domain < domains; domain++) {
-    const count = result.tokens[domain]!;
-    if (count > 0) for (const name of means) result[name][domain]! /= count;
+    const count = tokens[domain]!;
+    if (count === 0) continue;
+    loss[domain]! /= count;
+    excess[domain]! /= count;
+    clipped[domain]! /= count;
   }
   return result;
 }

@@ -11,11 +11,12 @@ import { type DomainStatistics, domainStatistics, type SequenceStatistics } from
  * @throws DoremiError non-finite-excess: a NaN would otherwise stay in all weights for ever
  */
 export function finiteDomainStatistics(batch: SequenceStatistics, domains: number): DomainStatistics {
-  for (const [row, domain] of batch.domains.entries()) {
+  for (let row = 0; row < batch.domains.length; row++) {
     if (batch.tokens[row] === 0) continue;
-    for (const [name, values] of [["loss", batch.loss] as const, ["excess loss", batch.excess] as const]) {
-      const value = values[row]!;
-      if (Number.isFinite(value)) continue;
+    const [loss, excess] = [batch.loss[row]!, batch.excess[row]!];
+    if (!Number.isFinite(loss) || !Number.isFinite(excess)) {
+      const [name, value] = Number.isFinite(loss) ? ["excess loss", excess] : ["loss", loss];
+      const domain = batch.domains[row]!;
       throw new DoremiError(
         "bad-data",
         "non-finite-excess",
@@ -34,7 +35,8 @@ export function domainMeanWeights(
   batch: SequenceStatistics,
 ): Float64Array {
   const tokenWeight = new Float64Array(batch.domains.length); // [B]
-  for (const [row, domain] of batch.domains.entries()) {
+  for (let row = 0; row < tokenWeight.length; row++) {
+    const domain = batch.domains[row]!;
     if (batch.tokens[row]! > 0) tokenWeight[row] = weights[domain]! / domainTokens[domain]!;
   }
   return tokenWeight;

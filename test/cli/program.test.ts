@@ -46,8 +46,11 @@ describe("help", () => {
       "count",
       "train",
       "resample",
+      "evaluate",
       "verify",
       "inspect",
+      "replay",
+      "weights",
     ]);
   });
 

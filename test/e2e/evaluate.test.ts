@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { inspectPath } from "../../src/cli/inspect/recognise.ts";
 import { planEvaluation } from "../../src/pipeline/evaluation/plan.ts";
 import { type EvaluationResult, runEvaluation } from "../../src/pipeline/evaluation/run.ts";
 import { runPipeline } from "../../src/pipeline/run.ts";
@@ -60,6 +61,9 @@ describe("an evaluation", () => {
     ]);
     const { evaluation, paths } = first;
     expect(JSON.parse(readFileSync(paths.evaluation, "utf8"))).toEqual(evaluation);
+    const { kind, lines } = await inspectPath(paths.evaluation);
+    expect(kind).toBe("evaluation of mixtures");
+    expect(lines.slice(-2)).toEqual(evaluation.comparisons.map(({ conclusion }) => conclusion));
     expect(evaluation.comparisons.map(({ candidate }) => candidate)).toEqual(["learned", "uniform"]);
     expect(evaluation.mixtures.map(({ curve }) => curve.steps)).toEqual([
       [4, 8],
@@ -78,6 +82,9 @@ describe("an evaluation", () => {
     expect(second.status).toBe("unchanged");
     expect(second.evaluation).toEqual(evaluation);
     expect((await planEvaluation(pipeline)).stages.map(({ status }) => status)).toEqual(Array(8).fill("unchanged"));
+
+    // A run finds what the evaluation has counted and learned.
+    expect(done(await runPipeline(pipeline))).toEqual(["resample"]);
 
     // Another seed and another candidate of the baseline's weights train the seed alone.
     const more = await runEvaluation(
@@ -172,11 +179,3 @@ async function command(file: string, stopAt?: string): Promise<{ status: number;
   const [status] = (await once(child, "close")) as [number];
   return { status, stdout };
 }
-
-it("a run after an evaluation finds what that has counted and learned", async () => {
-  const output = join(temporaryFolder(), "out");
-  const pipeline = pipelineOf(output, { seeds: 1, steps: 4, candidates: ["learned"] });
-  await runEvaluation(pipeline);
-  const { stages } = await runPipeline(pipeline);
-  expect(stages.filter(({ status }) => status === "done").map(({ stage }) => stage)).toEqual(["resample"]);
-}, 60_000);

@@ -57,6 +57,7 @@ describe("evaluationSettings", () => {
       "learned",
       "weights/best-1.json",
       { unimax: {} },
+      { temperature: 3.3 },
       { a: 0.5, b: 0.5 },
       { name: "宋词", weights: "uniform" },
     ] as const;
@@ -65,6 +66,7 @@ describe("evaluationSettings", () => {
       "learned",
       "best-1",
       "unimax",
+      "temperature-3.3",
       "given",
       "宋词",
     ]);

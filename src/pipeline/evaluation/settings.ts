@@ -8,12 +8,13 @@ import type { PipelineFile } from "../schema.ts";
 
 type Evaluate = PipelineFile["evaluate"];
 type MixtureSetting = Evaluate["baseline"];
-export type WeightsSetting = Exclude<MixtureSetting, { name: unknown; weights: unknown }>;
+type NamedMixture = Extract<MixtureSetting, { weights: unknown }>;
+type AnyWeights = NamedMixture["weights"];
 
 export interface MixtureToCompare {
   /** in tables and folder names */
   readonly name: string;
-  readonly weights: WeightsSetting;
+  readonly weights: AnyWeights;
   /** where the file says it */
   readonly setting: string;
 }
@@ -71,15 +72,17 @@ function named(mixture: MixtureSetting): Pick<MixtureToCompare, "name" | "weight
   return { name: nameOf(mixture), weights: mixture };
 }
 
-function isNamed(mixture: MixtureSetting): mixture is Extract<MixtureSetting, { name: unknown; weights: unknown }> {
+function isNamed(mixture: MixtureSetting): mixture is NamedMixture {
   return typeof mixture === "object" && "name" in mixture && typeof mixture.name === "string";
 }
 
 /** Of weights that nobody named: the word, or the name of the file or of the method. */
-function nameOf(weights: WeightsSetting): string {
+function nameOf(weights: AnyWeights): string {
   if (typeof weights === "string") return basename(weights, ".json");
-  const [method, ...others] = Object.entries(weights);
-  return method && others.length === 0 && typeof method[1] === "object" ? method[0] : "given";
+  const [[method, setting] = ["given", undefined], ...others] = Object.entries(weights);
+  if (others.length > 0) return "given"; // a table
+  if (typeof setting === "object") return method;
+  return method === "temperature" || method === "exponent" ? `${method}-${setting}` : "given";
 }
 
 /** What stands in a folder's name as it is. */

@@ -14,6 +14,7 @@ import { resampleCommand } from "./commands/resample.ts";
 import { runCommand } from "./commands/run.ts";
 import { trainCommand } from "./commands/train.ts";
 import { verifyCommand } from "./commands/verify.ts";
+import { weightsCommand } from "./commands/weights.ts";
 import { describeFailure } from "./failure.ts";
 import { addExample } from "./options.ts";
 import { debugAsked, printFailure, printResult, type SetStatus } from "./session.ts";
@@ -40,6 +41,7 @@ export function buildProgram(setStatus: SetStatus): Command {
     verifyCommand,
     inspectCommand,
     replayCommand,
+    weightsCommand,
   ];
   for (const build of commands) {
     const command = build(setStatus);

@@ -89,4 +89,5 @@ export { initializeWeights, type ModelWeights } from "./trainer/initialization.t
 export { type CompleteModel, completeModel, countParameters, type ParameterCount } from "./trainer/model.ts";
 export { loadModel, saveModel } from "./trainer/model-folder.ts";
 export { PRESETS, type PresetName } from "./trainer/presets.ts";
-export { type ProxyOptions, type TrainOptions, type TrainResult, train } from "./trainer/train.ts";
+export { type TrainResult, train } from "./trainer/train.ts";
+export type { ProxyOptions, TrainOptions } from "./trainer/train-options.ts";

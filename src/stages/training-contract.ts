@@ -7,7 +7,7 @@ import type { EngineName } from "../engine/engine.ts";
 import type { PlainError } from "../lib/errors.ts";
 import type { Checkpoint, RunConfiguration } from "../trainer/checkpoint.ts";
 import type { EvaluationResult, ModelConfig, StepRecord } from "../trainer/contract.ts";
-import type { ProxyOptions, TrainOptions } from "../trainer/train.ts";
+import type { ProxyOptions, TrainOptions } from "../trainer/train-options.ts";
 
 /** Settings of a training that are plain data. */
 export type TrainingSettings = Pick<

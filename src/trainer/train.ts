@@ -1,76 +1,25 @@
 /**
- * The training loop, for the reference (plain mean loss) and the proxy (an objective over domains): batches in, records and checkpoints
- * out, until the last step, a stop, a settled result or a loss that is not finite. What a step does is in step/.
+ * The training loop, for the reference (plain mean loss) and the proxy (an objective over domains): batches in, records
+ * and checkpoints out, until the last step, a stop, a settled result or a loss that is not finite. What a step does is in
+ * step/.
  */
-import type { Engine, EngineName, Precision } from "../engine/engine.ts";
+import type { EngineName } from "../engine/engine.ts";
 import { DoremiError } from "../lib/errors.ts";
-import type { Objective, ObjectiveFacts } from "../mixture/objective.ts";
-import { needsReference, type ObjectiveSettings } from "../mixture/objective-settings.ts";
+import type { Objective } from "../mixture/objective.ts";
+import { needsReference } from "../mixture/objective-settings.ts";
 import { createObjective } from "../mixture/objectives.ts";
 import { checkBatch } from "./check-batch.ts";
-import type { Checkpoint, CheckpointStore, RunConfiguration } from "./checkpoint.ts";
-import type { BatchSource, ModelConfig, OptimizerConfig, StepRecord, TrainingBatch } from "./contract.ts";
-import { DomainWeights, type DomainWeightsState, type SettleCriterion } from "./domain-weights.ts";
-import { meanLosses, type ReferenceLosses } from "./evaluate.ts";
+import type { Checkpoint, CheckpointStore } from "./checkpoint.ts";
+import type { StepRecord, TrainingBatch } from "./contract.ts";
+import { DomainWeights, type DomainWeightsState } from "./domain-weights.ts";
+import { meanLosses } from "./evaluate.ts";
 import { initialParameters, type ModelWeights } from "./initialization.ts";
 import { createGraphObjective } from "./objectives.ts";
-import { modelFaults, optimizerFaults, refuseFaults } from "./settings.ts";
-import type { Accumulation, InitialState, StepOutcome, Stepper, StepRequest } from "./step/contract.ts";
+import type { InitialState, StepOutcome, Stepper, StepRequest } from "./step/contract.ts";
 import { initLossScale, type LossScaleState, nextLossScale } from "./step/loss-scale.ts";
 import { StoppedInStep } from "./step/parts.ts";
 import { createStepper } from "./step/stepper.ts";
-
-export interface TrainOptions {
-  readonly engine: Engine;
-  readonly model: ModelConfig;
-  readonly optimizer: OptimizerConfig;
-  readonly batches: BatchSource;
-  readonly steps: number;
-  /** of the initial weights */
-  readonly seed: number;
-  /** what makes it a proxy */
-  readonly proxy?: ProxyOptions;
-  /** held-out loss is measured before the step that follows every so many */
-  readonly heldOut?: {
-    readonly every: number;
-    /** of a multiple of `microBatch` sequences each; asked for once */
-    readonly batches: () => Promise<readonly TrainingBatch[]>;
-  };
-  /** sequences computed at once, a divisor of the batch; default: all */
-  readonly microBatch?: number;
-  /** default: exact */
-  readonly accumulation?: Accumulation;
-  /** computes activations again in the backward pass: less memory, one more forward pass */
-  readonly recompute?: boolean;
-  /** default: float32 */
-  readonly precision?: Precision;
-  /** of the batches' domains, for messages; default: their numbers */
-  readonly domainNames?: readonly string[];
-  /** called after every step; a promise is waited for */
-  readonly onStep?: (record: StepRecord) => void | Promise<void>;
-  /** on abort the state is saved, where `checkpoint` says so, and DoremiError interrupted is thrown */
-  readonly signal?: AbortSignal;
-  /** what the user should know */
-  readonly onNote?: (message: string) => void;
-  /** a run resumes from what it finds here */
-  readonly checkpoint?: {
-    /** opens the store for a run of this configuration; it refuses what another configuration left */
-    readonly store: (configuration: RunConfiguration) => CheckpointStore;
-    /** steps between checkpoints; 0 = only when interrupted */
-    readonly every: number;
-    /** what identifies the data (fingerprints); a checkpoint made with other data is refused */
-    readonly data?: unknown;
-  };
-}
-
-export interface ProxyOptions {
-  readonly objective: ObjectiveSettings;
-  readonly facts: ObjectiveFacts;
-  /** where the reference's losses come from, if not with the batch */
-  readonly reference?: ReferenceLosses;
-  /** when to stop early */
-  readonly settle?: SettleCriterion;
-}
+import { runConfiguration, type TrainOptions, validateOptions } from "./train-options.ts";
 
 export interface TrainResult {
   readonly weights: ModelWeights;
@@ -91,7 +40,7 @@ interface LoopState {
 }
 
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  validate(options);
+  validateOptions(options);
   const store = options.checkpoint?.store(runConfiguration(options));
   const stored = (await store?.load()) ?? null;
   const other = (stored?.state as LoopState | undefined)?.engine;
@@ -343,67 +292,6 @@ function storedState(stored: Checkpoint): InitialState {
       `checkpoint of step ${stored.step}: has no ${name}; delete its folder to start again`,
     );
   };
-}
-
-/** Everything that the course of the training depends on, whatever machine goes on with it. */
-function runConfiguration(options: TrainOptions): RunConfiguration {
-  const { model, optimizer, batches, steps, seed, proxy, checkpoint } = options;
-  return {
-    model,
-    optimizer,
-    steps,
-    seed,
-    batchSize: batches.batchSize,
-    domains: batches.domains,
-    proxy: proxy ? { objective: proxy.objective, facts: proxy.facts, settle: proxy.settle ?? null } : null,
-    // Exact parts give the same step in any size; a run that ran out of memory goes on in smaller ones.
-    stale: options.accumulation === "stale" ? (options.microBatch ?? batches.batchSize) : null,
-    precision: options.precision ?? "float32",
-    data: checkpoint?.data ?? null,
-  };
-}
-
-function validate(options: TrainOptions): void {
-  const { engine, model, optimizer, steps, proxy, batches, microBatch, precision } = options;
-  refuseFaults("model", modelFaults(model));
-  refuseFaults("optimizer", optimizerFaults(optimizer));
-  const refuse = (code: string, message: string): never => {
-    throw new DoremiError("bad-configuration", code, message);
-  };
-  if (!Number.isSafeInteger(steps) || steps < 1)
-    refuse("steps", `training: steps must be an integer ≥ 1, found ${steps}`);
-  if (
-    microBatch !== undefined &&
-    !(Number.isSafeInteger(microBatch) && microBatch >= 1 && batches.batchSize % microBatch === 0)
-  )
-    refuse(
-      "micro-batch",
-      `training: microBatch must divide the batch of ${batches.batchSize} sequences, found ${microBatch}`,
-    );
-  if (precision && !engine.precisions.includes(precision)) {
-    refuse(
-      "precision",
-      `training: precision must be one that engine ${engine.name} has (${engine.precisions.join(", ")}), found ${precision}`,
-    );
-  }
-  if (!proxy) return;
-  const { facts, settle, objective } = proxy;
-  if (batches.domains < 1) refuse("domains", "proxy: needs at least one domain, found none");
-  for (const name of ["start", "sampling", "reference", "sizes"] as const) {
-    if (facts.domains !== batches.domains || facts[name].length !== batches.domains)
-      refuse(
-        "domains",
-        `proxy: ${name} must have a number for each of ${batches.domains} domains, found ${facts[name].length}`,
-      );
-  }
-  if (settle && !(settle.tolerance > 0 && Number.isSafeInteger(settle.every) && settle.every >= 1))
-    refuse("settle", `proxy: settle needs a tolerance > 0 and every ≥ 1, found ${JSON.stringify(settle)}`);
-  const divided = microBatch !== undefined && microBatch < batches.batchSize;
-  if (options.accumulation === "stale" && divided && !createObjective(objective, facts).weigh)
-    refuse(
-      "accumulation",
-      `proxy: accumulation must be exact for objective ${objective.name}, whose weights follow from the losses of the whole batch, found stale`,
-    );
 }
 
 function interrupted(step: number, steps: number, store: CheckpointStore | undefined): DoremiError {

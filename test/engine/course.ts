@@ -4,7 +4,8 @@ import type { Engine } from "../../src/engine/engine.ts";
 import { DOREMI_PRESETS } from "../../src/mixture/objective-settings.ts";
 import { createBatchSource } from "../../src/trainer/batches.ts";
 import type { BatchSource, ModelConfig, OptimizerConfig, StepRecord } from "../../src/trainer/contract.ts";
-import { type TrainOptions, type TrainResult, train } from "../../src/trainer/train.ts";
+import { type TrainResult, train } from "../../src/trainer/train.ts";
+import type { TrainOptions } from "../../src/trainer/train-options.ts";
 import { ADAFACTOR, ADAMW, proxyOf, randomReaders } from "../trainer/tiny.ts";
 
 const [B, K, T] = [4, 3, 8];

@@ -4,15 +4,11 @@ import { createCpuEngine } from "../../src/engine/cpu.ts";
 import type { Engine, Program } from "../../src/engine/engine.ts";
 import { loadTensorFlow } from "../../src/engine/tensorflow.ts";
 import { largeValues, traceProgram } from "../../src/engine/trace.ts";
+import type { GradientObjective } from "../../src/trainer/gradient-objective.ts";
 import { initializeWeights } from "../../src/trainer/initialization.ts";
 import { parameterShapes } from "../../src/trainer/model.ts";
 import { graphOptimizer } from "../../src/trainer/optimizer.ts";
-import {
-  type GradientObjective,
-  type GradientShape,
-  gradientProgram,
-  stepProgram,
-} from "../../src/trainer/programs.ts";
+import { type GradientShape, gradientProgram, stepProgram } from "../../src/trainer/programs.ts";
 import { type HostTensor, runCompiled, runEagerly } from "../engine/run.ts";
 import { ADAMW, adaptiveObjective, randomBatch, TINY } from "./tiny.ts";
 

@@ -13,7 +13,8 @@ import { CheckpointFiles } from "../../src/trainer/checkpoint-files.ts";
 import type { BatchSource, StepRecord } from "../../src/trainer/contract.ts";
 import { LossModel } from "../../src/trainer/evaluate.ts";
 import { initializeWeights } from "../../src/trainer/initialization.ts";
-import { type TrainOptions, type TrainResult, train } from "../../src/trainer/train.ts";
+import { type TrainResult, train } from "../../src/trainer/train.ts";
+import type { TrainOptions } from "../../src/trainer/train-options.ts";
 import { ADAMW, proxyOf, randomBatch, randomReaders, TINY } from "./tiny.ts";
 
 const [B, K] = [4, 3];

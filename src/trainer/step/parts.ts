@@ -5,7 +5,8 @@
 import type { TensorData } from "../../engine/engine.ts";
 import { sequenceStatistics } from "../../mixture/objective.ts";
 import type { TrainingBatch } from "../contract.ts";
-import { batchInputs, type GradientObjective, type GradientShape } from "../programs.ts";
+import type { GradientObjective } from "../gradient-objective.ts";
+import { batchInputs, type GradientShape } from "../programs.ts";
 import type { StepperSetup, StepRequest } from "./contract.ts";
 
 export type Feeds = Readonly<Record<string, TensorData>>;

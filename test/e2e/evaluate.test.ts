@@ -70,6 +70,12 @@ describe("an evaluation", () => {
       [4, 8],
       [4, 8],
     ]);
+    // Natural weights read of every domain the same part, in tokens of the corpus.
+    const { tokens } = first.count.domains.reduce(
+      (sum, domain) => ({ tokens: sum.tokens + domain.tokens["tokenizer-4096"]! }),
+      { tokens: 0 },
+    );
+    for (const { epochs } of evaluation.mixtures[0]!.domains) expect(epochs).toBeCloseTo((8 * 4 * 32) / tokens, 9);
     for (const { domains, curve } of evaluation.mixtures) {
       expect(domains.reduce((sum, { weight }) => sum + weight, 0)).toBeCloseTo(1, 9);
       // Models that have hardly begun know little more than the uniform guess over their vocabulary.

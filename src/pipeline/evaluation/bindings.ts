@@ -162,6 +162,7 @@ function evaluateInputOf(evaluation: PreparedEvaluation, outputs: Outputs): Eval
       name,
       from,
       weights: [...weights],
+      epochs: epochsOf(evaluation, outputs, weights),
       sameAs: trainedAs === name ? null : trainedAs,
       notes: [...notes],
       runs: settings.seeds.map((_, index) => runOf(outputs[instanceOf(trainedAs, index)] as MainOutput)),
@@ -169,6 +170,20 @@ function evaluateInputOf(evaluation: PreparedEvaluation, outputs: Outputs): Eval
   };
 }
 
-function runOf({ seed, steps, trainedTokens, documents, curve, epochs }: MainOutput) {
-  return { seed, steps, trainedTokens, documents, curve, epochs };
+function runOf({ seed, steps, trainedTokens, documents, curve }: MainOutput) {
+  return { seed, steps, trainedTokens, documents, curve };
+}
+
+/**
+ * How often each domain's text is read. A store that is drawn from more than once holds the whole domain; another may hold
+ * a part of it.
+ */
+function epochsOf({ prepared, settings }: PreparedEvaluation, outputs: Outputs, weights: readonly number[]): number[] {
+  const { domains } = outputs.count as CountOutput;
+  const { domains: stores } = outputs[TOKENIZE] as TokenizeOutput;
+  return weights.map((weight, k) => {
+    const drawn = weight * trainedTokens(settings);
+    const stored = stores[k]!.reference.tokens;
+    return drawn / Math.max(stored, drawn > stored ? 0 : domains[k]!.tokens[prepared.modelTokenizer.name]!);
+  });
 }

@@ -1,6 +1,7 @@
 /** Runs an evaluation: as a pipeline is run, in the same folder, so that what was counted and learned there is used. */
 import { join } from "node:path";
 import { explainSystemError } from "../../lib/errors.ts";
+import type { CountOutput } from "../../stages/count/contract.ts";
 import type { EvaluateOutput } from "../../stages/evaluate/contract.ts";
 import { EVALUATION, EVALUATION_TABLE, EVALUATION_TEXT } from "../../stages/evaluate/run.ts";
 import type { Pipeline } from "../load.ts";
@@ -8,6 +9,7 @@ import { type RunOptions, type RunResult, runInFolder } from "../run.ts";
 import { bindEvaluation, prepareEvaluation } from "./bindings.ts";
 
 export interface EvaluationResult extends Pick<RunResult, "status" | "output" | "stages"> {
+  readonly count: CountOutput;
   readonly evaluation: EvaluateOutput;
   /** absolute paths */
   readonly paths: { readonly evaluation: string; readonly text: string; readonly table: string };
@@ -27,6 +29,7 @@ export async function runEvaluation(
       status,
       output,
       stages: reports,
+      count: outputs.count as CountOutput,
       evaluation: outputs.evaluate as EvaluateOutput,
       paths: { evaluation: path(EVALUATION), text: path(EVALUATION_TEXT), table: path(EVALUATION_TABLE) },
     };

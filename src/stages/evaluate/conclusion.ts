@@ -5,10 +5,11 @@ import type { Estimate } from "../../mixture/statistics.ts";
 
 /** @param sameAs the baseline has these weights too @param seeds trainings of each */
 export function conclude(comparison: Comparison, speedUp: SpeedUp | null, same: boolean, seeds: number): string {
-  const { baseline, candidate, average, worst, wins, losses, undecided } = comparison;
+  const { baseline, candidate, average, weighted, worst, wins, losses, undecided } = comparison;
   if (same) return `${candidate} and ${baseline} are the same weights, so there is nothing to compare.`;
   const sentences = [
-    `${candidate} ${verb(average)} ${baseline} on average: ${describe(average)}.`,
+    `${candidate} ${verb(average)} ${baseline} on average over the domains: ${describe(average)}.`,
+    `By the domains' shares of the corpus it ${verb(weighted)} ${baseline}: ${describe(weighted)}.`,
     `In the worst domain (${worstNames(worst)}) it ${verb(worst)} ${baseline}: ${describe(worst)}.`,
     `Of ${wins + losses + undecided} domains it wins ${wins}, loses ${losses}, and ${undecided} are inside the noise.`,
   ];

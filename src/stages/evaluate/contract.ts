@@ -9,7 +9,6 @@ const run = mainOutput.pick({
   trainedTokens: true,
   documents: true,
   curve: true,
-  epochs: true,
 });
 
 export const evaluateInput = z.strictObject({
@@ -31,6 +30,8 @@ export const evaluateInput = z.strictObject({
       /** where the weights came from */
       from: z.string(),
       weights: z.array(z.number()),
+      /** by domain: how often its text is read in a training; below 1: what share of it */
+      epochs: z.array(z.number()),
       /** the mixture before it that has the same weights, whose models are its own */
       sameAs: z.string().nullable(),
       notes: z.array(z.string()),
@@ -108,6 +109,7 @@ export const evaluateOutput = z.strictObject({
       domains: z.array(
         z.strictObject({
           weight: z.number(),
+          /** how often its text is read in a training; below 1: what share of it */
           epochs: z.number(),
           /** null where the domain holds nothing out */
           loss: estimate.nullable(),

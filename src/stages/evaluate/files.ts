@@ -1,4 +1,5 @@
 /** A report as files: Markdown for people, CSV for their plots. Pure. */
+import { csvLine } from "../../lib/csv.ts";
 import { meanCurve } from "../../mixture/speed-up.ts";
 import type { EvaluateOutput } from "./contract.ts";
 import { type ReportTable, reportTables } from "./tables.ts";
@@ -83,10 +84,5 @@ export function reportCsv({ domains, mixtures, comparisons }: EvaluateOutput): s
       ];
     }),
   );
-  return `${[CSV_COLUMNS, ...rows].map((row) => row.map(csvCell).join(",")).join("\n")}\n`;
-}
-
-function csvCell(value: string | number | null | undefined): string {
-  const text = value === null || value === undefined ? "" : String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return [CSV_COLUMNS, ...rows].map(csvLine).join("");
 }

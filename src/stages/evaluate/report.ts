@@ -54,9 +54,8 @@ export function report(input: EvaluateInput): EvaluateOutput {
 }
 
 function reportedMixture(domains: readonly HeldOutDomain[], mixture: Mixture): EvaluateOutput["mixtures"][number] {
-  const { name, from, sameAs, weights, runs } = mixture;
+  const { name, from, sameAs, weights, epochs, runs } = mixture;
   const losses = domainLosses(domains, lossesOf(mixture));
-  const { epochs } = runs[0]!;
   return {
     name,
     from,

@@ -13,7 +13,7 @@ export const EVALUATION_TABLE = "evaluation.csv";
 
 export const evaluate: Stage<EvaluateInput, EvaluateOutput> = {
   name: "evaluate",
-  version: 1,
+  version: 2,
   input: evaluateInput,
   output: evaluateOutput,
   async run(input, context) {
@@ -21,7 +21,7 @@ export const evaluate: Stage<EvaluateInput, EvaluateOutput> = {
     const { note } = reporter(context, "evaluate");
     for (const warning of output.warnings) note(warning);
     await writeFileAtomic(join(context.folder, EVALUATION), `${JSON.stringify(output, null, 2)}\n`);
-    await writeFileAtomic(join(context.folder, EVALUATION_TEXT), `${reportMarkdown(output)}\n`);
+    await writeFileAtomic(join(context.folder, EVALUATION_TEXT), reportMarkdown(output));
     await writeFileAtomic(join(context.folder, EVALUATION_TABLE), reportCsv(output));
     return output;
   },

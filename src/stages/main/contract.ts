@@ -29,8 +29,6 @@ export const mainOutput = z.strictObject({
   documents: z.array(documents),
   /** of the sequences of a look, the end among them; empty where nothing is held out */
   curve: lossCurve,
-  /** by domain: tokens drawn ÷ tokens there */
-  epochs: z.array(z.number()),
   dataWait,
   notes: z.array(z.string()),
   warnings: trainingWarnings,

@@ -10,11 +10,11 @@ import { documentLosses } from "./documents.ts";
 
 export const main: Stage<MainInput, MainOutput> = {
   name: "main",
-  version: 1,
+  version: 2,
   input: mainInput,
   output: mainOutput,
   async run(input, context) {
-    const { weights, looks, model, tokens, steps, batchSize, seed } = input;
+    const { weights, looks, model, seed } = input;
     const result = await trainModel({ stage: "reference", input, context, weights, looks });
     const heldOut = await heldOutStores(input, context);
     const way = await looksOf(join(context.folder, TRAJECTORY), weights.length);
@@ -23,7 +23,6 @@ export const main: Stage<MainInput, MainOutput> = {
       heldOut.map((store) => store.sequences),
       looks.sequences,
     );
-    const total = weights.reduce((sum, weight) => sum + weight, 0);
     return {
       model: await modelReference(context),
       seed,
@@ -33,10 +32,6 @@ export const main: Stage<MainInput, MainOutput> = {
       evaluation: result.evaluation,
       documents: result.sequences.map((sums, k) => documentLosses(sums, heldOut[k]!.lengths, model.sequenceLength)),
       curve: { steps: [...way.steps, result.steps], loss: [...way.loss.map((losses) => [...losses]), end] },
-      epochs: tokens.domains.map(({ reference }, k) => {
-        const sequences = Math.floor((reference.tokens - 1) / model.sequenceLength);
-        return ((weights[k]! / total) * steps * batchSize) / sequences;
-      }),
       dataWait: result.dataWait,
       notes: [...result.notes],
       warnings: [...result.warnings],

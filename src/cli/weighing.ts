@@ -18,7 +18,7 @@ import type { WeightsOptions } from "./commands/weights.ts";
 import { type DomainSizes, sizesOfFile, sizesOfPipeline } from "./weights-sizes.ts";
 import { weightsLines } from "./weights-table.ts";
 
-export const METHODS = ["natural", "uniform", "temperature", "unimax", "regression", "learned"] as const;
+const METHODS = ["natural", "uniform", "temperature", "unimax", "regression", "learned"] as const;
 
 /** mT5's and XLM-R's. */
 const TEMPERATURE = 3.3;

@@ -173,9 +173,16 @@ function knownKeys(path: readonly PropertyKey[], value: unknown): string[] {
   });
 }
 
+/** Of tables that are of one kind or another, the one that knows the key. */
 function child(schema: unknown, part: PropertyKey): unknown {
-  const node = schema as { shape?: Record<PropertyKey, unknown>; element?: unknown };
-  return node?.shape?.[part] ?? node?.element;
+  const node = schema as { shape?: Record<PropertyKey, unknown>; element?: unknown; options?: unknown[] };
+  const own = node?.shape?.[part] ?? node?.element;
+  if (own !== undefined) return own;
+  for (const option of node?.options ?? []) {
+    const found = child(unwrap(option), part);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** Through defaults, optionals and pipes to the schema beneath. */

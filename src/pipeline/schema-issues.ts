@@ -30,14 +30,24 @@ export function flattenIssues(issues: readonly Issue[], value: unknown, at: read
       value,
     );
     const structured = typeof found === "object" && found !== null;
-    const branches = issue.errors.filter((branch) =>
+    const errors = branchesOf(issue);
+    const branches = errors.filter((branch) =>
       branch.every((b) => b.path.length > 0 || b.code === "unrecognized_keys"),
     );
     // Of tables that are of one kind or another by their keys, the kind that knows them all.
     const knowing = branches.find((branch) => branch.every((b) => b.path.length > 0));
     const chosen = structured ? (knowing ?? branches[0]) : undefined;
     if (chosen) return flattenIssues(chosen, value, path);
-    const rules = issue.errors.flatMap((branch) => branch.map((b) => ruleOf(b as Issue).replace(/^must be /, "")));
+    const rules = errors.flatMap((branch) => branch.map((b) => ruleOf(b as Issue).replace(/^must be /, "")));
     return [{ ...issue, path, message: `must be ${[...new Set(rules)].join(" or ")}` } as Issue];
+  });
+}
+
+/** The faults by branch, where a branch is itself a union by those of its own. */
+function branchesOf({ errors }: z.core.$ZodIssueInvalidUnion): Issue[][] {
+  return errors.flatMap((branch) => {
+    const [only, ...others] = branch;
+    const nested = only?.code === "invalid_union" && only.path.length === 0 && others.length === 0;
+    return nested && only.errors.length > 0 ? branchesOf(only) : [branch];
   });
 }

@@ -1,5 +1,6 @@
 /** Domain weights over the steps of a replay as CSV: a line for each step, objective and domain. */
 import { AtomicFile } from "../lib/atomic-write.ts";
+import { csvLine } from "../lib/csv.ts";
 import type { Recording } from "../stages/trace-read.ts";
 
 /** At most; of more steps every n-th, and the last. */
@@ -19,8 +20,8 @@ export class WeightsTable {
 
   /** @param objectives names of those that every step has weights of */
   constructor({ domains, length }: Pick<Recording, "domains" | "length">, objectives: readonly string[]) {
-    this.#domains = domains.map(quoted);
-    this.#objectives = objectives.map(quoted);
+    this.#domains = domains;
+    this.#objectives = objectives;
     this.#last = length;
     this.#every = Math.ceil(length / SAMPLED_STEPS);
   }
@@ -28,7 +29,7 @@ export class WeightsTable {
   add(step: number, weights: readonly Weights[]): void {
     if (step % this.#every !== 0 && step !== this.#last) return;
     const lines = weights.flatMap(({ alpha, average }, i) =>
-      this.#domains.map((domain, k) => `${step},${this.#objectives[i]},${domain},${alpha[k]},${average[k]}\n`),
+      this.#domains.map((domain, k) => csvLine([step, this.#objectives[i], domain, alpha[k], average[k]])),
     );
     this.#steps.push(lines.join(""));
   }
@@ -36,7 +37,7 @@ export class WeightsTable {
   async write(path: string): Promise<void> {
     const file = await AtomicFile.create(path);
     try {
-      await file.write(Buffer.from("step,objective,domain,alpha,average\n"));
+      await file.write(Buffer.from(csvLine(["step", "objective", "domain", "alpha", "average"])));
       for (const lines of this.#steps) await file.write(Buffer.from(lines));
       await file.commit();
     } catch (error) {
@@ -44,9 +45,4 @@ export class WeightsTable {
       throw error;
     }
   }
-}
-
-/** As RFC 4180 has it. */
-function quoted(text: string): string {
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

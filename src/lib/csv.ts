@@ -77,3 +77,13 @@ function* recordsOf(text: string, file: string): Generator<CsvRecord> {
     record = { cells: [], line };
   }
 }
+
+/** A line with its end; what is null or undefined is an empty cell. */
+export function csvLine(cells: readonly (string | number | null | undefined)[]): string {
+  return `${cells.map(csvCell).join(",")}\n`;
+}
+
+function csvCell(value: string | number | null | undefined): string {
+  const text = value === null || value === undefined ? "" : String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

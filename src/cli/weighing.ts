@@ -8,27 +8,26 @@ import { writeFileAtomic } from "../lib/atomic-write.ts";
 import { DoremiError } from "../lib/errors.ts";
 import { didYouMean } from "../lib/nearest.ts";
 import { matchWeights, parseWeightsTable } from "../mixture/weights.ts";
-import { type ResolvedWeights, resolveFixed } from "../pipeline/domain-settings.ts";
+import { resolveFixed } from "../pipeline/domain-settings.ts";
 import { fromBase, loadPipeline, type Pipeline } from "../pipeline/load.ts";
-import { describeRegression, regressionNotes, regressionWeights, runsOf } from "../pipeline/regression-weights.ts";
+import {
+  describeRegression,
+  type RegressionWeights,
+  regressionNotes,
+  regressionWeights,
+  runsOf,
+} from "../pipeline/regression-weights.ts";
 import { weights as weightsSchema } from "../pipeline/schema/weights.ts";
 import { flattenIssues, ruleOf } from "../pipeline/schema-issues.ts";
 import { type RegressionSource, readWeights, type WeightsContext } from "../pipeline/weights-source.ts";
-import type { WeightsOptions } from "./commands/weights.ts";
-import { type DomainSizes, sizesOfFile, sizesOfPipeline } from "./weights-sizes.ts";
+import type { DomainSizes, RegressionFacts, Weighed, WeightsOptions } from "./weights-contract.ts";
+import { sizesOfFile, sizesOfPipeline } from "./weights-sizes.ts";
 import { weightsLines } from "./weights-table.ts";
 
 const METHODS = ["natural", "uniform", "temperature", "unimax", "regression", "learned"] as const;
 
 /** mT5's and XLM-R's. */
 const TEMPERATURE = 3.3;
-
-/** What one method makes of it. */
-export interface Weighed extends ResolvedWeights {
-  readonly method: string;
-  readonly domains: readonly string[];
-  readonly regression?: ReturnType<typeof regressionFacts>;
-}
 
 interface Known {
   readonly pipeline: Pipeline | null;
@@ -192,7 +191,7 @@ function byRegression(source: RegressionSource, { sizes }: Known): Weighed {
   };
 }
 
-function regressionFacts({ fitted, predictedLoss, priorLoss, warnings }: ReturnType<typeof regressionWeights>) {
+function regressionFacts({ fitted, predictedLoss, priorLoss, warnings }: RegressionWeights): RegressionFacts {
   const { quality, targets, runs } = fitted;
   return { runs: runs.mixtures.length, predictedLoss, priorLoss, ...quality, targets, warnings };
 }

@@ -6,11 +6,7 @@ import { didYouMean } from "../lib/nearest.ts";
 import type { Pipeline } from "../pipeline/load.ts";
 import { OutputFolder } from "../pipeline/output-folder.ts";
 import { shownPath } from "./paths.ts";
-
-export interface DomainSizes {
-  readonly domains: readonly string[];
-  readonly tokens: readonly number[];
-}
+import type { DomainSizes } from "./weights-contract.ts";
 
 /** @param tokenizer null = the one that the pipeline counts its weights in */
 export async function sizesOfPipeline(pipeline: Pipeline, tokenizer: string | null): Promise<DomainSizes> {

@@ -1,8 +1,7 @@
 /** The table of `doremi weights`: domains down, methods across; below it what each method was and what to mind. */
 import { formatFigure, formatInteger } from "./numbers.ts";
 import { formatTable, printable } from "./table.ts";
-import type { Weighed } from "./weighing.ts";
-import type { DomainSizes } from "./weights-sizes.ts";
+import type { DomainSizes, Weighed } from "./weights-contract.ts";
 
 /** @param budget tokens that epochs are of; null = none is said */
 export function weightsLines(weighed: readonly Weighed[], sizes: DomainSizes | null, budget: number | null): string[] {

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
-import type { WeightsOptions } from "../../src/cli/commands/weights.ts";
 import { describeFailure } from "../../src/cli/failure.ts";
 import { weigh } from "../../src/cli/weighing.ts";
+import type { WeightsOptions } from "../../src/cli/weights-contract.ts";
 import { runPipeline } from "../../src/pipeline/run.ts";
 import { smallPipeline } from "../e2e/small.ts";
 

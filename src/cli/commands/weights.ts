@@ -1,27 +1,8 @@
 /** `doremi weights`: what methods that train nothing make of the domains' sizes or of small runs, side by side. */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { addCommonOptions, addExample, positiveNumber, tokenBudget } from "../options.ts";
-import { type CommonOptions, Session, type SetStatus } from "../session.ts";
-
-export interface WeightsOptions extends CommonOptions {
-  readonly output?: string;
-  readonly counts?: string;
-  readonly tokenizer?: string;
-  readonly method?: readonly string[];
-  readonly temperature?: number;
-  readonly exponent?: number;
-  readonly maxEpochs?: number;
-  readonly budget?: number | "auto";
-  readonly regression?: string;
-  readonly losses?: string;
-  readonly target?: readonly string[];
-  readonly fit?: "log-linear" | "linear" | "trees";
-  readonly search?: "exact" | "simulate";
-  readonly prior?: string;
-  readonly kl?: number;
-  readonly seed?: number;
-  readonly out?: string;
-}
+import { Session, type SetStatus } from "../session.ts";
+import type { WeightsOptions } from "../weights-contract.ts";
 
 export function weightsCommand(setStatus: SetStatus): Command {
   const command = new Command("weights")

@@ -10,6 +10,7 @@ export type { Engine } from "./engine/engine.ts";
 export { inspectShard, readShard, readUnit } from "./formats/read.ts";
 export type { ColumnSelection, ReadLimits, ShardLayout, ShardUnit, TextBatch } from "./formats/shard.ts";
 export { openTokenStore, type TokenStore, TokenStoreWriter, tokenWindows } from "./formats/token-store.ts";
+export { type CsvTable, parseCsv } from "./lib/csv.ts";
 export { DoremiError, type ErrorKind } from "./lib/errors.ts";
 export { VERSION } from "./lib/version.ts";
 // The manifest
@@ -46,6 +47,14 @@ export {
   type TopicCvarSettings,
 } from "./mixture/objective-settings.ts";
 export { createObjective } from "./mixture/objectives.ts";
+export { type MixtureRuns, readRuns } from "./mixture/regression/runs.ts";
+export {
+  bestMixture,
+  type FittedRegression,
+  fitRegression,
+  type RegressionResult,
+  type RegressionSettings,
+} from "./mixture/regression.ts";
 export { type DomainWeights, matchWeights, normaliseWeights, parseWeightsFile } from "./mixture/weights.ts";
 // Pipelines
 export { STAGE_NAMES, type StageName } from "./pipeline/bindings.ts";

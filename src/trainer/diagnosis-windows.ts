@@ -113,7 +113,7 @@ function lossNotFalling(window: Tally, { steps: planned }: DiagnosisSettings, { 
   const fallen = first - Math.min(loss, best?.meanLoss ?? loss);
   if (fallen < LEAST_FALL * first) {
     if (window.lastStep * 4 < planned) return []; // the rate may still be warming up
-    const risen = loss - first > SURE * Math.sqrt(window.lossVariance);
+    const risen = loss - first > LEAST_FALL * first;
     return [
       {
         code: "loss-not-falling",

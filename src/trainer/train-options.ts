@@ -1,5 +1,6 @@
 /** What a training takes, the rules that hold between its parts, and what its course depends on. */
 import type { Engine, Precision } from "../engine/engine.ts";
+import { refusePrecision } from "../engine/report.ts";
 import { DoremiError } from "../lib/errors.ts";
 import type { ObjectiveFacts } from "../mixture/objective.ts";
 import type { ObjectiveSettings } from "../mixture/objective-settings.ts";
@@ -99,12 +100,7 @@ export function validateOptions(options: TrainOptions): void {
       "micro-batch",
       `training: microBatch must divide the batch of ${batches.batchSize} sequences, found ${microBatch}`,
     );
-  if (precision && !engine.precisions.includes(precision)) {
-    refuse(
-      "precision",
-      `training: precision must be one that engine ${engine.name} has (${engine.precisions.join(", ")}), found ${precision}`,
-    );
-  }
+  if (precision) refusePrecision(engine.name, engine.precisions, precision);
   if (!proxy) return;
   const { facts, settle, objective } = proxy;
   if (batches.domains < 1) refuse("domains", "proxy: needs at least one domain, found none");

@@ -7,11 +7,13 @@ import { inspectPath } from "../../src/cli/inspect/recognise.ts";
 import { writeSafetensors } from "../../src/formats/safetensors.ts";
 import { TokenStoreWriter } from "../../src/formats/token-store.ts";
 import { writeSelection } from "../../src/manifest/selection-file.ts";
+import { DOREMI_PRESETS } from "../../src/mixture/objective-settings.ts";
 import { writeCountsFile } from "../../src/stages/count/counts-file.ts";
 import { combine } from "../../src/stages/mixture/run.ts";
 import { TrajectoryLog } from "../../src/stages/trajectory.ts";
 import { CheckpointFiles } from "../../src/trainer/checkpoint-files.ts";
-import { recordedProxy } from "../stages/recorded.ts";
+import { readGolden } from "../mixture/golden.ts";
+import { type GoldenInputs, recordedProxy, recordsOf, writeRun } from "../stages/recorded.ts";
 
 const CORPUS = join(import.meta.dirname, "..", "files", "corpus");
 
@@ -101,6 +103,22 @@ describe("files of ours, whatever their name", () => {
       weights: { a: 0.25, b: 0.75 },
     });
     expect(lines.filter((line) => /^ +\d+ {2}\d/.test(line))).toHaveLength(10);
+  });
+
+  it("traces", async () => {
+    const inputs = readGolden<GoldenInputs>("doremi/inputs_k3_missing.json");
+    const proxy = recordedProxy(inputs, { ...DOREMI_PRESETS.official, eta: 0.5 });
+    renameSync(await writeRun(folder, proxy, recordsOf(inputs, proxy)), at("tr"));
+    const { kind, facts, lines } = await inspectPath(at("tr"));
+    expect(kind).toBe("trace of a proxy's training");
+    expect(facts).toMatchObject({ steps: 50, sequences: 4, objective: proxy.objective, reference: true });
+    expect(lines.slice(0, 4)).toEqual([
+      "steps             50",
+      "sequences a step  4",
+      "objective         doremi, preset=official, eta=0.5",
+      "losses            of the proxy, and over the reference",
+    ]);
+    expect(lines.at(-3)).toBe("domain-3       3,000    33.33%     0.3333    0.3333");
   });
 
   it("token stores, and a hint at one from its .bin", async () => {

@@ -6,7 +6,7 @@ import { type CommonOptions, Session, type SetStatus } from "../session.ts";
 export function inspectCommand(setStatus: SetStatus): Command {
   const command = new Command("inspect")
     .description(
-      "Show a file: a manifest, a selection, counts, weights, a trajectory, a token store, a model, a checkpoint, a stage's " +
+      "Show a file: a manifest, a selection, counts, weights, a trajectory, a trace, a token store, a model, a checkpoint, a stage's " +
         "folder, or a shard. It is recognised by its content.",
     )
     .argument("<file>", "the file, or the folder of a model, a checkpoint, a stage or a run");

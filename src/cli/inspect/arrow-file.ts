@@ -10,8 +10,9 @@ import { DEFAULT_LIMITS } from "../../formats/shard.ts";
 import type { RandomAccessFile } from "../../storage/storage.ts";
 import { formatBytes, formatInteger } from "../numbers.ts";
 import { formatPairs, formatTable } from "../table.ts";
-import { inspectRowCounts, inspectTrajectory } from "./arrow-results.ts";
+import { inspectRowCounts } from "./arrow-results.ts";
 import { type Inspection, SHOWN_ROWS } from "./contract.ts";
+import { inspectTrace, inspectTrajectory } from "./recordings.ts";
 
 /** Key of the schema's metadata in which our files keep the domains' names. */
 const DOMAINS_KEY = "doremi.domains";
@@ -28,7 +29,13 @@ export async function inspectArrow(file: RandomAccessFile, format: "arrow-file" 
   const domains = metadataOf(schema).get(DOMAINS_KEY);
   if (domains !== undefined) {
     const names = fields.map((field) => field.name);
-    if (names.includes("step")) return inspectTrajectory(await readFile(file.uri), parseNames(domains, file.uri));
+    if (names.includes("step")) {
+      const rows = batches.map((batch) => batch.rows);
+      // A trace has its sequences' domains.
+      return names.includes("domain")
+        ? inspectTrace(file.uri)
+        : inspectTrajectory(file.uri, rows, parseNames(domains, file.uri));
+    }
     if (names.includes("bytes")) return inspectRowCounts(await readFile(file.uri), parseNames(domains, file.uri));
   }
   const rows = batches.reduce((sum, batch) => sum + batch.rows, 0);

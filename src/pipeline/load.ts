@@ -161,16 +161,25 @@ function knownKeys(path: readonly PropertyKey[], value: unknown): string[] {
     at = child(unwrap(at), part);
     found = (found as Record<PropertyKey, unknown> | undefined)?.[part];
   }
-  const schema = unwrap(at) as { shape?: object; options?: unknown[]; def?: { discriminator?: string } };
+  return keysOf(at, found);
+}
+
+function keysOf(given: unknown, found: unknown): string[] {
+  const schema = unwrap(given) as TableSchema | undefined;
   if (schema?.shape) return Object.keys(schema.shape);
-  const options = (schema?.options ?? []).map(
-    (option) => (unwrap(option) as { shape?: Record<string, z.ZodType> })?.shape,
-  );
   const kind = schema?.def?.discriminator;
-  return options.flatMap((shape) => {
-    const other = kind !== undefined && !shape?.[kind]?.safeParse((found as Record<string, unknown>)?.[kind]).success;
-    return other ? [] : Object.keys(shape ?? {});
+  return (schema?.options ?? []).flatMap((option) => {
+    if (kind === undefined) return keysOf(option, found);
+    const named = (unwrap(option) as TableSchema | undefined)?.shape?.[kind];
+    const other = named && !named.safeParse((found as Record<string, unknown>)?.[kind]).success;
+    return other ? [] : keysOf(option, found);
   });
+}
+
+interface TableSchema {
+  readonly shape?: Readonly<Record<string, z.ZodType>>;
+  readonly options?: readonly unknown[];
+  readonly def?: { readonly discriminator?: string };
 }
 
 /** Of tables that are of one kind or another, the one that knows the key. */

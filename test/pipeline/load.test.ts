@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseBytes } from "../../src/lib/byte-size.ts";
 import { DoremiError } from "../../src/lib/errors.ts";
+import { DOREMI_PRESETS } from "../../src/mixture/objective-settings.ts";
 import { parsePipeline } from "../../src/pipeline/load.ts";
 
 const HEAD = "version: 1\nname: a\noutput: out\ntokenizer: r50k\n";
@@ -24,8 +25,51 @@ describe("a pipeline file", () => {
       onBadShard: "fail",
       heldOut: { fraction: 0.01, minDocuments: 4 },
     });
-    expect(config.train.proxy).toMatchObject({ objective: "doremi", eta: 1, smoothing: 1e-3 });
+    expect(config.train.proxy).toEqual({
+      steps: 1000,
+      objective: DOREMI_PRESETS.paper,
+      start: "uniform",
+      sampling: "uniform",
+      trace: true,
+      referenceLosses: "auto",
+    });
     expect(config.resample).toMatchObject({ weights: "learned", budgetTokens: "auto", maxEpochs: 4 });
+  });
+
+  describe("the proxy's objective", () => {
+    const proxy = (settings: string) =>
+      parsePipeline(`${HEAD}data: { files: "x/{domain}/*" }\ntrain:\n  proxy: ${settings}\n`, "p.yaml").train.proxy;
+
+    it("is a name, a table, or short for DoReMi's step size and smoothing", () => {
+      expect(proxy("{ objective: { eta: 0.1 } }")).toEqual(proxy("{ eta: 0.1 }"));
+      expect(proxy("{ objective: { name: doremi, smoothing: 0.01 } }")).toEqual(proxy("{ smoothing: 0.01 }"));
+      expect(proxy("{ objective: erm }").objective).toEqual({ name: "erm" });
+      expect(proxy("{ objective: { name: kl, size: 0.2, over: sequences } }").objective).toEqual({
+        ...{ name: "kl", size: 0.2, over: "sequences" },
+        ...{ losses: "excess", regularization: 0 },
+      });
+    });
+
+    it("samples as it weighs: by the reference's weights where the loss is token-weighted", () => {
+      const official = proxy("{ objective: { preset: official, eta: 0.5 } }");
+      expect(official.objective).toEqual({ ...DOREMI_PRESETS.official, eta: 0.5 });
+      expect(official).toMatchObject({ start: "reference", sampling: "reference" });
+      expect(proxy("{ objective: { preset: official }, sampling: uniform }").sampling).toBe("uniform");
+    });
+
+    it.each([
+      ["{ objective: group-drro }", /“train.proxy.objective” must be .*"group-dro"/],
+      ["{ objective: { name: cvar, sise: 0.1 } }", /“train.proxy.objective.sise”; did you mean “size”/],
+      ["{ objective: { name: cvar, size: 2 } }", /“train.proxy.objective.size” must be <=1, found 2/],
+      ["{ objective: { name: nothing } }", /“train.proxy.objective.name” must be .*"kl".*, found "nothing"/],
+      ["{ objective: kl, eta: 0.1 }", /“train.proxy.eta” must be left out for the objective kl, found 0.1/],
+      [
+        "{ objective: { name: group-dro, adjustment: held-out } }",
+        /“train.proxy.evaluateEvery” must be given for an adjustment that is held-out/,
+      ],
+    ])("refuses %s", (settings, message) => {
+      expect(() => proxy(settings)).toThrow(message);
+    });
   });
 
   it.each([

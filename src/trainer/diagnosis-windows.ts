@@ -6,12 +6,14 @@ import { needsReference } from "../mixture/objective-settings.ts";
 import type { DiagnosisSettings, Finding } from "./diagnosis-contract.ts";
 import type { Tally } from "./diagnosis-tally.ts";
 
-/** The loss before the window that is looked at. */
+/** How the loss came to the window that is looked at. */
 export interface Trend {
   /** of the first step, in which the model knows nothing */
   readonly first: number;
   /** the earlier window with the lowest */
   readonly best: Tally | undefined;
+  /** by which the window's second half is below its first one */
+  readonly fall: number;
 }
 
 type WindowCheck = (window: Tally, settings: DiagnosisSettings, trend: Trend) => Finding[];
@@ -26,6 +28,8 @@ const CALM = 0.01;
 const WORSE = 0.01;
 /** Share of the first loss that a training has got rid of after a quarter of its steps at least. */
 const LEAST_FALL = 0.02;
+/** Where it has not, it may be about to: so much of the first loss in a twentieth of the steps is a fall. */
+const FALLING = 0.005;
 /** A rise that gives back this share of what the loss had fallen, */
 const RISE = 0.1;
 /** and that chance does not explain: in standard errors. */
@@ -108,11 +112,11 @@ function noExcess(window: Tally, { proxy }: DiagnosisSettings): Finding[] {
   ];
 }
 
-function lossNotFalling(window: Tally, { steps: planned }: DiagnosisSettings, { first, best }: Trend): Finding[] {
+function lossNotFalling(window: Tally, { steps: planned }: DiagnosisSettings, { first, best, fall }: Trend): Finding[] {
   const { meanLoss: loss } = window;
   const fallen = first - Math.min(loss, best?.meanLoss ?? loss);
   if (fallen < LEAST_FALL * first) {
-    if (window.lastStep * 4 < planned) return []; // the rate may still be warming up
+    if (window.lastStep * 4 < planned || fall > FALLING * first) return []; // the rate may have been warming up
     const risen = loss - first > LEAST_FALL * first;
     return [
       {

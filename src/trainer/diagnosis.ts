@@ -27,7 +27,10 @@ export class Diagnosis {
   #whole: Tally;
   #before: Tally | undefined;
   #block: Tally;
-  #trend: Trend | undefined;
+  /** loss of the first step */
+  #first: number | undefined;
+  /** the window with the lowest loss so far */
+  #best: Tally | undefined;
 
   constructor(settings: DiagnosisSettings) {
     const { domains, proxy, steps } = settings;
@@ -41,11 +44,11 @@ export class Diagnosis {
 
   /** Takes each step of the training once, from the first on. */
   observe(record: DiagnosedStep): TrainingWarning[] {
-    this.#trend ??= { first: record.loss, best: undefined };
+    this.#first ??= record.loss;
     this.#block.add(record);
     this.#drift.add(record);
     const findings = this.#heldOut.add(record);
-    if (this.#block.steps === this.#blockSteps) findings.push(...this.#endBlock(this.#trend));
+    if (this.#block.steps === this.#blockSteps) findings.push(...this.#endBlock(this.#first));
     return this.#news(findings, record.step);
   }
 
@@ -57,14 +60,15 @@ export class Diagnosis {
   }
 
   /** Looks at the last two blocks together: what is wrong for a tenth of the run is no accident of some batches. */
-  #endBlock(trend: Trend): Finding[] {
-    const block = this.#block;
-    const window = this.#before?.with(block);
+  #endBlock(first: number): Finding[] {
+    const [before, block] = [this.#before, this.#block];
     this.#whole = this.#whole.with(block);
     this.#before = block;
     this.#block = block.next();
-    if (!window) return [];
-    if (!trend.best || window.meanLoss < trend.best.meanLoss) this.#trend = { ...trend, best: window };
+    if (!before) return [];
+    const window = before.with(block);
+    const trend: Trend = { first, best: this.#best, fall: before.meanLoss - block.meanLoss };
+    if (!this.#best || window.meanLoss < this.#best.meanLoss) this.#best = window;
     return WINDOW_CHECKS.flatMap((check) => check(window, this.#settings, trend));
   }
 

@@ -131,6 +131,11 @@ describe.each(LENGTHS)("a training of %i steps", (steps) => {
   });
 });
 
+it("a loss that falls late, as with a long warm-up, is not warned of", () => {
+  const late = (_at: number, step: number) => 8.3 - 0.008 * Math.max(0, step - 8);
+  expect(diagnose(training(60, { loss: late }))).toEqual([]);
+});
+
 describe("a loss that rises", () => {
   const rising = (to: number) => (at: number) => (at < 0.5 ? falling(at) : 4.36 + (to - 4.36) * (at - 0.5) * 2);
 

@@ -2,7 +2,7 @@
  * Measures training beside PyTorch: steps, DoReMi's steps, opening a session, the whole recipe.
  * `npm run bench:train -- --help` says how; figures go to bench/results/train.md and, as JSON, to stdout.
  */
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeFileAtomic } from "../../src/lib/atomic-write.ts";
@@ -15,7 +15,7 @@ import { differenceOf, goalsOf, isSameWork, machinePeak, timeOf } from "./figure
 import { writeJob } from "./job.ts";
 import { type ContestResult, runContest } from "./measure.ts";
 import { HELP, type Options, parseOptions } from "./options.ts";
-import { reportOf } from "./report.ts";
+import { readingOf, reportOf } from "./report.ts";
 import { writeRecipe } from "./stores.ts";
 
 const PEERS = fileURLToPath(new URL("peers.py", import.meta.url));
@@ -47,7 +47,8 @@ async function measure(options: Options, folder: string): Promise<void> {
     ...{ machine: machine(), doremi: VERSION, peers, options },
   };
   await mkdir(dirname(options.out), { recursive: true });
-  await writeFileAtomic(options.out, reportOf(about, results));
+  const before = await readFile(options.out, "utf8").catch(() => "");
+  await writeFileAtomic(options.out, reportOf(about, results) + readingOf(before));
   const goals = goalsOf(results);
   process.stdout.write(
     `${JSON.stringify({ bench: "train", ...about, peakGflops: machinePeak(results), goals, results })}\n`,

@@ -10,6 +10,8 @@ export const CPU_PRECISIONS: readonly Precision[] = ["float32"];
 export interface CpuEngineOptions {
   /** threads of one operation; default: all processors that this process may use */
   readonly threads?: number;
+  /** of files that get the time of every operation, in Chrome's trace format, when a program is closed; default: none */
+  readonly profilePrefix?: string;
 }
 
 export async function createCpuEngine(options: CpuEngineOptions = {}): Promise<Engine> {
@@ -39,6 +41,10 @@ export async function createCpuEngine(options: CpuEngineOptions = {}): Promise<E
       // Planning one block for all intermediate values costs memory and was not faster.
       enableMemPattern: false,
       logSeverityLevel: 3,
+      ...(options.profilePrefix !== undefined && {
+        enableProfiling: true,
+        profileFilePrefix: options.profilePrefix,
+      }),
     },
   });
 }

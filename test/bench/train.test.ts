@@ -11,6 +11,7 @@ import { differenceOf, goalsOf, timeOf, timesAsFast, weightsAgreement } from "..
 import { writeJob } from "../../bench/train/job.ts";
 import { type ContestResult, type Line, type Run, runContest, type StepsLine } from "../../bench/train/measure.ts";
 import { parseOptions } from "../../bench/train/options.ts";
+import { shareRows, timeByOperation } from "../../bench/train/profile.ts";
 import { reportOf } from "../../bench/train/report.ts";
 import { trainingFlops } from "../../src/trainer/model.ts";
 import { REPOSITORY } from "../tokenizer/vectors.ts";
@@ -117,6 +118,28 @@ describe("figures", () => {
     expect(agreement.between).toBeCloseTo(0.095, 9);
     expect(agreement.seeds).toBeCloseTo(0.02, 9);
   });
+});
+
+it("sums a profile up by kind of operation, without the runs that warm up", () => {
+  const kernel = (op_name: string, ts: number, dur: number) => ({
+    ...{ cat: "Node", name: `node_${ts}_kernel_time`, ts, dur, args: { op_name } },
+  });
+  const run = (ts: number) => ({ cat: "Session", name: "model_run", ts, dur: 100 });
+  const fence = { ...kernel("Gemm", 15, 50), name: "node_fence_before" };
+  const first = [run(0), kernel("Gemm", 1, 1000)];
+  const second = [run(10), kernel("Gemm", 11, 600), kernel("MatMul", 12, 200), kernel("Add", 13, 195), fence];
+  const times = timeByOperation([...first, ...second, kernel("Sqrt", 14, 5)], 1);
+  expect([...times]).toEqual([
+    ["Gemm", 600],
+    ["MatMul", 200],
+    ["Add", 195],
+    ["Sqrt", 5],
+  ]);
+  expect(shareRows(times)).toEqual([
+    ["products of matrices (Gemm, MatMul)", "80.0 %"],
+    ["Add", "19.5 %"],
+    ["1 others", "0.5 %"],
+  ]);
 });
 
 it("plans every case in turns, and doremi alone without a Python", () => {

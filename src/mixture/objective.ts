@@ -157,5 +157,9 @@ export function nextAverage(
   withStart: boolean,
 ): Float64Array {
   const count = withStart ? step + 1 : step;
-  return Float64Array.from(alpha, (weight, i) => (count === 1 ? weight : average[i]! + (weight - average[i]!) / count));
+  const next = new Float64Array(alpha.length);
+  for (let i = 0; i < next.length; i++) {
+    next[i] = count === 1 ? alpha[i]! : average[i]! + (alpha[i]! - average[i]!) / count;
+  }
+  return next;
 }

@@ -21,6 +21,8 @@ export interface TrainingRecordOptions {
   readonly batchSize: number;
   /** that the training is to take */
   readonly steps: number;
+  /** how often all steps together go through the text that there is of each domain */
+  readonly epochs: readonly number[]; // [K]
   /** null for a training that learns no weights */
   readonly proxy: RecordedProxy | null;
   /** keep what a proxy's objective saw of each step */
@@ -37,13 +39,14 @@ export class TrainingRecord {
   readonly #onWarning: (warning: TrainingWarning) => void;
   readonly #warnings: TrainingWarning[] = [];
 
-  constructor({ folder, domains, batchSize, steps, proxy, trace, onWarning }: TrainingRecordOptions) {
+  constructor({ folder, domains, batchSize, steps, epochs, proxy, trace, onWarning }: TrainingRecordOptions) {
     this.#folder = folder;
     this.#trajectory = new TrajectoryLog(join(folder, TRAJECTORY_LOG), domains, proxy);
     this.#trace = proxy && trace ? new TraceLog(join(folder, TRACE_LOG), domains, batchSize, proxy) : null;
     this.#diagnosis = new Diagnosis({
       steps,
       domains,
+      epochs,
       ...(proxy && { proxy: { objective: proxy.objective, start: proxy.facts.start } }),
     });
     this.#onWarning = onWarning;

@@ -71,7 +71,7 @@ export async function trainModel(request: TrainingRequest): Promise<TrainingRepo
   const microBatch = accumulation === "exact" ? training.microBatch : accumulation.stale;
   const losses = join(context.cache ?? folder, REFERENCE_LOSSES);
   const record = new TrainingRecord({
-    ...{ folder, batchSize, steps, domains: names(input) },
+    ...{ folder, batchSize, steps, domains: names(input), epochs: epochsOf(request) },
     proxy: proxy ? recordedProxy(proxy, seed) : null,
     trace: proxy?.trace ?? false,
     onWarning: (warning) => context.emit({ type: "warning", stage, ...warning }),
@@ -155,6 +155,13 @@ export async function trainModel(request: TrainingRequest): Promise<TrainingRepo
   } finally {
     record.close();
   }
+}
+
+/** How often the training goes through the text of each domain that is tokenized for it. */
+function epochsOf({ stage, input, weights }: Pick<TrainingRequest, "stage" | "input" | "weights">): number[] {
+  const { tokens, steps, batchSize, model } = input;
+  const drawn = (steps * batchSize * model.sequenceLength) / weights.reduce((sum, weight) => sum + weight, 0);
+  return tokens.domains.map((domain, i) => (weights[i]! * drawn) / Math.max(1, domain[stage].tokens));
 }
 
 function recordedProxy({ objective, facts }: NonNullable<TrainingRequest["proxy"]>, seed: number): RecordedProxy {

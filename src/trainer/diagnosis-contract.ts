@@ -28,6 +28,8 @@ export interface DiagnosisSettings {
   readonly steps: number;
   /** names */
   readonly domains: readonly string[]; // [K]
+  /** how often all steps together go through the text that there is of each domain */
+  readonly epochs: readonly number[]; // [K]
   /** of a proxy */
   readonly proxy?: {
     readonly objective: ObjectiveSettings;

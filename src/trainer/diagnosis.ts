@@ -37,7 +37,7 @@ export class Diagnosis {
     this.#settings = settings;
     this.#blockSteps = Math.max(LEAST_BLOCK, Math.ceil(steps * BLOCK_SHARE));
     this.#drift = new DriftCheck(settings);
-    this.#heldOut = new HeldOutCheck(domains);
+    this.#heldOut = new HeldOutCheck(settings);
     this.#whole = new Tally(domains.length);
     this.#block = new Tally(domains.length, proxy?.start);
   }

@@ -42,6 +42,10 @@ async function warningsOf(course: Course): Promise<TrainingWarning[]> {
   const diagnosis = new Diagnosis({
     steps,
     domains: NAMES,
+    epochs: readers.map(({ sequences }, domain) => {
+      const share = sampling[domain]! / sampling.reduce((sum, weight) => sum + weight, 0);
+      return (share * steps * B) / sequences;
+    }),
     ...(proxy && { proxy: { objective: proxy.objective, start: proxy.facts.start } }),
   });
   const warnings: TrainingWarning[] = [];

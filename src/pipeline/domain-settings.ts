@@ -9,6 +9,7 @@ import type { HeldOutRule } from "../manifest/contract.ts";
 import { type DomainRule, listedDomains } from "../manifest/domain-rule.ts";
 import { capTokens, refuseBudgetAboveCaps } from "../manifest/plan.ts";
 import { naturalWeights, temperatureWeights, uniformWeights, unimax } from "../mixture/baselines.ts";
+import type { ObjectiveSettings } from "../mixture/objective-settings.ts";
 import { matchWeights } from "../mixture/weights.ts";
 import type { CountOutput } from "../stages/count/contract.ts";
 import { indexCounts } from "../stages/resample/run.ts";
@@ -120,16 +121,30 @@ export function epochCaps(maxEpochs: MaxEpochs, domains: readonly string[]): num
 export interface NamedSettings {
   readonly weights: readonly WeightsSource[];
   readonly maxEpochs: MaxEpochs;
+  readonly objective: ObjectiveSettings;
 }
 
-/** @throws DoremiError unknown-domain, missing-domain, bad-weights, and what runs of a regression are refused for */
-export function checkDomainNames({ weights, maxEpochs }: NamedSettings, domains: readonly string[]): void {
+/** @throws DoremiError unknown-domain, missing-domain, bad-weights, bad-setting, and what runs of a regression are refused for */
+export function checkDomainNames({ weights, maxEpochs, objective }: NamedSettings, domains: readonly string[]): void {
   for (const source of weights) {
     const table = source.kind === "regression" ? source.prior : source;
     if (table.kind === "table") matchWeights(table.table, domains, table.from, table.file);
     if (source.kind === "regression") runsOf(source, domains);
   }
   epochCaps(maxEpochs, domains);
+  checkAdjustments(objective, domains);
+}
+
+/** Adjustments of single domains stand in the order of the domains, so there is one for each. @throws DoremiError bad-setting */
+function checkAdjustments(objective: ObjectiveSettings, domains: readonly string[]): void {
+  const adjustments = objective.name === "group-dro" ? objective.adjustments : null;
+  if (!adjustments || adjustments.length === domains.length) return;
+  throw new DoremiError(
+    "bad-configuration",
+    "bad-setting",
+    `train.proxy.objective.adjustments: must have a number or null for each of the ${domains.length} domains ` +
+      `(${domains.join(", ")}), found ${adjustments.length}`,
+  );
 }
 
 export interface BudgetSettings {

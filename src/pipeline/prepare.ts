@@ -75,6 +75,7 @@ export function namedSettings({
   return {
     weights: [referenceWeights, resampleWeights, ...comparedWeights],
     maxEpochs: pipeline.config.resample.maxEpochs,
+    objective: pipeline.config.train.proxy.objective,
   };
 }
 

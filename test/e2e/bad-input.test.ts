@@ -205,6 +205,20 @@ describe("bad input", () => {
     }
   });
 
+  it("adjustments for more domains than there are, before anything is counted", async () => {
+    const output = join(temporaryFolder(), "out");
+    const objective = { name: "group-dro" as const, adjustments: [1, null, 2, 3] };
+    const overrides: Overrides = { train: { ...smallTraining(), proxy: { objective } } };
+    const error = await failure(overrides, output);
+    expect(error).toMatchObject({ code: "bad-setting", kind: "bad-configuration", exitStatus: 78 });
+    expect(error.message).toBe(
+      "train.proxy.objective.adjustments: must have a number or null for each of the 3 domains " +
+        "(csource, factbook, math), found 4",
+    );
+    expect(existsSync(join(output, "count"))).toBe(false);
+    await expect(planPipeline(smallPipeline(output, overrides))).rejects.toMatchObject({ message: error.message });
+  });
+
   it("epoch caps for a domain that no row is of, before anything is trained", async () => {
     const output = join(temporaryFolder(), "out");
     const data = { ...files("mixed/part-*"), domainColumn: "meta.pile_set_name" };

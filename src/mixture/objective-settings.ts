@@ -133,6 +133,14 @@ export function needsReference(settings: ObjectiveSettings): boolean {
   }
 }
 
+/**
+ * Do its weights of one step serve a part of the next one's batch (accumulation: stale)? Where they follow from the losses
+ * of the batch alone, they do not.
+ */
+export function allowsStaleWeights(settings: ObjectiveSettings): boolean {
+  return settings.name === "doremi";
+}
+
 /** Does the mean of the weights over the steps count those before the first? */
 export function averagesStart(settings: ObjectiveSettings): boolean {
   return settings.name === "doremi" && settings.average === "with-start";

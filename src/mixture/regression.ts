@@ -3,6 +3,7 @@
  * fitted on, and take the mixture at which it is lowest. RegMix (Liu et al. 2024) with trees and a simulation, Olmix and
  * Data Mixing Laws with a log-linear law and a convex optimum.
  */
+import { DoremiError } from "../lib/errors.ts";
 import { Rng } from "../lib/rng.ts";
 import { combineLaws, type Law, type Mixture } from "./regression/law.ts";
 import { fitLinear } from "./regression/linear.ts";
@@ -60,8 +61,10 @@ const CORNER = 0.9;
 /** A weight farther than this above all runs' is a guess. */
 const BEYOND = 0.02;
 
+/** @throws DoremiError few-runs where trees could not divide them */
 export function fitRegression(runs: MixtureRuns, settings: RegressionSettings): FittedRegression {
   const { mixtures, targets } = runs;
+  if (settings.fit === "trees") refuseFewForTrees(mixtures.length, settings.trees.minLeafRuns);
   const folds = foldsOf(mixtures.length, settings.seed);
   const total = weightedSum(
     targets,
@@ -157,6 +160,18 @@ function fitterOf({ fit, trees }: RegressionSettings): Fitter {
   }
 }
 
+/** Runs that no tree could divide give a law that is the same everywhere, in the fit or in a fold of its validation. */
+function refuseFewForTrees(runs: number, minLeafRuns: number): void {
+  const kept = runs - Math.ceil(runs / Math.min(FOLDS, runs));
+  if (kept >= 2 * minLeafRuns) return;
+  throw new DoremiError(
+    "bad-configuration",
+    "few-runs",
+    `regression: fit trees needs twice trees.minLeafRuns (${minLeafRuns}) runs in each fold of the cross-validation, found ${kept} of ${runs}; ` +
+      "add runs, lower trees.minLeafRuns, or take fit log-linear",
+  );
+}
+
 /** Fold of each run. */
 function foldsOf(runs: number, seed: number): number[] {
   const order = new Rng(seed, "regression/folds").permutation(runs);
@@ -178,7 +193,7 @@ function qualityOf(target: string, predicted: Float64Array, unseen: Float64Array
 function fitWarnings({ crossValidated: { spearman: rho, r2 } }: FitQuality): string[] {
   if (rho >= POOR_FIT) return [];
   return [
-    `poor-fit: the law ranks runs that it has not seen with a Spearman correlation of ${rho.toFixed(2)} (R² ${r2.toFixed(2)}), so its optimum is mostly noise; add runs, choose another target, or another fit`,
+    `poor-fit: the law ranks runs that it has not seen with a Spearman correlation of ${Number.isNaN(rho) ? "none" : rho.toFixed(2)} (R² ${r2.toFixed(2)}), so its optimum is mostly noise; add runs, choose another target, or another fit`,
   ];
 }
 

@@ -202,11 +202,13 @@ async function findInputs(input: DiscoverInput, missing: { what: string; domain:
     if (matches.length === 0)
       missing.push({ what: pattern, domain, message: `no file matches ${pattern} (${setting})` });
     for (const match of matches) {
+      const value = domain ?? match.domain;
+      // A path that names a domain which is not listed is left out, as discover leaves it out.
+      if (setting === "data.files" && value !== null && domainOf(input.domains, value) === null) continue;
       const { size } = await storage.stat(match.path);
       files.found++;
       files.bytes += size;
       if (setting !== "data.files") continue;
-      const value = domain ?? match.domain;
       const name =
         input.domainColumn === null
           ? (domainOf(input.domains, value) ?? value ?? "(none)")

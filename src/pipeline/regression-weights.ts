@@ -68,7 +68,7 @@ export function describeRegression({ settings, from, cap }: RegressionSource, { 
 /** What belongs into the notes of a result: how well the law fits, what it promises, what to mind. */
 export function regressionNotes({ fitted, predictedLoss, priorLoss, warnings }: RegressionWeights): string[] {
   const { inSample, crossValidated } = fitted.quality;
-  const figure = (value: number) => value.toFixed(3);
+  const figure = (value: number) => (Number.isNaN(value) ? "undefined" : value.toFixed(3));
   return [
     ...fitted.runs.notes,
     `regression on ${fitted.runs.mixtures.length} runs: Spearman ${figure(inSample.spearman)} and R² ${figure(inSample.r2)} in sample, ` +

@@ -97,6 +97,7 @@ function rowsOf(columns: BatchColumns, K: number, all: SequenceStatistics, width
   const steps = columns.numbers("step");
   const heldOut = columns.listsOrNull("held_out_loss", K);
   const alpha = columns.float64Lists("alpha", K);
+  if (!alpha.every(Number.isFinite)) throw damaged(columns.path, "a domain weight is not a number");
   return Array.from({ length: columns.rows }, (_, row) => {
     const [from, to] = [row * width, (row + 1) * width];
     const sequences: SequenceStatistics = {

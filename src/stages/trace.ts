@@ -73,9 +73,13 @@ export class TraceLog {
     this.#log.flush();
   }
 
-  /** Writes the Arrow file, a row per step, and drops the log. */
-  async finish(path: string): Promise<void> {
+  /** Writes the Arrow file, a row per step; the log stays. */
+  async write(path: string): Promise<void> {
     await writeRecordBatches(path, recordMetadata(this.#domains, this.#proxy), this.#batches());
+  }
+
+  /** Closes and deletes the log. */
+  drop(): void {
     this.#log.drop();
   }
 

@@ -94,10 +94,16 @@ export class TrainingRecord {
     return this.#trajectory.tokens();
   }
 
-  /** Writes the Arrow files and drops the logs. */
-  async finish(): Promise<void> {
-    await this.#trajectory.finish(join(this.#folder, TRAJECTORY));
-    await this.#trace?.finish(join(this.#folder, TRACE));
+  /** Writes the Arrow files; the logs stay. */
+  async write(): Promise<void> {
+    await this.#trajectory.write(join(this.#folder, TRAJECTORY));
+    await this.#trace?.write(join(this.#folder, TRACE));
+  }
+
+  /** Closes and deletes the logs, once no checkpoint counts on them. */
+  drop(): void {
+    this.#trajectory.drop();
+    this.#trace?.drop();
   }
 
   close(): void {

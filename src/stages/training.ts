@@ -144,9 +144,10 @@ export async function trainModel(request: TrainingRequest): Promise<TrainingRepo
     }
     record.diagnose();
     const [finalLoss, trainedTokens, warnings] = [record.finalLoss(), record.tokens(), record.warnings];
+    await record.write(); // may fill the disk: what is trained must not be lost by that
     await rm(join(folder, CHECKPOINTS), { recursive: true, force: true });
     await rm(join(folder, REFERENCE_LOSSES), { recursive: true, force: true });
-    await record.finish();
+    record.drop();
     const dataWait = time.training === 0 ? null : time.waiting / time.training;
     const trainedSteps = trained!.steps;
     context.emit({ type: "trained", stage, steps: trainedSteps, durationMs: time.training, dataWait });

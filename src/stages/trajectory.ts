@@ -112,9 +112,13 @@ export class TrajectoryLog {
     return sum;
   }
 
-  /** Writes the Arrow file and drops the log. */
-  async finish(path: string): Promise<void> {
+  /** Writes the Arrow file; the log stays. */
+  async write(path: string): Promise<void> {
     await writeRecordBatches(path, recordMetadata(this.#domains, this.#proxy), this.#batches());
+  }
+
+  /** Closes and deletes the log. */
+  drop(): void {
     this.#log.drop();
   }
 

@@ -67,11 +67,12 @@ export class HeldOutCheck {
       Object.assign(course, { best: found, afterBest: undefined, above: 0 });
       return [];
     }
-    course.afterBest ??= training;
+    if (course.afterBest === undefined && !Number.isNaN(training)) course.afterBest = training;
     const rise = found / best - 1;
     course.above = rise > RISE ? course.above + 1 : 0;
     const epochs = this.#settings.epochs[domain]! * done;
-    if (epochs < EPOCHS || course.above < IN_A_ROW || !(training < course.afterBest)) return [];
+    if (epochs < EPOCHS || course.above < IN_A_ROW) return [];
+    if (course.afterBest === undefined || !(training < course.afterBest)) return [];
     return [
       {
         code: "overfitting",

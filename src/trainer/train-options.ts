@@ -3,8 +3,7 @@ import type { Engine, Precision } from "../engine/engine.ts";
 import { refusePrecision } from "../engine/report.ts";
 import { DoremiError } from "../lib/errors.ts";
 import type { ObjectiveFacts } from "../mixture/objective.ts";
-import type { ObjectiveSettings } from "../mixture/objective-settings.ts";
-import { createObjective } from "../mixture/objectives.ts";
+import { allowsStaleWeights, type ObjectiveSettings } from "../mixture/objective-settings.ts";
 import type { CheckpointStore, RunConfiguration } from "./checkpoint.ts";
 import type { BatchSource, ModelConfig, OptimizerConfig, StepRecord, TrainingBatch } from "./contract.ts";
 import type { SettleCriterion } from "./domain-weights.ts";
@@ -114,7 +113,7 @@ export function validateOptions(options: TrainOptions): void {
   if (settle && !(settle.tolerance > 0 && Number.isSafeInteger(settle.every) && settle.every >= 1))
     refuse("settle", `proxy: settle needs a tolerance > 0 and every ≥ 1, found ${JSON.stringify(settle)}`);
   const divided = microBatch !== undefined && microBatch < batches.batchSize;
-  if (options.accumulation === "stale" && divided && !createObjective(objective, facts).weigh)
+  if (options.accumulation === "stale" && divided && !allowsStaleWeights(objective))
     refuse(
       "accumulation",
       `proxy: accumulation must be exact for objective ${objective.name}, whose weights follow from the losses of the whole batch, found stale`,

@@ -187,6 +187,14 @@ class Loop {
     if (!needsReference(proxy.objective)) return { before };
     const reference = batch.reference ?? (await proxy.reference?.losses(batch, step));
     if (!reference) throw new RangeError(`batch of step ${step}: this proxy needs the reference's losses`);
+    const at = this.#firstNonFinite(reference, batch);
+    if (at) {
+      throw new DoremiError(
+        "bad-data",
+        "reference-losses",
+        `reference: losses must be finite, but at step ${step} one is ${at}; train the reference again, with a lower learningRate, or check the model that was given`,
+      );
+    }
     return { reference, before };
   }
 
@@ -202,30 +210,28 @@ class Loop {
   async #measure(): Promise<Float64Array> {
     const { heldOut, batches } = this.#options;
     this.#heldOut ??= await heldOut!.batches();
-    const { loss } = await meanLosses(
+    const { loss, tokens } = await meanLosses(
       this.#heldOut,
       (batch) => this.#stepper.losses(batch),
       batches.domains,
       this.#options.signal,
     );
+    const wrong = loss.findIndex((mean, domain) => tokens[domain]! > 0 && !Number.isFinite(mean));
+    if (wrong !== -1) {
+      throw new DoremiError(
+        "bad-configuration",
+        "diverged",
+        `training: held-out loss must stay finite, but after step ${this.#step} that of domain ${this.#nameOf(wrong)} is ${loss[wrong]}; lower learningRate or raise warmupSteps`,
+      );
+    }
     return Float64Array.from(loss, (mean) => mean ?? Number.NaN);
   }
 
   /** Moves the loss scale on by the steps of one call, which had the same. @throws DoremiError diverged */
   #check(requests: readonly StepRequest[], outcomes: readonly StepOutcome[]): void {
-    const T = this.#options.model.sequenceLength;
     for (const [i, outcome] of outcomes.entries()) {
-      const { batch } = requests[i]!;
-      const at = outcome.losses.findIndex((loss, token) => batch.mask[token]! > 0 && !Number.isFinite(loss));
-      if (at === -1) continue;
-      const row = Math.floor(at / T);
-      const domain = batch.domains[row]!;
-      const name = this.#options.domainNames?.[domain] ?? domain;
-      throw this.#diverged(
-        requests[i]!,
-        outcome,
-        `the loss is ${outcome.losses[at]} in sequence ${row} of the batch, of domain ${name}`,
-      );
+      const at = this.#firstNonFinite(outcome.losses, requests[i]!.batch);
+      if (at) throw this.#diverged(requests[i]!, outcome, `the loss is ${at}`);
     }
     const overflow = outcomes.findIndex(({ gradientNorm }) => !Number.isFinite(gradientNorm));
     const scale = nextLossScale(this.#lossScale, overflow === -1 ? outcomes.length : 0);
@@ -234,6 +240,18 @@ class Loop {
       throw this.#diverged(requests[overflow]!, outcomes[overflow]!, what);
     }
     this.#lossScale = scale;
+  }
+
+  /** What and where it is, for a message. @param losses [B, T] */
+  #firstNonFinite(losses: Float32Array, { mask, domains }: TrainingBatch): string | undefined {
+    const at = losses.findIndex((loss, token) => mask[token]! > 0 && !Number.isFinite(loss));
+    if (at === -1) return undefined;
+    const row = Math.floor(at / this.#options.model.sequenceLength);
+    return `${losses[at]} in sequence ${row} of the batch, of domain ${this.#nameOf(domains[row]!)}`;
+  }
+
+  #nameOf(domain: number): string {
+    return this.#options.domainNames?.[domain] ?? String(domain);
   }
 
   #diverged({ step }: StepRequest, { learningRate }: StepOutcome, what: string): DoremiError {

@@ -92,7 +92,8 @@ describe("files of ours, whatever their name", () => {
         proxy: { sequences: { ...sums, domains: new Int32Array(2) }, domains: sums, alpha: vector, average: vector },
       });
     }
-    await log.finish(at("t"));
+    await log.write(at("t"));
+    log.drop();
     const { kind, facts, lines } = await inspectPath(at("t"));
     expect(kind).toBe("trajectory of a proxy's training");
     expect(facts).toMatchObject({

@@ -1,7 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { ObjectiveFacts, SequenceStatistics } from "../../src/mixture/objective.ts";
-import { DOREMI_PRESETS, OBJECTIVE_NAMES, type ObjectiveSettings } from "../../src/mixture/objective-settings.ts";
+import { type ObjectiveFacts, type SequenceStatistics, uniformFacts } from "../../src/mixture/objective.ts";
+import {
+  allowsStaleWeights,
+  DOREMI_PRESETS,
+  OBJECTIVE_NAMES,
+  type ObjectiveSettings,
+} from "../../src/mixture/objective-settings.ts";
 import { createObjective } from "../../src/mixture/objectives.ts";
 import { expectClose } from "./golden.ts";
 import { factsOf, follow, tokensOf } from "./traces.ts";
@@ -133,6 +138,13 @@ describe.each(cases)("laws of %s", (_, settings) => {
         message: expect.stringContaining("excess loss of domain 1"),
       }),
     );
+  });
+
+  it("those whose weights serve a batch that is computed in parts are those that say so", () => {
+    for (const settings of ALL)
+      expect(
+        createObjective(settings, uniformFacts(3, { sequenceLength: 8, vocabularySize: 50 })).weigh !== undefined,
+      ).toBe(allowsStaleWeights(settings));
   });
 
   it("domains have no order: names exchanged, weights exchanged", () => {

@@ -146,6 +146,20 @@ function madeRuns(law: (mixture: Float64Array) => number, noise: number, count =
 }
 
 describe("weights by regression", () => {
+  it("refuses trees of so few runs that none could be divided", () => {
+    const even = { prior: Float64Array.of(0.5, 0.5), caps: [1, 1] };
+    const drawn = drawMixtures(even, { ...SIMULATION_DEFAULTS, candidates: 30, seed: 2 });
+    const rows = drawn.map(([a, b], i) => `r${i},${a},${b},${3 - a!}`);
+    const runs = readRuns(one(`run,web,code,loss\n${rows.join("\n")}\n`), ASK);
+    expect(() => fitRegression(runs, { ...SETTINGS, fit: "trees" })).toThrow(
+      /needs twice trees.minLeafRuns \(20\) runs in each fold of the cross-validation, found 24 of 30; .*log-linear/,
+    );
+    const small = { ...TREE_DEFAULTS, minLeafRuns: 12 };
+    expect(fitRegression(runs, { ...SETTINGS, fit: "trees", trees: small }).quality.inSample.spearman).toBeGreaterThan(
+      0.5,
+    );
+  });
+
   const truth = (x: Float64Array) => 2 + Math.exp(-2 * x[0]! - x[1]! + 0.5 * x[2]!);
   const prior = Float64Array.of(0.2, 0.3, 0.5);
   const free = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];

@@ -70,6 +70,17 @@ describe("a pipeline file", () => {
     ])("refuses %s", (settings, message) => {
       expect(() => proxy(settings)).toThrow(message);
     });
+
+    it("refuses stale parts of a batch where the weights follow from the losses of the whole, before anything is trained", () => {
+      const stale = "batchSize: 16, microBatch: 4, accumulation: stale";
+      const train = (objective: string) =>
+        parsePipeline(
+          `${HEAD}data: { files: "x/{domain}/*" }\ntrain: { ${stale}, proxy: { objective: ${objective} } }\n`,
+          "p.yaml",
+        );
+      expect(train("{ preset: official }").train.accumulation).toBe("stale");
+      expect(() => train("kl")).toThrow(/“train.accumulation” must be exact for the objective kl, .* found "stale"/);
+    });
   });
 
   it.each([

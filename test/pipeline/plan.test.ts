@@ -38,6 +38,14 @@ describe("plans", () => {
     expect(existsSync(output)).toBe(false);
   });
 
+  it("of a corpus with folders of domains that are not listed: without them, as a run leaves them out", async () => {
+    const output = join(temporaryFolder(), "out");
+    const { data } = smallPipeline(output).config;
+    const plan = await planPipeline(smallPipeline(output, { data: { ...data, domains: ["math", "csource"] } }));
+    expect(plan.domains.map(({ name }) => name).sort()).toEqual(["csource", "math"]);
+    expect(plan.files.found).toBe(plan.domains.reduce((sum, { files }) => sum + files, 0));
+  });
+
   it.each([
     ["pile", 22, 2],
     ["redpajama", 7, 7],

@@ -94,7 +94,9 @@ export async function writeRun(
     trajectory.add(record);
     trace.add(record);
   }
-  await trajectory.finish(join(folder, "trajectory.arrow"));
-  await trace.finish(join(folder, "trace.arrow"));
+  await trajectory.write(join(folder, "trajectory.arrow"));
+  trajectory.drop();
+  await trace.write(join(folder, "trace.arrow"));
+  trace.drop();
   return join(folder, "trace.arrow");
 }

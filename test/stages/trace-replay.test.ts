@@ -164,6 +164,18 @@ describe("a replay of a run", () => {
     expect(reproduction!.largest).toBeGreaterThan(0.01);
   });
 
+  it("refuses recorded weights that are no numbers, which would agree with anything", async () => {
+    const run = mkdtempSync(join(folder, "no-number-"));
+    const inputs = inputsOf("k3_missing");
+    const proxy = recordedProxy(inputs);
+    const records = recordsOf(inputs, proxy);
+    records[29]!.proxy!.alpha[1] = Number.NaN;
+    await expect(replayed(await writeRun(run, proxy, records), [])).rejects.toMatchObject({
+      code: "corrupt-file",
+      message: expect.stringMatching(/a domain weight is not a number/),
+    });
+  });
+
   it("names the step whose losses are not finite", async () => {
     const inputs = inputsOf("k3_missing");
     const proxy = recordedProxy(inputs);
@@ -213,7 +225,8 @@ describe("where a recording is", () => {
     for (const stage of ["proxy", "reference", ".doremi"]) mkdirSync(join(run, stage));
     await expect(findRecording(run)).rejects.toMatchObject({ code: "no-recording" });
     const reference = new TrajectoryLog(join(run, "reference", "log"), domainNames(3), null);
-    await reference.finish(join(run, "reference", "trajectory.arrow"));
+    await reference.write(join(run, "reference", "trajectory.arrow"));
+    reference.drop();
     await expect(findRecording(run)).rejects.toMatchObject({ code: "no-recording" });
     const trace = await writeRun(join(run, "proxy"), proxy, recordsOf(inputs, proxy));
     for (const path of [trace, join(run, "proxy"), run]) expect(await findRecording(path)).toBe(trace);

@@ -92,7 +92,8 @@ describe("a trace", () => {
     };
     for (let step = 1; step <= 200; step++)
       log.add({ ...records[0]!, step, proxy: { ...records[0]!.proxy!, sequences: batchOf(step) } });
-    await log.finish(join(folder, "t.arrow"));
+    await log.write(join(folder, "t.arrow"));
+    log.drop();
     const recording = await openRecording(join(folder, "t.arrow"));
     const stretches: number[] = [];
     for await (const steps of recording.steps()) {
@@ -116,7 +117,8 @@ describe("a trace", () => {
     expect(log.steps).toBe(30);
     expect(() => log.add(records[31]!)).toThrow(expect.objectContaining({ code: "trajectory-gap" }));
     for (const record of records.slice(20)) log.add(record);
-    await log.finish(join(folder, "trace.arrow"));
+    await log.write(join(folder, "trace.arrow"));
+    log.drop();
     expect(() => statSync(path)).toThrow(/ENOENT/);
     const resumed = readFileSync(join(folder, "trace.arrow"));
     expect(resumed.equals(readFileSync(await writeRun(folder, proxy, records)))).toBe(true);
@@ -168,7 +170,8 @@ describe("what is no recording of a proxy", () => {
       async (path: string) => {
         const log = new TrajectoryLog(join(folder, "r.log"), names, null);
         log.add(records[0]!);
-        await log.finish(path);
+        await log.write(path);
+        log.drop();
       },
     ],
   ] as const)("%s", async (_, expected, write) => {

@@ -101,6 +101,21 @@ describe("a training that is cut off", () => {
     expect(files("proxy")).toEqual(files("proxy", whole));
   });
 
+  it("by a disk that its records no longer fit on keeps what is trained", async () => {
+    reportEveryStep();
+    const inTheWay = join(folder, "proxy", "trace.arrow");
+    mkdirSync(join(inTheWay, "not-a-file"), { recursive: true });
+    await expect(proxy({ training: { checkpointEvery: 4 } })).rejects.toThrow();
+    expect(readdirSync(join(folder, "proxy", "checkpoints")).length).toBeGreaterThan(0);
+    rmSync(inTheWay, { recursive: true });
+    const steps: number[] = [];
+    await proxy({
+      onEvent: (event) => void (event.type === "progress" && event.unit === "steps" && steps.push(event.done)),
+    });
+    expect(steps[0]).toBeGreaterThan(4); // not from the beginning
+    expect(files("proxy")).toEqual(files("proxy", whole));
+  });
+
   it("by kill -9 goes on to the same bytes", async () => {
     rmSync(join(folder, "reference"), { recursive: true });
     const script = fileURLToPath(new URL("./workers/training-process.ts", import.meta.url));

@@ -69,7 +69,8 @@ const PROXY: RecordedProxy = {
 
 async function finished(log: TrajectoryLog): Promise<arrow.Table> {
   const { readFileSync } = await import("node:fs");
-  await log.finish(join(folder, "trajectory.arrow"));
+  await log.write(join(folder, "trajectory.arrow"));
+  log.drop();
   return arrow.tableFromIPC(readFileSync(join(folder, "trajectory.arrow")));
 }
 

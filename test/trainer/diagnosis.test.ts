@@ -215,6 +215,12 @@ describe("held-out loss", () => {
     expect(new Set(warnings.map(({ domain }) => domain))).toEqual(new Set(["math"]));
   });
 
+  it("is named although the domain was in no batch right after its best", () => {
+    const tokens = (domain: number, at: number) => (domain === 2 && at > 0.39 && at < 0.46 ? 0 : 64);
+    const warnings = diagnose(training(400, { heldOut: rising(1), tokens }));
+    expect(warnings.map(({ code, domain }) => [code, domain])).toContainEqual(["overfitting", "math"]);
+  });
+
   it("that rises before the text was seen twice is no overfitting", () => {
     expect(diagnose(training(400, { heldOut: rising(1) }, PAPER, [9, 9, 1.9, 9]))).toEqual([]);
   });

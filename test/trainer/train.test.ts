@@ -6,7 +6,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { createCpuEngine } from "../../src/engine/cpu.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { DoremiError } from "../../src/lib/errors.ts";
-import { DOREMI_PRESETS, type ObjectiveSettings } from "../../src/mixture/objective-settings.ts";
+import { DOREMI_PRESETS } from "../../src/mixture/objective-settings.ts";
+import { completeObjective } from "../../src/stages/proxy/objective.ts";
 import { createBatchSource, evaluationBatches } from "../../src/trainer/batches.ts";
 import type { CheckpointStore, RunConfiguration } from "../../src/trainer/checkpoint.ts";
 import { CheckpointFiles } from "../../src/trainer/checkpoint-files.ts";
@@ -31,17 +32,6 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 const readers = randomReaders(K, 6);
-const GROUP_DRO = {
-  name: "group-dro",
-  stepSize: 0.1,
-  adjustment: 0,
-  adjustments: null,
-  normalizeLoss: false,
-  update: "online",
-  fraction: 0.2,
-  decay: 0.1,
-  minWeight: 0,
-} as const satisfies ObjectiveSettings;
 
 const batches = createBatchSource({ readers, weights: [1, 1, 1], batchSize: B, sequenceLength: T, seed: 3 });
 
@@ -292,7 +282,7 @@ describe("train", () => {
     });
 
     test("sets the adjustments of a Group DRO that asks for it", async () => {
-      const objective = { ...GROUP_DRO, adjustment: "held-out" } as const;
+      const objective = completeObjective.parse({ name: "group-dro", stepSize: 0.1, adjustment: "held-out" });
       const groupDro = { proxy: proxyOf(K, objective) };
       const heldOut = { every: 4, batches: held };
       const { records } = await recorded({ ...groupDro, heldOut }, false);
@@ -318,6 +308,21 @@ describe("train", () => {
     const resumed = await proxy({ checkpoint });
     expect(resumed.steps).toBe(whole.steps);
     expect(resumed.average).toEqual(whole.average);
+  });
+
+  test("refuses a reference whose losses are not finite, naming the domain", async () => {
+    const reference = {
+      losses: async (batch: { domains: Int32Array }, step: number) =>
+        Float32Array.from({ length: B * T }, (_, i) =>
+          step === 3 && batch.domains[Math.floor(i / T)] === 1 ? Number.POSITIVE_INFINITY : 4,
+        ),
+      close: async () => {},
+    };
+    const trained = run({ domainNames: ["books", "code", "law"], proxy: { ...proxyOf(K), reference } });
+    await expect(trained).rejects.toMatchObject({
+      code: "reference-losses",
+      message: expect.stringMatching(/at step 3 one is Infinity in sequence \d of the batch, of domain code;/),
+    });
   });
 
   test("says so where another engine goes on", async () => {

@@ -24,7 +24,9 @@ const settings = z.strictObject({
   trace: z
     .boolean()
     .default(true)
-    .describe("Keep what the objective saw of each step, for doremi replay: about 27 bytes a sequence and step."),
+    .describe(
+      "Keep what the objective saw of each step, for doremi replay: about 27 bytes a sequence and step. Another choice later trains the proxy again.",
+    ),
   referenceLosses: z
     .enum(["resident", "cached", "auto"])
     .default("auto")

@@ -1,6 +1,6 @@
 /** `train`: the reference and the proxy. */
 import { z } from "zod";
-import { needsReference } from "../../mixture/objective-settings.ts";
+import { allowsStaleWeights, needsReference } from "../../mixture/objective-settings.ts";
 import { positiveInteger, refuse } from "./common.ts";
 import { model, optimizer } from "./model.ts";
 import { proxy } from "./proxy.ts";
@@ -77,10 +77,19 @@ export const train = z
     proxy: proxy.prefault({}),
   })
   .check(
-    refuse(({ batchSize, microBatch, vocabulary, reference, rounds, proxy }) => [
+    refuse(({ batchSize, microBatch, accumulation, vocabulary, reference, rounds, proxy }) => [
       ...(microBatch === undefined || batchSize % microBatch === 0
         ? []
         : [{ setting: "microBatch", rule: `divide batchSize ${batchSize}`, found: microBatch }]),
+      ...(accumulation === "exact" || allowsStaleWeights(proxy.objective)
+        ? []
+        : [
+            {
+              setting: "accumulation",
+              rule: `be exact for the objective ${proxy.objective.name}, whose weights follow from the losses of the whole batch`,
+              found: accumulation,
+            },
+          ]),
       ...(vocabulary === "full" || reference.model === undefined
         ? []
         : [

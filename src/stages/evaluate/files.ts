@@ -14,7 +14,7 @@ export function reportMarkdown(report: EvaluateOutput): string {
     "",
     `Main models of ${model.architecture}, ${model.layers} layers of width ${model.width}, ${steps} steps or ${tokensEach} tokens each, ` +
       `${seeds.length} ${seeds.length === 1 ? "seed" : "seeds"}. Same seed, same initial weights and same draws; same held-out documents for all. ` +
-      "Intervals count chance between seeds and between documents.",
+      "Intervals count chance between seeds (initial weights and order) and between held-out documents.",
     "",
     ...bullets(comparisons.map(({ conclusion }) => conclusion)),
     "",

@@ -40,7 +40,9 @@ function unseen(domains: Described["domains"]): string[] {
 function few(domains: Described["domains"]): string[] {
   const names = domains
     .filter(({ heldOutDocuments: count }) => count > 0 && count < FEW_DOCUMENTS)
-    .map(({ name, heldOutDocuments: count }) => `${name} (${count})`);
+    .map(
+      ({ name, heldOutDocuments: count }) => `${name} (${count === 1 ? "1, whose choice no interval counts" : count})`,
+    );
   return names.length === 0
     ? []
     : [`few held-out documents, so wide intervals: ${list(names)}; raise data.heldOut.minDocuments`];

@@ -11,6 +11,7 @@ export function ruleOf(issue: Issue): string {
     return oneOf((issue.options as unknown[]).filter((option) => option !== undefined));
   return issue.message
     .replace(/^Invalid input: expected /, "must be ")
+    .replace(/^Invalid string: /, "")
     .replace(/, received .*$/, "")
     .replace(/^Too small: expected \S+ to be /, "must be ")
     .replace(/^Too big: expected \S+ to be /, "must be ");

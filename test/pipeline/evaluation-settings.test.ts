@@ -84,6 +84,12 @@ describe("evaluationSettings", () => {
     );
   });
 
+  it("refuse weights on the command line that are neither a word nor a file of weights", () => {
+    expect(() => overrideEvaluate(pipelineOf({}), { candidates: ["learnd"] })).toThrow(
+      "--candidates learnd: must be natural, uniform, learned or a weights.json; did you mean “learned”?",
+    );
+  });
+
   it("gives way to the command line, whose files are relative to the current folder", () => {
     const pipeline = overrideEvaluate(pipelineOf({ seeds: 3 }), {
       baseline: "uniform",

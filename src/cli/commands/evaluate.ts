@@ -1,6 +1,8 @@
 /** `doremi evaluate`: main models on the baseline's and on the candidates' weights, and what the difference is worth. */
 import { resolve } from "node:path";
 import { Command } from "commander";
+import { DoremiError } from "../../lib/errors.ts";
+import { didYouMean } from "../../lib/nearest.ts";
 import type { Pipeline } from "../../pipeline/load.ts";
 import { addExample, addRunningOptions, openPipeline, positiveInteger, type RunningOptions } from "../options.ts";
 import { Session, type SetStatus } from "../session.ts";
@@ -43,16 +45,24 @@ export function evaluateCommand(setStatus: SetStatus): Command {
   });
 }
 
-const WORDS: ReadonlySet<string> = new Set(["natural", "uniform", "learned"]);
+const WORDS: readonly string[] = ["natural", "uniform", "learned"];
 
 /** The pipeline with the settings of the command line; a weights file is relative to the current folder. */
 export function overrideEvaluate(pipeline: Pipeline, options: EvaluateOptions): Pipeline {
   const { baseline, candidates, seeds, steps, batchSize } = options;
-  const weights = (text: string) => (WORDS.has(text) ? text : resolve(text)) as "natural";
+  const weights = (option: string) => (text: string) => {
+    if (WORDS.includes(text)) return text as "natural";
+    if (text.endsWith(".json")) return resolve(text) as "natural";
+    throw new DoremiError(
+      "usage",
+      "evaluate-arguments",
+      `${option} ${text}: must be ${WORDS.join(", ")} or a weights.json${didYouMean(text, WORDS)}`,
+    );
+  };
   const evaluate = {
     ...pipeline.config.evaluate,
-    ...(baseline !== undefined && { baseline: weights(baseline) }),
-    ...(candidates && { candidates: candidates.map(weights) }),
+    ...(baseline !== undefined && { baseline: weights("--baseline")(baseline) }),
+    ...(candidates && { candidates: candidates.map(weights("--candidates")) }),
     ...(seeds !== undefined && { seeds }),
     ...(steps !== undefined && { steps }),
     ...(batchSize !== undefined && { batchSize }),

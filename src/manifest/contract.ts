@@ -43,6 +43,24 @@ export type HeldOutRule =
   | { readonly kind: "files" }
   | { readonly kind: "none" };
 
+/** What a weight is a share of. A sequence: a document cut every `length` tokens, the last piece padded. */
+export type WeightUnit =
+  | { readonly kind: "tokens" }
+  | { readonly kind: "documents" }
+  | { readonly kind: "sequences"; readonly length: number };
+
+/** What is chosen whole, and what a shuffle moves whole. */
+export type Granularity = "document" | "row-group" | "shard";
+
+/**
+ * How the rows of the selection follow each other. "domain": domain after domain, epoch after epoch. "mixed": interleaved
+ * so that in every prefix each domain is within one chosen piece of its share.
+ */
+export type SelectionOrder = "domain" | "mixed";
+
+/** What is moved whole when an epoch of a domain is put in its own order; "none": files and rows as they lie. */
+export type Shuffle = Granularity | "none";
+
 export interface ManifestDomain {
   readonly name: string;
   /** of the corpus without held-out documents */
@@ -51,9 +69,15 @@ export interface ManifestDomain {
   readonly tokens: number;
   readonly meanTokensPerDocument: number;
   readonly heldOutDocuments: number;
-  /** learned (or given) weight by tokens */
+  /** of the weights' unit: tokens, documents or sequences of these documents */
+  readonly units: number;
+  /** learned (or given) weight, by the manifest's unit */
   readonly weight: number;
-  /** weight after epoch caps: target tokens ÷ budget */
+  /** the weight as a share of tokens: ∝ weight · tokens ÷ units */
+  readonly tokenWeight: number;
+  /** least share of the budget that the domain gets; 0 = none was asked for */
+  readonly minShare: number;
+  /** share of tokens after minimum shares and epoch caps: target tokens ÷ budget */
   readonly targetWeight: number;
   readonly targetTokens: number;
   readonly achievedTokens: number;
@@ -96,20 +120,33 @@ export interface Manifest {
   readonly heldOut: HeldOutRule;
   /** where the weights came from: "doremi" (learned), "given", "natural", … */
   readonly weightsFrom: string;
+  /** what `weight` is a share of */
+  readonly unit: WeightUnit;
+  /** where what an epoch cap cuts off goes: to the domains below their caps, in proportion to weight */
+  readonly excess: "proportional-to-weight";
   readonly budgetTokens: number;
   readonly achievedTokens: number;
-  readonly granularity: "document";
-  /** "domain": rows sorted by domain, epoch, file, row; shuffle when reading */
-  readonly order: "domain";
+  readonly granularity: Granularity;
+  readonly order: SelectionOrder;
+  readonly shuffle: Shuffle;
   readonly domains: readonly ManifestDomain[];
   /** folder that file paths are relative to, itself relative to the manifest's folder */
   readonly root: string;
   readonly files: readonly ManifestFile[];
-  readonly selection: { readonly path: string; readonly sha256: string; readonly rows: number };
+  /** `rows` of the file, which are runs of rows; `documents` that they hold, repeats included */
+  readonly selection: {
+    readonly path: string;
+    readonly sha256: string;
+    readonly rows: number;
+    readonly documents: number;
+  };
   readonly notes: readonly string[];
 }
 
-/** One row of selection.parquet: a run of consecutive rows of one row group that all belong to one domain and epoch. */
+/**
+ * One row of selection.parquet: a run of consecutive rows of one row group that all belong to one domain and epoch. The
+ * rows stand in the order in which a training that follows the manifest sees the documents.
+ */
 export interface SelectionRow {
   /** ManifestFile.path */
   readonly file: string;
@@ -122,4 +159,12 @@ export interface SelectionRow {
   readonly epoch: number;
   /** sum over the run */
   readonly tokens: number;
+}
+
+/** Totals of one shard's row groups, for selections that choose nothing smaller. Index: row group · domains + domain. */
+export interface GroupCounts {
+  readonly file: ManifestFile;
+  readonly documents: Float64Array;
+  readonly bytes: Float64Array;
+  readonly tokens: Float64Array;
 }

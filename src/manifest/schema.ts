@@ -17,6 +17,14 @@ const heldOut = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("none") }),
 ]);
 
+export const weightUnit = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("tokens") }),
+  z.object({ kind: z.literal("documents") }),
+  z.object({ kind: z.literal("sequences"), length: z.int().min(1) }),
+]);
+
+export const granularity = z.enum(["document", "row-group", "shard"]);
+
 const domain = z.object({
   name: z.string().min(1),
   documents: count,
@@ -24,7 +32,10 @@ const domain = z.object({
   tokens: count,
   meanTokensPerDocument: number,
   heldOutDocuments: count,
+  units: count,
   weight: number,
+  tokenWeight: number,
+  minShare: number.max(1),
   targetWeight: number,
   targetTokens: count,
   achievedTokens: count,
@@ -65,14 +76,17 @@ export const manifestSchema = z.object({
     .nullable(),
   heldOut,
   weightsFrom: z.string(),
+  unit: weightUnit,
+  excess: z.literal("proportional-to-weight"),
   budgetTokens: count,
   achievedTokens: count,
-  granularity: z.literal("document"),
-  order: z.literal("domain"),
+  granularity,
+  order: z.enum(["domain", "mixed"]),
+  shuffle: z.enum([...granularity.options, "none"]),
   domains: z.array(domain).min(1),
   root: z.string(),
   files: z.array(file),
-  selection: z.object({ path: z.string().min(1), sha256, rows: count }),
+  selection: z.object({ path: z.string().min(1), sha256, rows: count, documents: count }),
   notes: z.array(z.string()),
 }) satisfies z.ZodType<Manifest>;
 

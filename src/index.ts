@@ -78,6 +78,15 @@ export {
   type ReadCorpusOptions,
   readCorpus,
 } from "./stages/streams.ts";
+// Recordings of a proxy, and what other objectives make of them
+export { openRecording, type RecordedStep, type Recording } from "./stages/trace-read.ts";
+export {
+  type ReplayOptions,
+  type ReplayResult,
+  type ReplayWeights,
+  type Reproduction,
+  replayRecording,
+} from "./stages/trace-replay.ts";
 export type { Transform, TransformContext } from "./stages/transform.ts";
 export { LocalStorage } from "./storage/local.ts";
 export type { RandomAccessFile, Storage } from "./storage/storage.ts";

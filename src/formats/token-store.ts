@@ -16,10 +16,10 @@ const UINT16 = 8;
 const INT32 = 4;
 /** Megatron's own bound for two-byte ids */
 const UINT16_VOCABULARY = 65500;
-const BUFFER_BYTES = 1 << 20;
+const BUFFER_IDS = 1 << 18;
 
 /** Of an id, in a store of this vocabulary. */
-function widthOf(vocabularySize: number): 2 | 4 {
+export function idBytes(vocabularySize: number): 2 | 4 {
   return vocabularySize < UINT16_VOCABULARY ? 2 : 4;
 }
 
@@ -39,8 +39,8 @@ export class TokenStoreWriter {
   readonly #bin: FileHandle;
   readonly #vocabularySize: number;
   readonly #width: 2 | 4;
-  readonly #buffer = Buffer.alloc(BUFFER_BYTES);
-  #buffered = 0; // bytes
+  readonly #buffer: Uint16Array | Int32Array;
+  #buffered = 0; // ids
   #written = 0; // bytes
   #lengths = new Int32Array(1024);
 
@@ -48,7 +48,8 @@ export class TokenStoreWriter {
     this.prefix = prefix;
     this.#bin = bin;
     this.#vocabularySize = vocabularySize;
-    this.#width = widthOf(vocabularySize);
+    this.#width = idBytes(vocabularySize);
+    this.#buffer = this.#width === 2 ? new Uint16Array(BUFFER_IDS) : new Int32Array(BUFFER_IDS);
     for (const length of written) this.#count(length);
     this.#written = this.tokens * this.#width;
   }
@@ -68,17 +69,31 @@ export class TokenStoreWriter {
     return writer;
   }
 
-  /** Appends one document. @throws RangeError where an id is outside the vocabulary */
-  async write(ids: Uint32Array | Int32Array): Promise<void> {
-    for (const id of ids) {
-      if (!(id >= 0 && id < this.#vocabularySize))
-        throw new RangeError(`${this.prefix}: id ${id} is outside the vocabulary of ${this.#vocabularySize}`);
-      if (this.#buffered + this.#width > BUFFER_BYTES) await this.flush();
-      if (this.#width === 2) this.#buffer.writeUInt16LE(id, this.#buffered);
-      else this.#buffer.writeInt32LE(id, this.#buffered);
-      this.#buffered += this.#width;
+  /**
+   * Appends one document.
+   * @param separator id to put behind it, as a part of it; null = none
+   * @throws RangeError where an id is outside the vocabulary
+   */
+  async write(ids: Uint32Array | Int32Array, separator: number | null = null): Promise<void> {
+    for (const id of ids) this.#checkId(id);
+    for (let done = 0; done < ids.length; ) {
+      if (this.#buffered === BUFFER_IDS) await this.flush();
+      const piece = ids.subarray(done, done + BUFFER_IDS - this.#buffered);
+      this.#buffer.set(piece, this.#buffered);
+      this.#buffered += piece.length;
+      done += piece.length;
     }
-    this.#count(ids.length);
+    if (separator !== null) {
+      this.#checkId(separator);
+      if (this.#buffered === BUFFER_IDS) await this.flush();
+      this.#buffer[this.#buffered++] = separator;
+    }
+    this.#count(ids.length + (separator === null ? 0 : 1));
+  }
+
+  #checkId(id: number): void {
+    if (!(id >= 0 && id < this.#vocabularySize))
+      throw new RangeError(`${this.prefix}: id ${id} is outside the vocabulary of ${this.#vocabularySize}`);
   }
 
   #count(length: number): void {
@@ -119,8 +134,9 @@ export class TokenStoreWriter {
 
   /** Makes what was written so far visible to readers; `durable`: also after a loss of power. */
   async flush({ durable = false }: { readonly durable?: boolean } = {}): Promise<void> {
-    for (let done = 0; done < this.#buffered; ) {
-      const { bytesWritten } = await this.#bin.write(this.#buffer, done, this.#buffered - done, this.#written);
+    const bytes = new Uint8Array(this.#buffer.buffer, 0, this.#buffered * this.#width);
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesWritten } = await this.#bin.write(bytes, done, bytes.length - done, this.#written);
       done += bytesWritten;
       this.#written += bytesWritten;
     }
@@ -204,7 +220,7 @@ export function openUnfinishedTokenStore(
 ): TokenStore | undefined {
   for (const path of [partOf(prefix), `${prefix}.bin`]) {
     try {
-      return new TokenStore(prefix, openSync(path, "r"), widthOf(vocabularySize), new Int32Array(0), tokens);
+      return new TokenStore(prefix, openSync(path, "r"), idBytes(vocabularySize), new Int32Array(0), tokens);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     }

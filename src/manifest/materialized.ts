@@ -13,6 +13,11 @@ export const OUTPUT_FORMATS = ["megatron", "npy", "datatrove", "mds", "litdata",
 
 export type OutputFormatName = (typeof OUTPUT_FORMATS)[number];
 
+export const COMPRESSIONS = ["zstd", "none"] as const;
+
+/** Of files whose format leaves the choice. */
+export type Compression = (typeof COMPRESSIONS)[number];
+
 const count = z.int().min(0);
 
 const totals = {
@@ -58,6 +63,8 @@ export const materializedSet = z.object({
   idBytes: z.union([z.literal(2), z.literal(4)]).nullable(),
   /** id behind every document, where ids are written; null = none */
   separator: count.nullable(),
+  /** where the format leaves the choice */
+  compression: z.enum(COMPRESSIONS).nullable(),
   ...totals,
   groups: z.array(group),
 });

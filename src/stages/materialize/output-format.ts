@@ -3,7 +3,7 @@
  * worker thread, and the files that make a set of them. A format knows nothing of manifests being read or of other shards.
  */
 import type { Manifest } from "../../manifest/contract.ts";
-import type { MaterializedGroup, MaterializedSet, OutputFormatName } from "../../manifest/materialized.ts";
+import type { Compression, MaterializedGroup, MaterializedSet, OutputFormatName } from "../../manifest/materialized.ts";
 
 export interface OutputDocument {
   readonly domain: string;
@@ -29,13 +29,15 @@ export interface OutputShardRequest {
   /** tells names apart: part-00000 */
   readonly name: string;
   readonly vocabularySize: number;
-  /** id that stands behind every document; null = none */
+  /** id that stands behind every document; null = none. It is the format's to write */
   readonly separator: number | null;
+  /** one of the format's `compressions`; null where it has none to choose from */
+  readonly compression: Compression | null;
 }
 
 export interface OutputShardWriter {
   write(document: OutputDocument): void | Promise<void>;
-  /** Puts all files in place, whole and durable; names relative to the folder, in a fixed order. */
+  /** Puts all files in place, whole and durable, over what is there of their names; names relative to the folder, in a fixed order. */
   finish(): Promise<readonly string[]>;
   /** Leaves nothing behind. */
   discard(): Promise<void>;
@@ -52,8 +54,15 @@ export interface OutputFormat {
   readonly content: "text" | "ids";
   /** bytes of an id, by vocabulary; only where the content is "ids" */
   idBytes?(vocabularySize: number): 2 | 4;
+  /** what its files can be compressed with, its default first; absent: nothing to choose */
+  readonly compressions?: readonly Compression[];
+  /** why documents cannot be told apart without an id behind each; absent: they can */
+  readonly needsSeparator?: string;
   openShard(request: OutputShardRequest): Promise<OutputShardWriter>;
-  /** Files of one group beside its shards, such as an index of them; paths relative to the set's folder. */
+  /**
+   * Files of one group beside its shards, such as an index of them; paths relative to the set's folder, which the group's
+   * own folder is in. Called when all shards are there; the same input gives the same files.
+   */
   groupFiles?(group: MaterializedGroup, set: MaterializedSet, folder: string): Promise<readonly SetFile[]>;
   /** Files of the whole set, such as a dataset card. */
   setFiles?(set: MaterializedSet, manifest: Manifest, folder: string): Promise<readonly SetFile[]>;

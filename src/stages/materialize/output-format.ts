@@ -28,6 +28,8 @@ export interface OutputShardRequest {
   readonly index: number;
   /** tells names apart: part-00000 */
   readonly name: string;
+  /** exactly as many will be written: a format whose offsets stand before its documents leaves the room for them */
+  readonly documents: number;
   readonly vocabularySize: number;
   /** id that stands behind every document; null = none. It is the format's to write */
   readonly separator: number | null;
@@ -56,6 +58,8 @@ export interface OutputFormat {
   idBytes?(vocabularySize: number): 2 | 4;
   /** what its files can be compressed with, its default first; absent: nothing to choose */
   readonly compressions?: readonly Compression[];
+  /** of a shard's files together, where offsets of the format are too narrow for more; absent: no limit */
+  readonly maxShardBytes?: number;
   /** why documents cannot be told apart without an id behind each; absent: they can */
   readonly needsSeparator?: string;
   openShard(request: OutputShardRequest): Promise<OutputShardWriter>;

@@ -67,11 +67,14 @@ export const materializedSet = z.object({
   compression: z.enum(COMPRESSIONS).nullable(),
   ...totals,
   groups: z.array(group),
+  /** beside the shards: indexes of them, a dataset card */
+  files: z.array(outputFile),
 });
 
 export type MaterializedSet = z.output<typeof materializedSet>;
 export type MaterializedGroup = z.output<typeof group>;
 export type MaterializedShard = z.output<typeof shard>;
+export type MaterializedFile = z.output<typeof outputFile>;
 
 /** @param folder that holds the record @throws DoremiError missing-file, bad-materialized */
 export async function loadMaterialized(folder: string): Promise<MaterializedSet> {

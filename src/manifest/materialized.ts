@@ -51,6 +51,8 @@ export const materializedSet = z.object({
   format: z.literal("doremi-materialized"),
   version: z.literal(1),
   generator: z.string(),
+  /** of the manifest and all settings that decide a byte of the set: the same key, the same set */
+  key: z.string(),
   /** `path` relative to the record's folder */
   manifest: z.object({ path: z.string(), sha256: z.string() }),
   output: z.enum(OUTPUT_FORMATS),

@@ -8,6 +8,7 @@ import { VERSION } from "../lib/version.ts";
 import { countCommand } from "./commands/count.ts";
 import { evaluateCommand } from "./commands/evaluate.ts";
 import { inspectCommand } from "./commands/inspect.ts";
+import { materializeCommand } from "./commands/materialize.ts";
 import { planCommand } from "./commands/plan.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { resampleCommand } from "./commands/resample.ts";
@@ -39,6 +40,7 @@ export function buildProgram(setStatus: SetStatus): Command {
     resampleCommand,
     evaluateCommand,
     verifyCommand,
+    materializeCommand,
     inspectCommand,
     replayCommand,
     weightsCommand,

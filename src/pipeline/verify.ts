@@ -63,7 +63,8 @@ export async function verify(path: string, options: VerifyPipelineOptions = {}):
   }
 }
 
-async function manifestTokenizer(
+/** The tokenizer that the manifest was counted with. @throws DoremiError tokenizer-changed */
+export async function manifestTokenizer(
   manifest: Manifest,
   base: string,
   options: VerifyPipelineOptions,

@@ -1,16 +1,15 @@
-/** The formats that a manifest's documents can be written in, by name; each is loaded when it is asked for. */
+/** The formats that a manifest's documents can be written in, by name. */
 import { DoremiError } from "../../lib/errors.ts";
 import type { OutputFormatName } from "../../manifest/materialized.ts";
 import type { OutputFormat } from "./output-format.ts";
+import { megatron } from "./outputs/megatron.ts";
 
-const FORMATS: Partial<Record<OutputFormatName, () => Promise<OutputFormat>>> = {
-  megatron: async () => (await import("./outputs/megatron.ts")).megatron,
-};
+const FORMATS: Partial<Record<OutputFormatName, OutputFormat>> = { megatron };
 
 /** @throws DoremiError unknown-format */
-export async function outputFormat(name: OutputFormatName): Promise<OutputFormat> {
-  const load = FORMATS[name];
-  if (load !== undefined) return load();
+export function outputFormat(name: OutputFormatName): OutputFormat {
+  const format = FORMATS[name];
+  if (format !== undefined) return format;
   throw new DoremiError(
     "usage",
     "unknown-format",

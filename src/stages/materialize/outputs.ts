@@ -2,9 +2,11 @@
 import { DoremiError } from "../../lib/errors.ts";
 import type { OutputFormatName } from "../../manifest/materialized.ts";
 import type { OutputFormat } from "./output-format.ts";
+import { jsonl } from "./outputs/jsonl.ts";
 import { megatron } from "./outputs/megatron.ts";
+import { npy } from "./outputs/npy.ts";
 
-const FORMATS: Partial<Record<OutputFormatName, OutputFormat>> = { megatron };
+const FORMATS: Partial<Record<OutputFormatName, OutputFormat>> = { megatron, npy, jsonl };
 
 /** @throws DoremiError unknown-format */
 export function outputFormat(name: OutputFormatName): OutputFormat {

@@ -7,6 +7,7 @@ import { nearestName } from "../lib/nearest.ts";
 import { VERSION } from "../lib/version.ts";
 import { countCommand } from "./commands/count.ts";
 import { evaluateCommand } from "./commands/evaluate.ts";
+import { exportCommand } from "./commands/export.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { materializeCommand } from "./commands/materialize.ts";
 import { planCommand } from "./commands/plan.ts";
@@ -41,6 +42,7 @@ export function buildProgram(setStatus: SetStatus): Command {
     evaluateCommand,
     verifyCommand,
     materializeCommand,
+    exportCommand,
     inspectCommand,
     replayCommand,
     weightsCommand,

@@ -17,6 +17,12 @@ export interface ExportRequest {
   readonly data: { readonly folder: string; readonly set: MaterializedSet } | null;
   /** tokens of a training sequence, for stacks that ask; null = not given */
   readonly sequenceLength: number | null;
+  /** domains without weight that the user wants left out, for stacks that would misread a weight of zero */
+  readonly leaveOut: readonly string[];
+  /** manifest.json itself; `time` is when it was written, ISO 8601: exporting twice gives the same bytes */
+  readonly manifestFile: { readonly sha256: string; readonly size: number; readonly time: string };
+  /** of the selection, in bytes */
+  readonly selectionSize: number;
 }
 
 export interface ExportedFile {
@@ -40,10 +46,12 @@ export interface Exporter {
   readonly title: string;
   /** what the stack's proportions are shares of */
   readonly unit: "tokens" | "sequences" | "documents";
-  /** formats of a materialized set that the stack can read; empty: it reads the manifest's own files */
+  /** formats of a materialized set that the stack can read, that which is advised first */
   readonly reads: readonly OutputFormatName[];
   /** false: `data` may be null, and the manifest's own files are named */
   readonly needsData: boolean;
+  /** names of the files that an export may write */
+  readonly writes: readonly string[];
   /** @throws DoremiError for what the stack would misread: who, rule, found, remedy */
   export(request: ExportRequest): ExportedConfiguration;
 }

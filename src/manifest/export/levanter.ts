@@ -1,0 +1,95 @@
+/**
+ * levanter: text that it tokenizes itself, an end-of-sequence id behind each document, packed into sequences; weights are
+ * of sequences, held exactly in each block of them.
+ */
+import { filesOf, mixtureOf, refusal, refusePaths } from "./components.ts";
+import type { Exporter } from "./exporter.ts";
+import { yamlText } from "./yaml.ts";
+
+/** Its default, and the most that its blocks may be: positions are packed into 16 bits. */
+const [BLOCK, LARGEST_BLOCK] = [2048, 32_768];
+/** Error of a share that a longer block is taken for. */
+const TOLERANCE = 0.01;
+
+export const levanter: Exporter = {
+  stack: "levanter",
+  title: "levanter",
+  unit: "sequences",
+  reads: ["jsonl", "parquet"],
+  needsData: true,
+  writes: ["levanter.yaml"],
+  export(request) {
+    const { manifest, data } = request;
+    const mixture = mixtureOf(levanter, request, { draw: "packed-text", repeatsItself: true });
+    const configs = mixture.components.map(({ domain, group, share }) => ({
+      name: domain ?? manifest.name,
+      urls: filesOf(data!, group, /\.(parquet|jsonl(\.\w+)?)$/),
+      share,
+    }));
+    refusePaths(
+      levanter,
+      configs.flatMap((config) => config.urls),
+      /[*?[\]{}]/,
+      "the wildcards * ? [ ] { }",
+    );
+    refusePaths(
+      levanter,
+      configs.map((config) => config.name),
+      /[/\\]|^\.+$/,
+      "a domain's name that is no name of a folder, since each has its cache there,",
+    );
+    const block = blockFor(configs.map((config) => config.share));
+    const least = Math.min(...configs.map((config) => config.share));
+    if (least * block < 1) {
+      const name = configs.find((config) => config.share === least)!.name;
+      throw refusal(
+        levanter,
+        "bad-data",
+        "weight-too-small",
+        `a weight must give a sequence in a block of at most ${LARGEST_BLOCK}, and ${name} has ${least}; resample with a minimum share for it, or with its weight at 0`,
+      );
+    }
+    return {
+      files: [
+        {
+          path: "levanter.yaml",
+          text: yamlText(["The data section of a levanter config (LMMixtureDatasetConfig)."], {
+            data: {
+              tokenizer: tokenizerOf(manifest.tokenizer),
+              cache_dir: "cache/",
+              configs: Object.fromEntries(
+                configs.map(({ name, urls }) => [
+                  name,
+                  { train_urls: urls, format: { type: "text", text_key: "text" } },
+                ]),
+              ),
+              train_weights: Object.fromEntries(configs.map(({ name, share }) => [name, share])),
+              stop_strategy: "restart",
+              mixture_block_size: block,
+            },
+          }),
+        },
+      ],
+      proportions: mixture.proportions,
+      notes: [
+        ...mixture.notes,
+        `Weights are of the counts of ${manifest.tokenizer.name}: the tokenizer here must be the same, with one id behind each document.`,
+        "Mixtures came after levanter 1.1: install it from its repository.",
+      ],
+    };
+  },
+};
+
+/** The shortest block in which no share is off by more than the tolerance when it is cut to whole sequences. */
+function blockFor(shares: readonly number[]): number {
+  for (let block = BLOCK; block < LARGEST_BLOCK; block *= 2) {
+    if (shares.every((share) => (share * block) % 1 <= share * block * TOLERANCE)) return block;
+  }
+  return LARGEST_BLOCK;
+}
+
+/** What transformers resolves: GPT-2's own name, or the folder that a tokenizer.json lies in. */
+function tokenizerOf({ source }: { readonly source: string }): string {
+  if (source === "r50k" || source === "gpt2") return "gpt2";
+  return source.replace(/\/?tokenizer[^/]*\.json$/, "") || ".";
+}

@@ -60,6 +60,7 @@ function reselect(manifest: Manifest, index: DocumentIndex): Generator<Selection
     index,
     manifest.domains.map((domain) => domain.targetTokens),
     manifest.seed,
+    manifest,
   ).rows();
 }
 

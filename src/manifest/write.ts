@@ -42,9 +42,9 @@ export async function writeResampledSet(folder: string, set: ResampledSet): Prom
     excess: "proportional-to-weight",
     budgetTokens: plan.budgetTokens,
     achievedTokens: domains.reduce((sum, domain) => sum + domain.achievedTokens, 0),
-    granularity: "document",
-    order: "domain",
-    shuffle: "none",
+    granularity: selection.settings.granularity,
+    order: selection.settings.order,
+    shuffle: selection.settings.shuffle,
     domains,
     files: index.files,
     selection: {

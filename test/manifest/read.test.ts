@@ -15,7 +15,7 @@ import { verifyManifest } from "../../src/manifest/verify.ts";
 import { writeResampledSet } from "../../src/manifest/write.ts";
 import { LocalStorage } from "../../src/storage/local.ts";
 import { countBytes } from "./corpus.ts";
-import { tamper } from "./resample.ts";
+import { FILE_ORDER, tamper } from "./resample.ts";
 
 const NAMES = ["web", "code"];
 const HELD_OUT = { kind: "fraction", fraction: 0.1, minDocuments: 1 } as const;
@@ -85,6 +85,7 @@ beforeAll(async () => {
     index,
     plan.domains.map((domain) => domain.targetTokens),
     3,
+    FILE_ORDER,
   );
   await writeResampledSet(join(folder, "out"), {
     header: {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { HeldOutRule, Manifest, SelectionRow } from "../../src/manifest/contract.ts";
 import { indexDocuments } from "../../src/manifest/document-index.ts";
 import { planResample } from "../../src/manifest/plan.ts";
-import { selectDocuments } from "../../src/manifest/select.ts";
+import { type SelectionSettings, selectDocuments } from "../../src/manifest/select.ts";
 import { readSelection, writeSelection } from "../../src/manifest/selection-file.ts";
 import { writeManifest, writeResampledSet } from "../../src/manifest/write.ts";
 import { countCorpus, DOMAINS } from "./corpus.ts";
@@ -14,7 +14,11 @@ export interface Setting {
   readonly heldOut?: HeldOutRule;
   readonly budgetTokens?: number | "auto";
   readonly weights?: readonly number[];
+  readonly selection?: SelectionSettings;
 }
+
+/** Domain after domain, files and rows as they lie. */
+export const FILE_ORDER: SelectionSettings = { granularity: "document", order: "domain", shuffle: "none" };
 
 /** @param corpus folder of the files  @param folder where the manifest goes; `root` leads from there to the corpus */
 export async function resample(corpus: string, folder: string, root: string, setting: Setting = {}): Promise<Manifest> {
@@ -32,6 +36,7 @@ export async function resample(corpus: string, folder: string, root: string, set
     index,
     plan.domains.map((domain) => domain.targetTokens),
     seed,
+    setting.selection ?? FILE_ORDER,
   );
   return writeResampledSet(folder, {
     header: {

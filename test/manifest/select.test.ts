@@ -3,8 +3,9 @@ import { describe, expect, it } from "vitest";
 import type { HeldOutRule, SelectionRow } from "../../src/manifest/contract.ts";
 import { indexDocuments } from "../../src/manifest/document-index.ts";
 import { heldOutCount, heldOutMask } from "../../src/manifest/held-out.ts";
-import { selectDocuments } from "../../src/manifest/select.ts";
+import { type SelectionSettings, selectDocuments } from "../../src/manifest/select.ts";
 import { countsFrom } from "./corpus.ts";
+import { FILE_ORDER } from "./resample.ts";
 
 const NONE: HeldOutRule = { kind: "none" };
 
@@ -59,10 +60,11 @@ async function select(
   heldOut: HeldOutRule,
   epochs: readonly number[],
   seed: number,
+  settings: SelectionSettings = FILE_ORDER,
 ) {
   const index = await indexDocuments({ counts: countsFrom(shards), domains: names, heldOut, seed });
   const targets = index.domains.map((domain, i) => Math.floor(domain.tokens * epochs[i]!));
-  const selection = selectDocuments(index, targets, seed);
+  const selection = selectDocuments(index, targets, seed, settings);
   return { index, targets, selection, rows: [...selection.rows()] };
 }
 
@@ -204,8 +206,8 @@ describe("selection", () => {
       heldOut: NONE,
       seed: 1,
     });
-    expect(() => selectDocuments(index, [5, 0, 0, 0], 1)).toThrow(/“a”.*has none outside its held-out/);
-    expect([...selectDocuments(index, [0, 0, 0, 0], 1).rows()]).toEqual([]);
+    expect(() => selectDocuments(index, [5, 0, 0, 0], 1, FILE_ORDER)).toThrow(/“a”.*has none outside its held-out/);
+    expect([...selectDocuments(index, [0, 0, 0, 0], 1, FILE_ORDER).rows()]).toEqual([]);
   });
 
   it("refuses counts that contradict themselves, naming the file", async () => {

@@ -11,6 +11,7 @@ import { selectDocuments } from "../../src/manifest/select.ts";
 import { verifyManifest } from "../../src/manifest/verify.ts";
 import { writeResampledSet } from "../../src/manifest/write.ts";
 import { countBytes } from "./corpus.ts";
+import { FILE_ORDER } from "./resample.ts";
 
 const corpus = resolve(process.env.DOREMI_SHARED ?? "../shared", "corpus");
 const there = existsSync(join(corpus, "golden.json"));
@@ -66,7 +67,7 @@ describe.skipIf(!there)(`the corpus in ${corpus}${there ? "" : " (left out: it i
       },
       index,
       plan,
-      selection: selectDocuments(index, targets, 1),
+      selection: selectDocuments(index, targets, 1, FILE_ORDER),
     });
 
     const result = await verifyManifest(path, { root: corpus, recount: countAll });

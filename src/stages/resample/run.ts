@@ -35,6 +35,7 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
       index,
       plan.domains.map((domain) => domain.targetTokens),
       input.seed,
+      { granularity: "document", order: "domain", shuffle: "none" },
     );
     const { name, fingerprint, vocabularySize, specialTokens } = tokenizer;
     const manifest = await writeResampledSet(context.folder, {

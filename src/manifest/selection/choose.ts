@@ -1,0 +1,62 @@
+/**
+ * How much of a domain is taken: whole passes, then a prefix of a seeded permutation of its units, which is an unbiased
+ * sample of them, ending where it comes closest to the target. Says nothing of the order in which a training sees them.
+ */
+import { DoremiError } from "../../lib/errors.ts";
+import { type Permutation, Rng } from "../../lib/rng.ts";
+import type { DomainDocuments } from "../document-index.ts";
+import type { Units } from "./units.ts";
+
+export interface Choice {
+  /** whole passes over the domain */
+  readonly passes: number;
+  /** the pass after those, when the target needs part of one */
+  readonly partial: PartialPass | null;
+}
+
+export interface PartialPass {
+  /** units of this many first ranks of `choiceOrder` are taken */
+  readonly ranks: number;
+  readonly documents: number;
+  readonly tokens: number;
+}
+
+/** In which order an epoch of a domain takes its units. A unit's rank in it needs nothing but seed, names and numbers. */
+export function choiceOrder(seed: number, domain: string, epoch: number, units: number): Permutation {
+  return new Rng(seed, `select/${domain}/${epoch}`).permutation(units);
+}
+
+/**
+ * @param target tokens, an integer ≥ 0
+ * @throws DoremiError no-tokens for a target above 0 where the domain has no token to give
+ */
+export function chooseUnits(domain: DomainDocuments, units: Units, target: number, seed: number): Choice {
+  if (target === 0) return { passes: 0, partial: null };
+  if (domain.tokens === 0) {
+    throw new DoremiError(
+      "bad-configuration",
+      "no-tokens",
+      `domain “${domain.name}”: cannot give ${target} tokens, it has none outside its held-out documents; ` +
+        "set its weight to 0 or add data",
+    );
+  }
+  const passes = Math.floor(target / domain.tokens);
+  const rest = target - passes * domain.tokens;
+  if (rest === 0) return { passes, partial: null };
+  return { passes, partial: prefix(units, rest, choiceOrder(seed, domain.name, passes, units.count)) };
+}
+
+/** Units in their order until one more would not come closer. */
+function prefix(units: Units, target: number, order: Permutation): PartialPass {
+  let documents = 0;
+  let tokens = 0;
+  let ranks = 0;
+  for (; ranks < units.count && tokens < target; ranks++) {
+    const unit = order.at(ranks);
+    const next = tokens + units.tokensOf(unit);
+    if (next > target && next - target >= target - tokens) break;
+    documents += units.documentsOf(unit);
+    tokens = next;
+  }
+  return { ranks, documents, tokens };
+}

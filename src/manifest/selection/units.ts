@@ -1,0 +1,135 @@
+/**
+ * The documents of one domain cut into units of one size: documents, row groups or shards, numbered in the order of files
+ * and rows. A file or row group may hold several domains; a unit is this domain's part of it.
+ */
+import type { Granularity, ManifestFile } from "../contract.ts";
+import { type DomainDocuments, rowOf, type Segment } from "../document-index.ts";
+
+export interface Units {
+  readonly count: number;
+  /** that training may see: without held-out ones */
+  documentsOf(unit: number): number;
+  /** of these documents */
+  tokensOf(unit: number): number;
+  /** ordinal of the first document; at `count`, the number of all documents */
+  firstOrdinal(unit: number): number;
+  /** the unit that holds a document */
+  unitOf(ordinal: number): number;
+}
+
+export function unitsOf(domain: DomainDocuments, granularity: Granularity, files: readonly ManifestFile[]): Units {
+  switch (granularity) {
+    case "document":
+      return new DocumentUnits(domain);
+    case "row-group":
+      return new SpanUnits(domain, groupFirsts(domain, files));
+    case "shard":
+      return new SpanUnits(
+        domain,
+        domain.segments.map((segment) => segment.ordinal),
+      );
+    default:
+      return granularity satisfies never;
+  }
+}
+
+class DocumentUnits implements Units {
+  readonly count: number;
+  readonly #domain: DomainDocuments;
+
+  constructor(domain: DomainDocuments) {
+    this.count = domain.allDocuments;
+    this.#domain = domain;
+  }
+
+  documentsOf(unit: number): number {
+    return 1 - this.#domain.heldOut[unit]!;
+  }
+
+  tokensOf(unit: number): number {
+    if (this.#domain.heldOut[unit] === 1) return 0;
+    const segment = this.#domain.segments[segmentAt(this.#domain.segments, unit)]!;
+    return segment.tokens[unit - segment.ordinal]!;
+  }
+
+  firstOrdinal(unit: number): number {
+    return unit;
+  }
+
+  unitOf(ordinal: number): number {
+    return ordinal;
+  }
+}
+
+class SpanUnits implements Units {
+  readonly count: number;
+  readonly #firsts: Float64Array; // [count + 1]
+  readonly #documents: Float64Array; // [count]
+  readonly #tokens: Float64Array; // [count]
+
+  constructor(domain: DomainDocuments, firsts: readonly number[]) {
+    this.count = firsts.length;
+    this.#firsts = Float64Array.of(...firsts, domain.allDocuments);
+    this.#documents = new Float64Array(this.count);
+    this.#tokens = new Float64Array(this.count);
+    let unit = 0;
+    for (const { ordinal, count, tokens } of domain.segments) {
+      for (let i = 0; i < count; i++) {
+        while (ordinal + i >= this.#firsts[unit + 1]!) unit += 1;
+        if (domain.heldOut[ordinal + i] === 1) continue;
+        this.#documents[unit]! += 1;
+        this.#tokens[unit]! += tokens[i]!;
+      }
+    }
+  }
+
+  documentsOf(unit: number): number {
+    return this.#documents[unit]!;
+  }
+
+  tokensOf(unit: number): number {
+    return this.#tokens[unit]!;
+  }
+
+  firstOrdinal(unit: number): number {
+    return this.#firsts[unit]!;
+  }
+
+  unitOf(ordinal: number): number {
+    return lastAtMost(this.count, ordinal, (unit) => this.#firsts[unit]!);
+  }
+}
+
+/** Ordinals at which the domain's documents enter another row group. */
+function groupFirsts(domain: DomainDocuments, files: readonly ManifestFile[]): number[] {
+  const firsts: number[] = [];
+  for (const segment of domain.segments) {
+    let groupEnd = 0;
+    let group = 0;
+    const { rowGroups } = files[segment.file]!;
+    for (let i = 0; i < segment.count; i++) {
+      const row = rowOf(segment, i);
+      if (row < groupEnd) continue;
+      while (row >= groupEnd) groupEnd += rowGroups[group++]!;
+      firsts.push(segment.ordinal + i);
+    }
+  }
+  return firsts;
+}
+
+/** Place of the segment that holds a document. */
+export function segmentAt(segments: readonly Segment[], ordinal: number): number {
+  return lastAtMost(segments.length, ordinal, (place) => segments[place]!.ordinal);
+}
+
+/** Last place of ascending values that is at most `wanted`; the first is. */
+function lastAtMost(count: number, wanted: number, valueAt: (place: number) => number): number {
+  let low = 0;
+  let high = count - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (valueAt(middle) <= wanted) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}

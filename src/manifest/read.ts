@@ -1,92 +1,84 @@
 /**
  * Reads a resampled set: the manifest, its selection, and the documents that it selects, in its order, for one reader
- * or as one of several equal parts. Shuffling is the trainer's. Checks of content are verify's.
+ * or as one of several equal parts, from any document on. Checks of content are verify's.
  */
 import { dirname } from "node:path";
-import type { ColumnSelection } from "../formats/shard.ts";
 import { DoremiError } from "../lib/errors.ts";
-import type { Manifest, ManifestFile, SelectionRow } from "./contract.ts";
+import type { Manifest } from "./contract.ts";
+import type { ManifestDocument, ReadContext } from "./document.ts";
 import { loadManifest } from "./load.ts";
 import { type RootOptions, resolveInside, rootOf } from "./paths.ts";
-import { readSelection } from "./selection-file.ts";
-import { readStoredUnit, ShardCursor, type UnitReader } from "./shard-cursor.ts";
+import { checkCursor, checkPart, type ManifestCursor, partRuns } from "./read-part.ts";
+import { readStreams } from "./read-streams.ts";
+import { readWindows } from "./read-window.ts";
+import { readStoredUnit, SourceShards, type UnitReader } from "./source-shard.ts";
 
+export type { ManifestDocument } from "./document.ts";
 export { loadManifest } from "./load.ts";
+export type { ManifestCursor } from "./read-part.ts";
 export { readSelection } from "./selection-file.ts";
-export type { UnitReader, UnitRequest, UnitRows } from "./shard-cursor.ts";
-
-export interface ManifestDocument {
-  readonly domain: string;
-  /** 0-based pass over the domain */
-  readonly epoch: number;
-  /** ManifestFile.path */
-  readonly file: string;
-  /** from the start of the file */
-  readonly row: number;
-  /** UTF-8; a view that keeps its whole batch in memory: copy what is to be kept */
-  readonly text: Uint8Array;
-}
+export type { UnitReader, UnitRequest, UnitRows } from "./source-shard.ts";
 
 export interface ReadManifestOptions extends RootOptions {
   /** which part, 0 .. numShards − 1 */
   readonly shardIndex?: number;
-  /** equal parts, each with its share of every domain and epoch; together they are the whole, nothing twice */
+  /**
+   * Equal parts; together they are the whole, nothing twice. Each has its share of every domain: of a mixed order it is a
+   * stretch, so that the documents of each reader keep the proportions from the first on; of domain after domain it is
+   * such a stretch of every domain and epoch.
+   */
   readonly numShards?: number;
+  /** of a document that was read before, under the same part: what comes behind it is given */
+  readonly cursor?: ManifestCursor;
+  /**
+   * About so many bytes of text are read ahead where documents are shuffled (or more domains alternate than files are
+   * kept open), default 128 MiB. Every row group with documents in a window is decoded for it: twice the bytes, half the
+   * reading. Other orders are read a batch at a time, and each row group once.
+   */
+  readonly windowBytes?: number;
   /** how documents are read; needed where the manifest has a transform. "stored" reads the text without it. */
   readonly readUnit?: UnitReader | "stored";
   readonly signal?: AbortSignal;
 }
 
+const WINDOW_BYTES = 128 << 20;
+/** Files that are open at once, each with a batch in memory. */
+const MAX_OPEN = 128;
+
 /**
- * The selected documents. Backpressure is the consumer's: nothing is read before it is asked for.
+ * The selected documents. Backpressure is the consumer's: nothing is read before it is asked for. Ending the loop early
+ * closes all files.
  *
  * @throws DoremiError of the manifest (loadManifest), the selection (bad-selection), the shards (changed-file, …),
- * path-outside-root, needs-transform, bad-shard-index
+ * path-outside-root, needs-transform, bad-shard-index, bad-cursor, bad-window
  */
 export async function* readManifest(
   path: string,
   options: ReadManifestOptions = {},
 ): AsyncGenerator<ManifestDocument, void> {
-  const { shardIndex = 0, numShards = 1 } = options;
-  if (
-    !(Number.isSafeInteger(numShards) && Number.isSafeInteger(shardIndex) && shardIndex >= 0 && shardIndex < numShards)
-  ) {
-    const message = `shardIndex: must be an integer from 0 to numShards − 1, got ${shardIndex} of ${numShards}`;
-    throw new DoremiError("usage", "bad-shard-index", message);
+  const { shardIndex = 0, numShards = 1, windowBytes = WINDOW_BYTES, cursor = null, signal } = options;
+  const part = { shardIndex, numShards };
+  checkPart(part);
+  if (!(Number.isSafeInteger(windowBytes) && windowBytes > 0)) {
+    throw new DoremiError("usage", "bad-window", `windowBytes: must be an integer above 0, got ${windowBytes}`);
   }
   const manifest = await loadManifest(path);
-  const readUnit = unitReaderFor(path, manifest, options);
-  const root = rootOf(path, manifest, options);
-  const files = new Map(manifest.files.map((file) => [file.path, file]));
-  const selection = await resolveInside(dirname(path), manifest.selection.path);
+  if (cursor) checkCursor(cursor, manifest, part);
+  const shards = new SourceShards(
+    manifest,
+    rootOf(path, manifest, options),
+    unitReaderFor(path, manifest, options),
+    options,
+  );
+  const runs = partRuns(await resolveInside(dirname(path), manifest.selection.path), manifest, part, cursor);
+  const context: ReadContext = { manifest, part, shards, windowBytes, signal };
+  signal?.throwIfAborted();
+  yield* isSequential(manifest) ? readStreams(runs, context) : readWindows(runs, context);
+}
 
-  let cursor: ShardCursor | null = null;
-  let open: string | null = null;
-  try {
-    for await (const row of partOf(selection, shardIndex, numShards)) {
-      options.signal?.throwIfAborted();
-      const file = files.get(row.file);
-      if (file === undefined || row.rowStart >= row.rowEnd || row.rowEnd > file.rows) {
-        const message = `${selection}: selects rows ${row.rowStart} to ${row.rowEnd} of ${row.file}, which the manifest does not have`;
-        throw new DoremiError("bad-data", "bad-selection", message, { file: selection });
-      }
-      if (open !== row.file || cursor === null) {
-        await cursor?.close();
-        cursor = new ShardCursor(
-          await resolveInside(root, row.file, options),
-          file,
-          columnsOf(manifest, file, readUnit),
-          readUnit,
-        );
-        open = row.file;
-      }
-      for await (const { row: number, text } of cursor.texts(row.rowStart, row.rowEnd)) {
-        yield { domain: row.domain, epoch: row.epoch, file: row.file, row: number, text };
-      }
-    }
-  } finally {
-    await cursor?.close();
-  }
+/** Whether each domain's documents come as they lie, at least within row groups, and not too many domains alternate. */
+function isSequential({ order, shuffle, domains }: Manifest): boolean {
+  return shuffle !== "document" && (order === "domain" || domains.length <= MAX_OPEN);
 }
 
 function unitReaderFor(path: string, manifest: Manifest, { readUnit }: ReadManifestOptions): UnitReader {
@@ -100,57 +92,4 @@ function unitReaderFor(path: string, manifest: Manifest, { readUnit }: ReadManif
       'or "stored" for the text as it lies in the shards',
     { file: path },
   );
-}
-
-/** Only the text, unless somebody else's reader may look at the rest. */
-function columnsOf({ columns, transform }: Manifest, file: ManifestFile, readUnit: UnitReader): ColumnSelection {
-  if (readUnit === readStoredUnit) return { text: columns.text };
-  return {
-    text: columns.text,
-    ...(file.domain === null && columns.domain !== null && { domain: columns.domain }),
-    ...(transform !== null && transform.columns.length > 0 && { extra: transform.columns }),
-  };
-}
-
-/** The rows of one part: of every domain and epoch, documents ⌊n·i/N⌋ up to ⌊n·(i+1)/N⌋. */
-async function* partOf(selection: string, index: number, parts: number): AsyncGenerator<SelectionRow, void> {
-  const documents = parts === 1 ? null : await documentsByGroup(selection);
-  let group = "";
-  let position = 0; // documents of the group before this row
-  for await (const chunk of readSelection(selection)) {
-    for (const row of chunk) {
-      if (documents === null) {
-        yield row;
-        continue;
-      }
-      if (groupOf(row) !== group) {
-        group = groupOf(row);
-        position = 0;
-      }
-      const total = documents.get(group)!;
-      const from = Math.max(row.rowStart, row.rowStart + share(total, index, parts) - position);
-      const to = Math.min(row.rowEnd, row.rowStart + share(total, index + 1, parts) - position);
-      position += row.rowEnd - row.rowStart;
-      if (from < to) yield { ...row, rowStart: from, rowEnd: to };
-    }
-  }
-}
-
-async function documentsByGroup(selection: string): Promise<Map<string, number>> {
-  const documents = new Map<string, number>();
-  for await (const chunk of readSelection(selection)) {
-    for (const row of chunk) {
-      documents.set(groupOf(row), (documents.get(groupOf(row)) ?? 0) + row.rowEnd - row.rowStart);
-    }
-  }
-  return documents;
-}
-
-function groupOf(row: SelectionRow): string {
-  return `${row.epoch}/${row.domain}`;
-}
-
-/** ⌊total · index / parts⌋ without losing digits for large totals. */
-function share(total: number, index: number, parts: number): number {
-  return Number((BigInt(total) * BigInt(index)) / BigInt(parts));
 }

@@ -93,8 +93,13 @@ function columnsOf(rows: readonly SelectionRow[]) {
   ];
 }
 
-/** The rows, a row group at a time. @throws DoremiError missing-file, bad-selection */
-export async function* readSelection(path: string): AsyncGenerator<SelectionRow[], void> {
+/**
+ * The rows, a row group at a time.
+ *
+ * @param fromRow the first row that is given; row groups before its own are not decoded
+ * @throws DoremiError missing-file, bad-selection
+ */
+export async function* readSelection(path: string, fromRow = 0): AsyncGenerator<SelectionRow[], void> {
   const file = await new LocalStorage().open(path);
   try {
     const buffer = asyncBuffer(file);
@@ -107,12 +112,16 @@ export async function* readSelection(path: string): AsyncGenerator<SelectionRow[
         throw bad(path, `row group ${rowGroup} claims ${num_rows} rows, at most ${MAX_ROW_GROUP_ROWS} can be read`);
       }
       const rowEnd = rowStart + size;
-      const columns = [...COLUMNS];
-      const objects = await decoding(path, () =>
-        parquetReadObjects({ file: buffer, metadata, columns, rowStart, rowEnd, compressors }),
-      );
-      if (objects.length !== size) throw bad(path, `row group ${rowGroup} holds ${objects.length} of its ${size} rows`);
-      yield objects.map((object, i) => rowFrom(object, path, rowStart + i));
+      if (rowEnd > fromRow) {
+        const columns = [...COLUMNS];
+        const objects = await decoding(path, () =>
+          parquetReadObjects({ file: buffer, metadata, columns, rowStart, rowEnd, compressors }),
+        );
+        if (objects.length !== size)
+          throw bad(path, `row group ${rowGroup} holds ${objects.length} of its ${size} rows`);
+        const skipped = Math.max(0, fromRow - rowStart);
+        yield objects.slice(skipped).map((object, i) => rowFrom(object, path, rowStart + skipped + i));
+      }
       rowStart = rowEnd;
     }
   } finally {

@@ -2,7 +2,7 @@
 import { dirname, resolve } from "node:path";
 import { loadManifest } from "../manifest/load.ts";
 import { type ManifestDocument, type ReadManifestOptions, readManifest as readStored } from "../manifest/read.ts";
-import type { UnitReader } from "../manifest/shard-cursor.ts";
+import type { UnitReader } from "../manifest/source-shard.ts";
 import { readDocuments } from "../stages/documents.ts";
 import { manifestTransform } from "./verify.ts";
 

@@ -6,11 +6,12 @@ import { parquetWriteBuffer } from "hyparquet-writer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readUnit } from "../../src/formats/read.ts";
 import type { ManifestFile } from "../../src/manifest/contract.ts";
-import { indexDocuments } from "../../src/manifest/document-index.ts";
+import { type DocumentIndex, indexDocuments } from "../../src/manifest/document-index.ts";
 import { planResample } from "../../src/manifest/plan.ts";
 import { type ManifestDocument, type ReadManifestOptions, readManifest } from "../../src/manifest/read.ts";
-import { selectDocuments } from "../../src/manifest/select.ts";
-import { readStoredUnit, ShardCursor } from "../../src/manifest/shard-cursor.ts";
+import { type SelectionSettings, selectDocuments } from "../../src/manifest/select.ts";
+import { ShardCursor } from "../../src/manifest/shard-cursor.ts";
+import { readStoredUnit, SourceShard } from "../../src/manifest/source-shard.ts";
 import { verifyManifest } from "../../src/manifest/verify.ts";
 import { writeResampledSet } from "../../src/manifest/write.ts";
 import { LocalStorage } from "../../src/storage/local.ts";
@@ -22,6 +23,7 @@ const HELD_OUT = { kind: "fraction", fraction: 0.1, minDocuments: 1 } as const;
 let folder: string;
 let root: string;
 let manifest: string;
+let index: DocumentIndex;
 /** path → text and domain of every row, by hand */
 const truth = new Map<string, { text: string | null; domain: string }[]>();
 
@@ -73,21 +75,26 @@ beforeAll(async () => {
   const lines = rowsOf(5, 250);
   await write("d.jsonl", lines, lines.map((row) => `${JSON.stringify(row)}\n`).join(""));
 
-  const index = await indexDocuments({ counts: countAll, domains: NAMES, heldOut: HELD_OUT, seed: 3 });
+  index = await indexDocuments({ counts: countAll, domains: NAMES, heldOut: HELD_OUT, seed: 3 });
+  manifest = await writeSet("out", FILE_ORDER);
+});
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+const COLUMNS = { text: "text", domain: "domain" };
+
+/** Writes a set of the corpus beside it; gives the path of its manifest. */
+async function writeSet(name: string, settings: SelectionSettings, budgetTokens: number | "auto" = "auto") {
   const plan = planResample({
     names: NAMES,
     weights: [0.5, 0.5],
     availableTokens: index.domains.map((domain) => domain.tokens),
-    budgetTokens: "auto",
+    budgetTokens,
     maxEpochs: 2.5,
   });
-  const selection = selectDocuments(
-    index,
-    plan.domains.map((domain) => domain.targetTokens),
-    3,
-    FILE_ORDER,
-  );
-  await writeResampledSet(join(folder, "out"), {
+  const targets = plan.domains.map((domain) => domain.targetTokens);
+  await writeResampledSet(join(folder, name), {
     header: {
       generator: "doremi@0.0.0",
       name: "t",
@@ -102,14 +109,10 @@ beforeAll(async () => {
     },
     index,
     plan,
-    selection,
+    selection: selectDocuments(index, targets, 3, settings),
   });
-});
-afterAll(async () => {
-  await rm(folder, { recursive: true, force: true });
-});
-
-const COLUMNS = { text: "text", domain: "domain" };
+  return join(folder, name, "manifest.json");
+}
 
 async function* countAll() {
   for (const path of ["a.parquet", "b.arrow", "c.arrows", "d.jsonl"]) {
@@ -119,9 +122,9 @@ async function* countAll() {
 
 const key = ({ domain, epoch, file, row }: ManifestDocument) => `${domain}/${epoch}/${file}/${row}`;
 
-async function all(options: ReadManifestOptions = {}) {
-  const documents: { key: string; file: string; row: number; domain: string; text: string }[] = [];
-  for await (const document of readManifest(manifest, options)) {
+async function all(options: ReadManifestOptions = {}, path = manifest) {
+  const documents: (Omit<ManifestDocument, "text"> & { key: string; text: string })[] = [];
+  for await (const document of readManifest(path, options)) {
     documents.push({ ...document, key: key(document), text: Buffer.from(document.text).toString("utf8") });
   }
   return documents;
@@ -140,6 +143,15 @@ describe("the documents of a resampled set", () => {
     expect(new Set(documents.map((document) => document.key)).size).toBe(documents.length);
     for (const { file, row, domain, text } of documents) expect({ text, domain }).toEqual(truth.get(file)![row]);
     expect((await verifyManifest(manifest, { recount: () => countAll() })).problems).toEqual([]);
+  });
+
+  it.each(["none", "row-group", "document"] as const)("mixed, shuffle %s: the texts of their rows", async (shuffle) => {
+    const path = await writeSet(shuffle, { granularity: "document", order: "mixed", shuffle });
+    for (const windowBytes of [20_000, 1 << 27]) {
+      const documents = await all({ windowBytes }, path);
+      expect(documents.length).toBe((await all()).length);
+      for (const { file, row, domain, text } of documents) expect({ text, domain }).toEqual(truth.get(file)![row]);
+    }
   });
 
   it.each([2, 3, 25])(
@@ -244,7 +256,7 @@ describe("a JSONL file of several stretches, whose rows are only known by readin
       rowGroups: [15],
       domain: "web",
     };
-    const cursor = new ShardCursor(path, file, { text: "text" }, readStoredUnit);
+    const cursor = new ShardCursor(await SourceShard.open(path, file, { text: "text" }, readStoredUnit));
     for (const [start, end] of [
       [2, 4],
       [9, 13],

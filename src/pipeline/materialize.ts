@@ -41,6 +41,8 @@ export interface MaterializeOptions extends RootOptions {
   readonly workers?: number;
   /** of the documents in flight, bytes */
   readonly memoryBytes?: number;
+  /** to work in, in place of one of its own; the caller closes it, which ends what an abort leaves running */
+  readonly pool?: WorkerPool;
   /** tokenizer.json, when the manifest was moved away from the one that it names */
   readonly tokenizer?: string;
   /** run the transform module that the manifest names; it is code, so it is not run unasked */
@@ -79,10 +81,12 @@ export async function materialize(path: string, options: MaterializeOptions): Pr
 
   await mkdir(state.folder, { recursive: true });
   const lock = await lockFolder(state.folder, output);
-  const pool = new WorkerPool({
-    workers: options.workers ?? availableParallelism(),
-    memoryBytes: options.memoryBytes ?? DEFAULT_POOL_MEMORY,
-  });
+  const pool =
+    options.pool ??
+    new WorkerPool({
+      workers: options.workers ?? availableParallelism(),
+      memoryBytes: options.memoryBytes ?? DEFAULT_POOL_MEMORY,
+    });
   let set: MaterializedSet;
   try {
     await claimFolder(output, state, settings);
@@ -105,7 +109,7 @@ export async function materialize(path: string, options: MaterializeOptions): Pr
   } catch (error) {
     throw lock.lost.aborted ? lock.lost.reason : error;
   } finally {
-    await pool.close();
+    if (!options.pool) await pool.close();
     await lock.release();
   }
   await state.remove();

@@ -1,219 +1,113 @@
 /**
- * Verification of selection.parquet: its bytes, each of its rows against the documents of the files, the sums, and that
- * the seed gives exactly these rows.
+ * Verification of selection.parquet: its bytes, each of its rows, their order, the sums, and that the seed gives exactly
+ * these rows. Goes through the file once, in columns; memory does not grow with its length but for a bit a document.
  */
 import { dirname } from "node:path";
 import { toPlainError } from "../lib/errors.ts";
-import type { Manifest, ManifestFile, SelectionRow } from "./contract.ts";
-import { type DocumentIndex, type DomainDocuments, rowOf, type Segment } from "./document-index.ts";
+import type { Manifest, SelectionRow } from "./contract.ts";
 import { resolveInside } from "./paths.ts";
 import type { ProblemList } from "./problems.ts";
-import { selectDocuments, startsOf } from "./select.ts";
-import { readSelection } from "./selection-file.ts";
+import type { Recounted } from "./recounted.ts";
+import { selectDocuments } from "./select.ts";
+import { type SelectionRuns, selectionRuns } from "./selection-runs.ts";
 import { hashOf } from "./verify-files.ts";
+import { OrderChecker } from "./verify-order.ts";
+import { RunChecker } from "./verify-runs.ts";
 
-/** @param index what the files hold; null where that could not be found out, so that only the rows' form is checked */
+export interface CheckedSelection {
+  /** that were read */
+  readonly rows: number;
+  /** that these rows hold, repeats included */
+  readonly documents: number;
+  /** rows whose documents were compared with the files */
+  readonly comparedRows: number;
+  /** whether all rows were compared with those that the seed gives */
+  readonly reproduced: boolean;
+  /** whether all rows were looked for in others of their epoch */
+  readonly overlaps: boolean;
+}
+
+/** @param recounted what the files hold; null where that could not be found out, so that only the rows' form is checked */
 export async function checkSelection(
   manifestPath: string,
   manifest: Manifest,
-  index: DocumentIndex | null,
+  recounted: Recounted | null,
   problems: ProblemList,
   signal?: AbortSignal,
-): Promise<void> {
+): Promise<CheckedSelection> {
   const before = problems.total;
-  const rows = new RowChecker(manifest, index, problems);
+  const rows = new RunChecker(manifest, recounted, problems);
+  const order = new OrderChecker(manifest, problems);
+  let reproduced = false;
   try {
+    const reproduction = recounted?.complete && before === 0 ? new Reproduction(manifest, recounted) : null;
     const path = await resolveInside(dirname(manifestPath), manifest.selection.path);
     const { sha256 } = await hashOf(path, signal);
     problems.expectSame("selection-sha256", `${manifest.selection.path}: sha256`, manifest.selection.sha256, sha256, {
       file: manifest.selection.path,
     });
-    // Rows are compared one by one with what the seed gives; null once they differ.
-    let expected = index && before === 0 ? reselect(manifest, index) : null;
-    for await (const chunk of readSelection(path)) {
+    for await (const runs of selectionRuns(path, manifest)) {
       signal?.throwIfAborted();
-      for (const row of chunk) {
-        rows.check(row);
-        if (expected && !sameRow(row, expected.next().value ?? undefined)) {
-          problems.add(
-            "not-reproduced",
-            `selection row ${rows.count - 1}: seed ${manifest.seed} gives another row here`,
-          );
-          expected = null;
-        }
+      for (let run = 0; run < runs.count; run++) {
+        if (rows.check(runs, run)) order.check(runs, run);
+        reproduction?.compare(runs, run, problems);
       }
     }
-    if (expected && !expected.next().done) {
-      problems.add("not-reproduced", `selection: ends after ${rows.count} rows, seed ${manifest.seed} gives more`);
-    }
+    reproduced = reproduction?.finish(rows.count, problems) ?? false;
+    // Sums over a part of the rows would only repeat that the file cannot be read.
+    rows.finish();
+    order.finish();
   } catch (error) {
     if (signal?.aborted) throw error;
     const { code, message } = toPlainError(error);
     problems.add(code, message, { file: manifest.selection.path });
-    return; // sums over a part of the rows would only repeat that
   }
-  rows.finish();
+  return {
+    rows: rows.count,
+    documents: rows.documents,
+    comparedRows: rows.compared,
+    reproduced,
+    overlaps: !rows.taken.full,
+  };
 }
 
-function reselect(manifest: Manifest, index: DocumentIndex): Generator<SelectionRow, void> {
-  return selectDocuments(
-    index,
-    manifest.domains.map((domain) => domain.targetTokens),
-    manifest.seed,
-    manifest,
-  ).rows();
-}
-
-function sameRow(a: SelectionRow, b: SelectionRow | undefined): boolean {
-  return (
-    b !== undefined &&
-    a.file === b.file &&
-    a.rowGroup === b.rowGroup &&
-    a.rowStart === b.rowStart &&
-    a.rowEnd === b.rowEnd &&
-    a.domain === b.domain &&
-    a.epoch === b.epoch &&
-    a.tokens === b.tokens
-  );
-}
-
-/** Goes through the rows in order, keeping only the one before and the domains' sums. */
-class RowChecker {
-  count = 0;
+/** The rows that the seed gives, as far as they have been the same: once one differs, so do those behind it. */
+class Reproduction {
   readonly #manifest: Manifest;
-  readonly #index: DocumentIndex | null;
-  readonly #problems: ProblemList;
-  readonly #domains: ReadonlyMap<string, number>;
-  readonly #files: ReadonlyMap<
-    string,
-    { readonly place: number; readonly file: ManifestFile; readonly starts: number[] }
-  >;
-  readonly #segments: readonly ReadonlyMap<number, Segment>[];
-  readonly #documents: number[];
-  readonly #tokens: number[];
-  #previous: { domain: number; epoch: number; file: number; rowStart: number; rowEnd: number } | null = null;
+  #expected: Generator<SelectionRow, void> | null;
 
-  constructor(manifest: Manifest, index: DocumentIndex | null, problems: ProblemList) {
+  constructor(manifest: Manifest, { index }: Recounted) {
     this.#manifest = manifest;
-    this.#index = index;
-    this.#problems = problems;
-    this.#domains = new Map(manifest.domains.map((domain, place) => [domain.name, place]));
-    this.#files = new Map(
-      manifest.files.map((file, place) => [file.path, { place, file, starts: startsOf(file.rowGroups) }]),
+    const targets = manifest.domains.map((domain) => domain.targetTokens);
+    this.#expected = selectDocuments(index, targets, manifest.seed, manifest).rows();
+  }
+
+  compare(runs: SelectionRuns, run: number, problems: ProblemList): void {
+    if (this.#expected === null || this.#isSame(runs, run, this.#expected.next().value ?? undefined)) return;
+    const { file, domain } = runs.nameOf(run);
+    const message = `selection row ${runs.start + run}: seed ${this.#manifest.seed} gives another row here`;
+    problems.add("not-reproduced", message, { file, domain });
+    this.#expected = null;
+  }
+
+  #isSame(runs: SelectionRuns, run: number, expected: SelectionRow | undefined): boolean {
+    return (
+      expected !== undefined &&
+      this.#manifest.files[runs.file[run]!]?.path === expected.file &&
+      this.#manifest.domains[runs.domain[run]!]?.name === expected.domain &&
+      runs.rowGroup[run] === expected.rowGroup &&
+      runs.rowStart[run] === expected.rowStart &&
+      runs.rowEnd[run] === expected.rowEnd &&
+      runs.epoch[run] === expected.epoch &&
+      runs.tokens[run] === expected.tokens
     );
-    this.#segments = (index?.domains ?? []).map(({ segments }) => new Map(segments.map((part) => [part.file, part])));
-    this.#documents = manifest.domains.map(() => 0);
-    this.#tokens = manifest.domains.map(() => 0);
   }
 
-  check(row: SelectionRow): void {
-    const number = this.count++;
-    const place = { file: row.file, rowGroup: row.rowGroup, domain: row.domain };
-    const report = (code: string, message: string) =>
-      this.#problems.add(
-        code,
-        `selection row ${number} (${row.file}, rows ${row.rowStart} to ${row.rowEnd}): ${message}`,
-        place,
-      );
-    const domain = this.#domains.get(row.domain);
-    const entry = this.#files.get(row.file);
-    if (domain === undefined) {
-      report("unknown-domain", `the manifest has no domain “${row.domain}”`);
-      return;
-    }
-    if (entry === undefined) {
-      report("unknown-file", "the manifest has no such file");
-      return;
-    }
-    this.#tokens[domain]! += row.tokens;
-    this.#documents[domain]! += Math.max(0, row.rowEnd - row.rowStart);
-    const groupStart = entry.starts[row.rowGroup] ?? Number.POSITIVE_INFINITY;
-    const groupEnd = entry.starts[row.rowGroup + 1] ?? Number.NEGATIVE_INFINITY;
-    if (!(row.rowStart >= groupStart && row.rowStart < row.rowEnd && row.rowEnd <= groupEnd)) {
-      report("row-range", `must be a range of rows inside row group ${row.rowGroup}`);
-      return;
-    }
-    this.#checkOrder(row, domain, entry.place, report);
-    const documents = this.#index?.domains[domain];
-    if (documents) this.#checkDocuments(row, documents, this.#segments[domain]!.get(entry.place), report);
+  /** @returns whether there were no others */
+  finish(rows: number, problems: ProblemList): boolean {
+    if (this.#expected === null) return false;
+    if (this.#expected.next().done) return true;
+    problems.add("not-reproduced", `selection: ends after ${rows} rows, seed ${this.#manifest.seed} gives more`);
+    return false;
   }
-
-  #checkOrder(row: SelectionRow, domain: number, file: number, report: (code: string, message: string) => void): void {
-    const last = this.#previous;
-    this.#previous = { domain, epoch: row.epoch, file, rowStart: row.rowStart, rowEnd: row.rowEnd };
-    if (last === null) return;
-    const order = domain - last.domain || row.epoch - last.epoch || file - last.file;
-    if (order > 0 || (order === 0 && row.rowStart >= last.rowEnd)) return;
-    if (order === 0 && row.rowEnd > last.rowStart) {
-      report("overlap", `has rows that were taken before in epoch ${row.epoch}`);
-    } else report("order", "must be sorted by domain, epoch, file, row");
-  }
-
-  /** Every row is a document of the domain that may be trained on, and the tokens are theirs. */
-  #checkDocuments(
-    row: SelectionRow,
-    domain: DomainDocuments,
-    segment: Segment | undefined,
-    report: (code: string, message: string) => void,
-  ): void {
-    const first = segment === undefined ? -1 : find(segment, row.rowStart);
-    const size = row.rowEnd - row.rowStart;
-    if (
-      segment === undefined ||
-      first < 0 ||
-      first + size > segment.count ||
-      rowOf(segment, first + size - 1) !== row.rowEnd - 1
-    ) {
-      report("not-a-document", `not every row is a document of “${row.domain}”`);
-      return;
-    }
-    let tokens = 0;
-    let heldOut = 0;
-    for (let i = first; i < first + size; i++) {
-      tokens += segment.tokens[i]!;
-      heldOut += domain.heldOut[segment.ordinal + i]!;
-    }
-    if (heldOut > 0) report("held-out-selected", `${heldOut} of its documents are held out`);
-    if (tokens !== row.tokens) report("row-tokens", `the selection says ${row.tokens} tokens, they are ${tokens}`);
-  }
-
-  finish(): void {
-    const problems = this.#problems;
-    problems.expectSame("selection-rows", "selection: rows", this.#manifest.selection.rows, this.count);
-    for (const [i, claimed] of this.#manifest.domains.entries()) {
-      const place = { domain: claimed.name };
-      const { name, selectedDocuments, achievedTokens, targetTokens } = claimed;
-      problems.expectSame(
-        "selected-documents",
-        `“${name}”: selectedDocuments`,
-        selectedDocuments,
-        this.#documents[i],
-        place,
-      );
-      problems.expectSame("achieved-tokens", `“${name}”: achievedTokens`, achievedTokens, this.#tokens[i], place);
-      const longest = this.#index?.domains[i]?.longestTokens;
-      if (longest !== undefined && Math.abs(this.#tokens[i]! - targetTokens) > longest) {
-        const message = `“${name}”: ${this.#tokens[i]} tokens are more than one document (${longest}) off the target ${targetTokens}`;
-        problems.add("off-target", message, place);
-      }
-    }
-  }
-}
-
-/** Place of a row's document in the segment, −1 where the row is no document of it. */
-function find(segment: Segment, row: number): number {
-  if (segment.rows === null) {
-    const at = row - segment.firstRow;
-    return at >= 0 && at < segment.count ? at : -1;
-  }
-  let low = 0;
-  let high = segment.count - 1;
-  while (low <= high) {
-    const middle = (low + high) >> 1;
-    const found = segment.rows[middle]!;
-    if (found === row) return middle;
-    if (found < row) low = middle + 1;
-    else high = middle - 1;
-  }
-  return -1;
 }

@@ -13,7 +13,7 @@ import type { Manifest, ManifestFile, ShardCounts } from "../manifest/contract.t
 import { type DomainRule, ruleWithin } from "../manifest/domain-rule.ts";
 import { loadManifest } from "../manifest/load.ts";
 import { type RootOptions, resolveInside, rootOf } from "../manifest/paths.ts";
-import { type VerifyResult, verifyManifest } from "../manifest/verify.ts";
+import { type VerifyOptions, type VerifyResult, verifyManifest } from "../manifest/verify.ts";
 import type { TransformReference } from "../stages/count/contract.ts";
 import { domainPlaces } from "../stages/count/counted-shards.ts";
 import { rowGroupsOf } from "../stages/count/group-writer.ts";
@@ -27,7 +27,7 @@ import type { TokenizerDescriptor } from "../tokenizer/tokenizer.ts";
 
 const WORKER = workerModule(import.meta.url, "../stages/count/worker");
 
-export interface VerifyPipelineOptions extends RootOptions {
+export interface VerifyPipelineOptions extends RootOptions, Pick<VerifyOptions, "sample" | "strict"> {
   readonly workers?: number;
   /** tokenizer.json to count with, when the manifest was moved away from the one that it names */
   readonly tokenizer?: string;

@@ -235,11 +235,26 @@ describe("result lines", () => {
 
   it("verify, for a person", () => {
     const problems = [{ code: "sha256", message: "a.parquet: differs" }];
-    expect(verdictLines({ ok: false, problems, omitted: 2 }, "manifest.json")).toEqual([
+    const notes = [{ code: "extra-file", message: "b.parquet: is not named" }];
+    const checked = {
+      sample: null,
+      files: { total: 40, hashed: 2, counted: 2 },
+      selection: { rows: 9, documents: 12, comparedRows: 1, reproduced: false },
+      notChecked: ["this", "that"],
+    };
+    const verdict = { ok: false, problems, omitted: 2, notes, checked };
+    const lines = [
       "✗ manifest.json: 3 disagreements with the files",
       "  sha256: a.parquet: differs",
       "  and 2 more",
-    ]);
+      "  note, extra-file: b.parquet: is not named",
+    ];
+    expect(verdictLines(verdict, "manifest.json")).toEqual(lines);
+    const sampled = { ...verdict, checked: { ...checked, sample: { share: 0.05, seed: 1 } } };
+    const rest = ["Checked 2 of 40 files. Not checked:", "  this", "  that"];
+    expect(verdictLines(sampled, "manifest.json")).toEqual([...lines, ...rest]);
+    const fine = { ...sampled, ok: true, problems: [], omitted: 0, notes: [] };
+    expect(verdictLines(fine, "m.json")).toEqual(["✓ m.json: all that was checked agrees with the files", ...rest]);
   });
 });
 

@@ -1,6 +1,7 @@
 /** `doremi verify`: every claim of a manifest recomputed from the files themselves. */
-import { Command } from "commander";
-import { EXIT_STATUS } from "../../lib/errors.ts";
+import { Command, InvalidArgumentError } from "commander";
+import { DoremiError, EXIT_STATUS } from "../../lib/errors.ts";
+import type { VerifyResult } from "../../manifest/verify.ts";
 import { formatInteger, plural } from "../numbers.ts";
 import { addCommonOptions, addExample, positiveInteger } from "../options.ts";
 import { type CommonOptions, Session, type SetStatus } from "../session.ts";
@@ -12,19 +13,9 @@ interface VerifyCommandOptions extends CommonOptions {
   readonly followLinks?: boolean;
   readonly tokenizer?: string;
   readonly allowTransform?: boolean;
-}
-
-/** What is printed of a verification. */
-export interface Verdict {
-  readonly ok: boolean;
-  readonly problems: readonly {
-    readonly code: string;
-    readonly message: string;
-    readonly file?: string;
-    readonly domain?: string;
-  }[];
-  /** problems found beyond those listed */
-  readonly omitted: number;
+  readonly sample?: number;
+  readonly sampleSeed?: number;
+  readonly strict?: boolean;
 }
 
 export function verifyCommand(setStatus: SetStatus): Command {
@@ -33,37 +24,73 @@ export function verifyCommand(setStatus: SetStatus): Command {
     .argument("<manifest.json>", "the manifest")
     .option("--root <folder>", "folder that the manifest's paths start from, if the files were moved")
     .option("-w, --workers <n>", "worker threads (default: all cores)", positiveInteger)
+    .option("--sample <share>", "hash and count this share of the files only, such as 0.05", share)
+    .option("--sample-seed <n>", "another number, other files of the sample (default: the manifest's seed)", seed)
+    .option("--strict", "refuse files that lie among the manifest's and that it does not name")
     .option("--tokenizer <file>", "tokenizer.json to count with, if the manifest was moved away from its own")
     .option("--follow-links", "allow symbolic links that lead out of the root")
     .option("--allow-transform", "run the transform module that the manifest names, which is code");
   addCommonOptions(command);
-  addExample(command, "doremi verify pipelines/runs/quickstart/resample/manifest.json");
+  addExample(
+    command,
+    "doremi verify pipelines/runs/quickstart/resample/manifest.json",
+    "doremi verify /mnt/copy/manifest.json --root /mnt/copy/data --sample 0.05",
+  );
   return command.action(async (path: string, options: VerifyCommandOptions) => {
     const session = new Session("verify", options);
     const status = await session.finish(async () => {
       const { verify } = await import("../../pipeline/verify.ts");
-      const { root, workers, followLinks, tokenizer, allowTransform } = options;
-      const { ok, problems, omitted } = await verify(path, {
+      const { root, workers, followLinks, tokenizer, allowTransform, sample, sampleSeed, strict } = options;
+      if (sampleSeed !== undefined && sample === undefined) {
+        throw new DoremiError("usage", "bad-sample", "--sample-seed: chooses the files of a --sample; give that too");
+      }
+      const verdict = await verify(path, {
         ...(root !== undefined && { root }),
         ...(workers !== undefined && { workers }),
         ...(followLinks !== undefined && { followLinks }),
         ...(tokenizer !== undefined && { tokenizer }),
         ...(allowTransform !== undefined && { allowTransform }),
+        ...(sample !== undefined && {
+          sample: { share: sample, ...(sampleSeed !== undefined && { seed: sampleSeed }) },
+        }),
+        ...(strict !== undefined && { strict }),
         signal: session.signal,
         onEvent: session.onEvent,
       });
-      session.summarise(verdictLines({ ok, problems, omitted }, path), { ok, problems: problems.length + omitted });
-      return { result: { ok, problems, ...(omitted > 0 && { omitted }) }, status: ok ? 0 : EXIT_STATUS["bad-data"] };
+      const { ok, problems, omitted, notes, checked } = verdict;
+      session.summarise(verdictLines(verdict, path), { ok, problems: problems.length + omitted });
+      return {
+        result: { ok, problems, ...(omitted > 0 && { omitted }), ...(notes.length > 0 && { notes }), checked },
+        status: ok ? 0 : EXIT_STATUS["bad-data"],
+      };
     });
     setStatus(status);
   });
 }
 
-export function verdictLines({ ok, problems, omitted }: Verdict, path: string): string[] {
-  if (ok) return [`✓ ${printable(path)}: all that it claims agrees with the files`];
+export function verdictLines({ ok, problems, omitted, notes, checked }: VerifyResult, path: string): string[] {
+  const { sample, files, notChecked } = checked;
+  const found = plural(problems.length + omitted, "disagreement");
   return [
-    `✗ ${printable(path)}: ${plural(problems.length + omitted, "disagreement")} with the files`,
+    ok
+      ? `✓ ${printable(path)}: all that ${sample ? "was checked" : "it claims"} agrees with the files`
+      : `✗ ${printable(path)}: ${found} with the files`,
     ...problems.map(({ code, message }) => `  ${code}: ${printable(message)}`),
     ...(omitted > 0 ? [`  and ${formatInteger(omitted)} more`] : []),
+    ...notes.map(({ code, message }) => `  note, ${code}: ${printable(message)}`),
+    ...(sample ? [`Checked ${formatInteger(files.counted)} of ${plural(files.total, "file")}. Not checked:`] : []),
+    ...(sample ? notChecked.map((claim) => `  ${printable(claim)}`) : []),
   ];
+}
+
+/** 0.05, or 5%. */
+function share(text: string): number {
+  const value = text.endsWith("%") ? Number(text.slice(0, -1)) / 100 : Number(text);
+  if (text.trim() !== "" && value > 0 && value < 1) return value;
+  throw new InvalidArgumentError("must be a share above 0 and below 1, such as 0.05.");
+}
+
+function seed(text: string): number {
+  if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
+  throw new InvalidArgumentError("must be an integer from 0 on.");
 }

@@ -75,6 +75,48 @@ class Pending extends arrow.AsyncByteQueue {
   }
 }
 
+/** An Arrow file that grows batch by batch, and appears whole or not at all. Every batch has the columns of the first. */
+export class RecordBatchFile {
+  readonly #file: AtomicFile;
+  readonly #metadata: ReadonlyMap<string, string>;
+  readonly #pending = new Pending();
+  readonly #writer = new arrow.RecordBatchFileWriter();
+  #schema: arrow.Schema | undefined;
+
+  private constructor(file: AtomicFile, metadata: ReadonlyMap<string, string>) {
+    this.#file = file;
+    this.#metadata = metadata;
+  }
+
+  static async create(path: string, metadata: ReadonlyMap<string, string> = new Map()): Promise<RecordBatchFile> {
+    return new RecordBatchFile(await AtomicFile.create(path), metadata);
+  }
+
+  async write(columns: readonly Column[]): Promise<void> {
+    if (!this.#schema) {
+      const fields = columns.map(({ name, data, nullable }) => new arrow.Field(name, data.type, nullable ?? false));
+      this.#schema = new arrow.Schema(fields, new Map(this.#metadata));
+      this.#writer.reset(this.#pending, this.#schema);
+    }
+    const type = new arrow.Struct(this.#schema.fields);
+    const children = columns.map(({ data }) => data);
+    const length = children[0]?.length ?? 0;
+    this.#writer.write(new arrow.RecordBatch(this.#schema, arrow.makeData({ type, length, nullCount: 0, children })));
+    await this.#file.write(this.#pending.take());
+  }
+
+  /** After at least one batch, which may have no row. */
+  async commit(): Promise<void> {
+    this.#writer.close();
+    await this.#file.write(this.#pending.take());
+    await this.#file.commit();
+  }
+
+  discard(): Promise<void> {
+    return this.#file.discard();
+  }
+}
+
 /**
  * The file appears whole or not at all.
  * @param batches of the same columns; at least one, which may have no row
@@ -84,25 +126,9 @@ export async function writeRecordBatches(
   metadata: ReadonlyMap<string, string>,
   batches: Iterable<readonly Column[]>,
 ): Promise<void> {
-  const file = await AtomicFile.create(path);
+  const file = await RecordBatchFile.create(path, metadata);
   try {
-    const pending = new Pending();
-    const writer = new arrow.RecordBatchFileWriter();
-    let schema: arrow.Schema | undefined;
-    for (const columns of batches) {
-      if (!schema) {
-        const fields = columns.map(({ name, data, nullable }) => new arrow.Field(name, data.type, nullable ?? false));
-        schema = new arrow.Schema(fields, new Map(metadata));
-        writer.reset(pending, schema);
-      }
-      const type = new arrow.Struct(schema.fields);
-      const children = columns.map(({ data }) => data);
-      const length = children[0]?.length ?? 0;
-      writer.write(new arrow.RecordBatch(schema, arrow.makeData({ type, length, nullCount: 0, children })));
-      await file.write(pending.take());
-    }
-    writer.close();
-    await file.write(pending.take());
+    for (const columns of batches) await file.write(columns);
     await file.commit();
   } catch (error) {
     await file.discard();

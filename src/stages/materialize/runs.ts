@@ -4,13 +4,13 @@
  */
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { DoremiError } from "../../lib/errors.ts";
-import type { Manifest, SelectionRow } from "../../manifest/contract.ts";
+import type { Manifest } from "../../manifest/contract.ts";
 import type { MaterializedSet } from "../../manifest/materialized.ts";
 import { startsOf } from "../../manifest/select.ts";
-import { readSelection } from "../../manifest/selection-file.ts";
+import { type SelectionRuns, selectionRuns } from "../../manifest/selection-runs.ts";
 import { unitStarts } from "./plan.ts";
 
-/** Runs in the order of the selection, all arrays as long as `count`. */
+/** Runs in the order of the selection; all arrays are at least as long as `count`. */
 export interface Runs {
   readonly count: number;
   /** row group, counted over all files */
@@ -34,37 +34,40 @@ export async function* selectedRuns(
   manifest: Manifest,
   repeats: MaterializedSet["repeats"],
 ): AsyncGenerator<Runs, void> {
-  const fileIndex = new Map(manifest.files.map((file, index) => [file.path, index]));
-  const domainIndex = new Map(manifest.domains.map((domain, index) => [domain.name, index]));
   const firstUnit = unitStarts(manifest.files);
   const groupStarts = manifest.files.map((file) => startsOf(file.rowGroups));
-  for await (const rows of readSelection(path)) {
-    const kept = repeats === "once" ? rows.filter((row) => row.epoch === 0) : rows;
-    const runs = emptyRuns(kept.length);
-    for (const [i, row] of kept.entries()) {
-      const file = fileIndex.get(row.file);
-      const domain = domainIndex.get(row.domain);
-      const starts = file === undefined ? undefined : groupStarts[file]!;
+  for await (const chunk of selectionRuns(path, manifest)) {
+    const runs = emptyRuns(chunk.count);
+    let kept = 0;
+    for (let i = 0; i < chunk.count; i++) {
+      const file = chunk.file[i]!;
+      const rowGroup = chunk.rowGroup[i]!;
+      const rowStart = chunk.rowStart[i]!;
+      const rowEnd = chunk.rowEnd[i]!;
+      const starts = groupStarts[file];
       const inside =
         starts !== undefined &&
-        row.rowGroup < starts.length - 1 &&
-        row.rowStart >= starts[row.rowGroup]! &&
-        row.rowEnd <= starts[row.rowGroup + 1]! &&
-        row.rowStart < row.rowEnd;
-      if (!inside || domain === undefined) throw foreign(path, row);
-      runs.unit[i] = firstUnit[file!]! + row.rowGroup;
-      runs.rowStart[i] = row.rowStart;
-      runs.rows[i] = row.rowEnd - row.rowStart;
-      runs.domain[i] = domain;
-      runs.epoch[i] = row.epoch;
-      runs.tokens[i] = row.tokens;
+        rowGroup < starts.length - 1 &&
+        rowStart >= starts[rowGroup]! &&
+        rowEnd <= starts[rowGroup + 1]! &&
+        rowStart < rowEnd;
+      if (!inside || chunk.domain[i]! < 0) throw foreign(path, chunk, i);
+      if (repeats === "once" && chunk.epoch[i]! > 0) continue;
+      runs.unit[kept] = firstUnit[file]! + rowGroup;
+      runs.rowStart[kept] = rowStart;
+      runs.rows[kept] = rowEnd - rowStart;
+      runs.domain[kept] = chunk.domain[i]!;
+      runs.epoch[kept] = chunk.epoch[i]!;
+      runs.tokens[kept] = chunk.tokens[i]!;
+      kept += 1;
     }
-    yield runs;
+    yield { ...runs, count: kept };
   }
 }
 
-function foreign(path: string, row: SelectionRow): DoremiError {
-  const what = `rows ${row.rowStart} to ${row.rowEnd} of row group ${row.rowGroup} of ${row.file} for domain ${row.domain}`;
+function foreign(path: string, { rowStart, rowEnd, rowGroup, nameOf }: SelectionRuns, i: number): DoremiError {
+  const { file, domain } = nameOf(i);
+  const what = `rows ${rowStart[i]} to ${rowEnd[i]} of row group ${rowGroup[i]} of ${file} for domain ${domain}`;
   const message = `${path}: selects ${what}, which the manifest does not have; write both anew with \`doremi resample\``;
   return new DoremiError("bad-data", "bad-selection", message, { file: path });
 }

@@ -11,9 +11,11 @@ import json
 import pathlib
 import sys
 
-import numpy
-from olmo_core.data.numpy_dataset import NumpyFSLDataset
-from olmo_core.data.utils import iter_document_indices, load_array_slice
+sys.path.pop(0)  # this folder: a file here bears the package's name
+
+import numpy  # noqa: E402
+from olmo_core.data.numpy_dataset import NumpyFSLDataset  # noqa: E402
+from olmo_core.data.utils import iter_document_indices, load_array_slice  # noqa: E402
 
 SEQUENCE_LENGTH = 128
 

@@ -117,6 +117,15 @@ function systemError(error: unknown, where?: string): DoremiError | undefined {
   switch (error.code) {
     case "ENOENT":
       return new DoremiError("missing-input", "missing-file", `${who}: no such file or folder; check the path`, place);
+    case "ENAMETOOLONG":
+    case "ELOOP":
+    case "ENOTDIR":
+      return new DoremiError(
+        "missing-input",
+        "missing-file",
+        `${who.slice(0, 200)}: names no file (${error.code}); check the path`,
+        place,
+      );
     case "EACCES":
     case "EPERM":
       return new DoremiError(

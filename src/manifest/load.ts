@@ -1,12 +1,15 @@
 /** Reads manifest.json from the disk. The selection is read by selection-file.ts, documents by read.ts. */
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { DoremiError, withPlace } from "../lib/errors.ts";
 import type { Manifest } from "./contract.ts";
 import { checkManifest } from "./schema.ts";
 
-/** @throws DoremiError missing-file, bad-json, not-a-manifest, unsupported-version, bad-manifest */
+/** What fits into a string of JavaScript: the entries of a million files. */
+const MAX_BYTES = 500e6;
+
+/** @throws DoremiError missing-file, too-large, bad-json, not-a-manifest, unsupported-version, bad-manifest */
 export async function loadManifest(path: string): Promise<Manifest> {
-  const text = await readFile(path, "utf8").catch((error: unknown) => {
+  const text = await readText(path).catch((error: unknown) => {
     throw withPlace(error, { file: path });
   });
   let value: unknown;
@@ -17,4 +20,11 @@ export async function loadManifest(path: string): Promise<Manifest> {
     throw new DoremiError("bad-data", "bad-json", message, { file: path, cause: error });
   }
   return checkManifest(value, path);
+}
+
+async function readText(path: string): Promise<string> {
+  const { size } = await stat(path);
+  if (size <= MAX_BYTES) return readFile(path, "utf8");
+  const message = `${path}: a manifest has at most ${MAX_BYTES} bytes, this file has ${size}; is it the right one?`;
+  throw new DoremiError("bad-data", "too-large", message, { file: path });
 }

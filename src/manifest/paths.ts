@@ -40,7 +40,8 @@ export async function resolveInside(root: string, path: string, options: RootOpt
     !isAbsolute(path) &&
     !win32.isAbsolute(path) &&
     !path.includes("\0") &&
-    parts.every((part) => part !== "" && part !== "." && part !== "..");
+    // a name may have a backslash, but not where that parts names
+    parts.every((part) => part !== "" && part !== "." && part !== ".." && !part.includes(sep));
   if (!plain) throw outside(path, root, "must be relative, without “..”, “.” or empty parts");
   const full = join(root, ...parts);
   if (options.followLinks) return full;

@@ -111,7 +111,7 @@ export function checkManifest(value: unknown, who: string): Manifest {
   if (head.version !== 1) {
     throw fault(
       "unsupported-version",
-      `${who}: this program reads manifests of version 1, this one has ${JSON.stringify(head.version)}; update doremi`,
+      `${who}: this program reads manifests of version 1, this one has ${versionText(head.version)}; update doremi`,
       who,
     );
   }
@@ -126,6 +126,15 @@ export function checkManifest(value: unknown, who: string): Manifest {
     `${who}: not a valid manifest: ${faults.slice(0, SHOWN_FAULTS).join("; ")}${more}. Write it anew with \`doremi resample\``,
     who,
   );
+}
+
+/** Of what may be anything, in any depth. */
+function versionText(version: unknown): string {
+  return typeof version === "string"
+    ? JSON.stringify(version.slice(0, 20))
+    : typeof version === "object"
+      ? "none"
+      : String(version);
 }
 
 function fault(code: string, message: string, file: string): DoremiError {

@@ -2,11 +2,16 @@
  * Storage over the local file system: ranges, streams and lists of files. It knows nothing of formats, and of patterns
  * only how to list what matches one; `{domain}` in a pattern belongs to pattern.ts.
  */
+
+import { constants } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { open, stat } from "node:fs/promises";
 import { DoremiError, withPlace } from "../lib/errors.ts";
 import { listFiles } from "./glob.ts";
 import type { FileStat, RandomAccessFile, Storage } from "./storage.ts";
+
+/** Opening a named pipe would wait for its writer, for ever where there is none. Windows has no such flag. */
+const READ_AT_ONCE = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
 /** bytes of one piece of `stream` */
 const STREAM_CHUNK = 1 << 20;
@@ -26,7 +31,7 @@ export class LocalStorage implements Storage {
   /** @throws DoremiError missing-file, no-permission, not-a-file */
   async open(uri: string): Promise<RandomAccessFile> {
     try {
-      const handle = await open(localPath(uri), "r");
+      const handle = await open(localPath(uri), READ_AT_ONCE);
       const found = await handle.stat();
       if (found.isFile()) return new LocalFile(uri, found.size, handle);
       await handle.close();

@@ -2,7 +2,9 @@
  * README.md of a set of Parquet files: the YAML at its head tells Hugging Face datasets which configurations there are,
  * where their files lie and how many rows to expect; the rest tells people what they have before them.
  */
+import { join } from "node:path";
 import { basename } from "node:path/posix";
+import { asyncBufferFromFile, parquetMetadataAsync } from "hyparquet";
 import { stringify } from "yaml";
 import type { Manifest } from "../../../manifest/contract.ts";
 import type { MaterializedGroup, MaterializedSet } from "../../../manifest/materialized.ts";
@@ -20,12 +22,15 @@ interface Configuration {
   readonly name: string;
   readonly groups: readonly MaterializedGroup[];
   readonly documents: number;
+  /** of its columns, before compression: about what datasets needs room for */
+  readonly bytes: number;
   /** what load_dataset takes where none is named */
   readonly isDefault: boolean;
 }
 
-export function datasetCard(set: MaterializedSet, manifest: Manifest): string {
-  const configurations = configurationsOf(set);
+/** @param folder of the set, whose files are there */
+export async function datasetCard(set: MaterializedSet, manifest: Manifest, folder: string): Promise<string> {
+  const configurations = configurationsOf(set, await Promise.all(set.groups.map((group) => bytesOf(group, folder))));
   const head = stringify(
     {
       configs: configurations.map(({ name, groups, isDefault }) => ({
@@ -33,29 +38,39 @@ export function datasetCard(set: MaterializedSet, manifest: Manifest): string {
         ...(isDefault && { default: true }),
         data_files: [{ split: "train", path: groups.map(filesOf) }],
       })),
-      dataset_info: configurations.map(({ name, documents }) => ({
+      dataset_info: configurations.map(({ name, documents, bytes }) => ({
         config_name: name,
         features: FEATURES,
-        splits: [{ name: "train", num_examples: documents }],
+        splits: [{ name: "train", num_bytes: bytes, num_examples: documents }],
+        dataset_size: bytes,
       })),
     },
-    { lineWidth: 0 },
+    { lineWidth: 0, aliasDuplicateObjects: false },
   );
   return `---\n${head}---\n\n${bodyOf(set, manifest, configurations)}`;
 }
 
 /** All of the set; and, where every domain has a folder of its own, each of them under the folder's name. */
-function configurationsOf({ groups, documents }: MaterializedSet): Configuration[] {
-  const domains = groups
-    .filter((group) => group.domain !== null)
-    .map((group) => ({
-      name: basename(group.folder),
-      groups: [group],
-      documents: group.documents,
-      isDefault: false,
-    }));
+function configurationsOf({ groups, documents, layout }: MaterializedSet, groupBytes: readonly number[]) {
+  const domains: Configuration[] = (layout === "domain" ? groups : []).map((group, i) => ({
+    name: basename(group.folder),
+    groups: [group],
+    documents: group.documents,
+    bytes: groupBytes[i]!,
+    isDefault: false,
+  }));
+  const bytes = groupBytes.reduce((sum, each) => sum + each, 0);
   const name = domains.some((domain) => domain.name === "default") ? "all-domains" : "default";
-  return [{ name, groups, documents, isDefault: true }, ...domains];
+  return [{ name, groups, documents, bytes, isDefault: true }, ...domains];
+}
+
+async function bytesOf({ shards }: MaterializedGroup, folder: string): Promise<number> {
+  let bytes = 0;
+  for (const { path } of shards.flatMap(({ files }) => files)) {
+    const { row_groups } = await parquetMetadataAsync(await asyncBufferFromFile(join(folder, path)));
+    for (const { total_byte_size } of row_groups) bytes += Number(total_byte_size);
+  }
+  return bytes;
 }
 
 function filesOf({ folder }: MaterializedGroup): string {

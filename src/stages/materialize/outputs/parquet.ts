@@ -61,8 +61,8 @@ export const parquet: OutputFormat = {
       discard: () => file.discard(),
     };
   },
-  async setFiles(set, manifest) {
-    return [{ path: "README.md", content: datasetCard(set, manifest) }];
+  async setFiles(set, manifest, folder) {
+    return [{ path: "README.md", content: await datasetCard(set, manifest, folder) }];
   },
 };
 

@@ -20,7 +20,7 @@ export type { ManifestDocument } from "./manifest/read.ts";
 export { loadManifest, readSelection } from "./manifest/read.ts";
 export type { VerifyResult } from "./manifest/verify.ts";
 // Mixture mathematics (float64)
-export { allocate, allocateWithCaps, cappedShares } from "./mixture/allocation.ts";
+export { allocate, allocateWithBounds, cappedShares } from "./mixture/allocation.ts";
 export { naturalWeights, temperatureWeights, uniformWeights, unimax } from "./mixture/baselines.ts";
 export {
   type DomainStatistics,

@@ -1,12 +1,13 @@
 /** Verification of a manifest's numbers: that they follow from each other, and that the domain counts are the files'. */
 import { toPlainError } from "../lib/errors.ts";
 import { RNG_NAME } from "../lib/rng.ts";
-import { allocateWithCaps } from "../mixture/allocation.ts";
+import { allocateWithBounds } from "../mixture/allocation.ts";
 import { WEIGHT_SUM_TOLERANCE } from "../mixture/weights.ts";
+import { capTokens, floorTokens } from "./bounds.ts";
 import type { Manifest } from "./contract.ts";
 import type { DocumentIndex } from "./document-index.ts";
-import { capTokens } from "./plan.ts";
 import type { ProblemList } from "./problems.ts";
+import { countUnits, tokenWeights, unitText } from "./units.ts";
 import { ratio } from "./write.ts";
 
 /** Sums, quotients and the allocation, from the manifest alone. */
@@ -49,15 +50,42 @@ export function checkArithmetic(manifest: Manifest, problems: ProblemList): void
     close("achieved-weight", "achievedWeight", ratio(domain.achievedTokens, manifest.achievedTokens));
     close("epochs", "epochs", ratio(domain.achievedTokens, domain.tokens));
   }
+  const documents = domains.reduce((sum, domain) => sum + domain.selectedDocuments, 0);
+  problems.expectSame(
+    "selected-sum",
+    "selection.documents: sum over the domains",
+    manifest.selection.documents,
+    documents,
+  );
+  checkTokenWeights(manifest, problems);
   checkAllocation(manifest, problems);
 }
 
-/** Target tokens are what largest remainder gives for the weights, the budget and the caps. */
+/** Weights by tokens follow from the weights and the unit, as far as the manifest says how many of it there are. */
+function checkTokenWeights({ domains, unit }: Manifest, problems: ProblemList): void {
+  try {
+    const found = tokenWeights(
+      domains.map((domain) => domain.name),
+      domains.map((domain) => domain.weight),
+      unit,
+      domains.map((domain) => domain.tokens),
+      domains.map((domain) => domain.units),
+    );
+    for (const [i, { name, tokenWeight }] of domains.entries()) {
+      problems.expectClose("token-weight", `“${name}”: tokenWeight`, tokenWeight, found[i]!, { domain: name });
+    }
+  } catch (error) {
+    problems.add("token-weight", `weights by tokens cannot be recomputed: ${toPlainError(error).message}`);
+  }
+}
+
+/** Target tokens are what largest remainder gives for the weights, the budget, the least shares and the caps. */
 function checkAllocation({ domains, budgetTokens }: Manifest, problems: ProblemList): void {
   try {
-    const targets = allocateWithCaps(
-      domains.map((domain) => domain.weight),
+    const targets = allocateWithBounds(
+      domains.map((domain) => domain.tokenWeight),
       budgetTokens,
+      domains.map(({ minShare }) => floorTokens(minShare, budgetTokens)),
       domains.map(({ maxEpochs, tokens }) => (maxEpochs === null ? null : capTokens(maxEpochs, tokens))),
     );
     for (const [i, domain] of domains.entries()) {
@@ -78,6 +106,8 @@ export function checkDomainCounts(manifest: Manifest, index: DocumentIndex, prob
     same("documents", "documents");
     same("bytes", "bytes");
     same("tokens", "tokens");
+    const what = `“${claimed.name}”: units, ${unitText(manifest.unit)}`;
+    problems.expectSame("units", what, claimed.units, countUnits(found, manifest.unit), { domain: claimed.name });
     // Under the rule "files" the held-out documents are in files that the manifest does not list.
     if (manifest.heldOut.kind !== "files") same("heldOutDocuments", "held-out-documents");
   }

@@ -1,7 +1,7 @@
 /**
  * A budget of whole tokens over domains in proportion to their weights: largest remainder (Hamilton), with or without
- * a cap per domain. Exact: weights count as the decimals that they are written as, and every total is asserted.
- * For shares of real numbers, as when weights are planned, see `cappedShares`.
+ * a floor and a cap per domain. Exact: weights count as the decimals that they are written as, and every total is
+ * asserted. For shares of real numbers, as when weights are planned, see `cappedShares`.
  */
 import { DoremiError } from "../lib/errors.ts";
 import { toCommonScale } from "./decimal.ts";
@@ -15,64 +15,144 @@ import { toCommonScale } from "./decimal.ts";
  * @throws DoremiError bad-configuration
  */
 export function allocate(weights: readonly number[], budget: number): number[] {
-  return allocateWithCaps(weights, budget, new Array<null>(weights.length).fill(null));
+  return allocateWithBounds(
+    weights,
+    budget,
+    weights.map(() => 0),
+    weights.map(() => null),
+  );
 }
 
 /**
- * As `allocate`, where domain i gets at most caps[i]; what a cap cuts off goes to the uncapped in proportion to weight.
+ * clamp(s·w_i, floors[i], caps[i]) with the one s at which they add up to the budget: what a floor or a cap takes or
+ * leaves, the domains between their bounds give or get in proportion to weight. These are rounded by largest remainder,
+ * ties to the lowest index. A domain without weight gets its floor.
  *
- * @param caps integers ≥ 0, or null for no cap
- * @throws DoremiError bad-configuration; code budget-exceeds-caps when the caps of the domains with weight hold less
+ * @param floors integers ≥ 0  @param caps integers ≥ 0, or null for no cap
+ * @throws DoremiError bad-configuration; floor-exceeds-cap, floors-exceed-budget, budget-exceeds-caps where no s does
  */
-export function allocateWithCaps(
+export function allocateWithBounds(
   weights: readonly number[],
   budget: number,
+  floors: readonly number[],
   caps: readonly (number | null)[],
 ): number[] {
   checkWeights(weights);
   if (!Number.isSafeInteger(budget) || budget < 0) {
     throw refuse("bad-budget", `budget: must be an integer from 0 to 2^53 − 1, got ${budget}`);
   }
+  refuseUnmeetable(weights, budget, floors, caps);
   const scaled = toCommonScale(weights).integers;
-  const limits = caps.map((cap) => (cap === null ? null : BigInt(cap)));
-  const result = new Array<number>(weights.length).fill(0);
-
-  let left = BigInt(budget);
-  let open = scaled.flatMap((weight, index) => (weight > 0n ? [index] : []));
-  // Closing one domain raises everybody else's quota, so go round until nobody reaches a cap.
-  for (;;) {
-    const sum = open.reduce((total, index) => total + scaled[index]!, 0n);
-    const reached = open.filter((index) => limits[index] !== null && left * scaled[index]! >= limits[index]! * sum);
-    if (reached.length === 0) break;
-    for (const index of reached) result[index] = caps[index]!;
-    left -= reached.reduce((total, index) => total + limits[index]!, 0n);
-    open = open.filter((index) => !reached.includes(index));
-    if (open.length === 0) break;
-  }
-  if (open.length === 0 && left > 0n) {
-    throw refuse(
-      "budget-exceeds-caps",
-      `budget ${budget}: must fit the caps of the domains with weight, which hold ${BigInt(budget) - left}; ` +
-        "lower the budget or raise the caps",
-    );
-  }
-
-  hamilton(open, scaled, left, result);
+  const { bound, left } = fillBounds(
+    scaled,
+    BigInt(budget),
+    floors.map(BigInt),
+    caps.map((cap) => (cap === null ? null : BigInt(cap))),
+  );
+  const result = bound.map(Number);
+  const free = bound.flatMap((share, index) => (share === null ? [index] : []));
+  hamilton(free, scaled, left, result);
   const total = result.reduce((sum, share) => sum + BigInt(share), 0n);
   if (total !== BigInt(budget)) throw new DoremiError("internal", "allocation", `allocated ${total} of ${budget}`);
   return result;
 }
 
-/** Largest remainder among the domains `open`; writes into `result`. */
-function hamilton(open: readonly number[], scaled: readonly bigint[], budget: bigint, result: number[]): void {
-  const sum = open.reduce((total, index) => total + scaled[index]!, 0n);
-  const remainders = open.map((index) => {
+export interface Filled {
+  /** the floor or cap that is the domain's share; null = its share lies between them: left · w_i ÷ Σ of such weights */
+  readonly bound: readonly (bigint | null)[];
+  /** of the budget, for the domains between their bounds */
+  readonly left: bigint;
+}
+
+/**
+ * Which bounds decide, exactly. Σ clamp(s·w_i, floor_i, cap_i) grows with s, in straight lines between the values at
+ * which some s·w_i meets a bound; so the last of these values at which it does not pass the budget says it.
+ *
+ * @param floors floor_i ≤ cap_i, Σ floor ≤ budget ≤ Σ cap
+ */
+export function fillBounds(
+  weights: readonly bigint[],
+  budget: bigint,
+  floors: readonly bigint[],
+  caps: readonly (bigint | null)[],
+): Filled {
+  // s = tokens ÷ weight
+  const corners = [{ tokens: 0n, weight: 1n }];
+  for (const [i, weight] of weights.entries()) {
+    for (const tokens of [floors[i]!, caps[i]!]) if (weight > 0n && tokens !== null) corners.push({ tokens, weight });
+  }
+  corners.sort((a, b) => sign(a.tokens * b.weight - b.tokens * a.weight));
+  const boundAt = ({ tokens, weight: unit }: (typeof corners)[number]) =>
+    weights.map((weight, i) => {
+      const [floor, cap] = [floors[i]!, caps[i]!];
+      if (weight === 0n || tokens * weight < floor * unit) return floor;
+      return cap !== null && tokens * weight >= cap * unit ? cap : null;
+    });
+  const passesBudget = (corner: (typeof corners)[number]) => {
+    let [whole, free] = [0n, 0n];
+    for (const [i, share] of boundAt(corner).entries()) {
+      if (share === null) free += weights[i]!;
+      else whole += share;
+    }
+    return whole * corner.weight + free * corner.tokens > budget * corner.weight;
+  };
+  let [last, end] = [0, corners.length];
+  while (end - last > 1) {
+    const middle = (last + end) >> 1;
+    if (passesBudget(corners[middle]!)) end = middle;
+    else last = middle;
+  }
+  const bound = boundAt(corners[last]!);
+  return { bound, left: bound.reduce<bigint>((left, share) => left - (share ?? 0n), budget) };
+}
+
+const sign = (value: bigint) => (value < 0n ? -1 : value > 0n ? 1 : 0);
+
+function refuseUnmeetable(
+  weights: readonly number[],
+  budget: number,
+  floors: readonly number[],
+  caps: readonly (number | null)[],
+): void {
+  const [least, most] = [floors.reduce((sum, floor) => sum + BigInt(floor), 0n), BigInt(budget)];
+  const crossed = floors.findIndex((floor, i) => floor > (caps[i] ?? Number.POSITIVE_INFINITY));
+  if (crossed >= 0) {
+    throw refuse(
+      "floor-exceeds-cap",
+      `floor of domain ${crossed}: must be at most its cap of ${caps[crossed]}, got ${floors[crossed]}; lower the floor or raise the cap`,
+    );
+  }
+  if (least > most) {
+    throw refuse(
+      "floors-exceed-budget",
+      `budget ${budget}: must hold the floors, which add up to ${least}; raise the budget or lower the floors`,
+    );
+  }
+  let room = 0n;
+  for (const [i, weight] of weights.entries()) {
+    const cap = weight > 0 ? caps[i]! : floors[i]!;
+    if (cap === null) return;
+    room += BigInt(cap);
+  }
+  if (room < most) {
+    throw refuse(
+      "budget-exceeds-caps",
+      `budget ${budget}: must fit the caps of the domains with weight, which hold ${room}; ` +
+        "lower the budget or raise the caps",
+    );
+  }
+}
+
+/** Largest remainder among the domains `free`; writes into `result`. */
+function hamilton(free: readonly number[], scaled: readonly bigint[], budget: bigint, result: number[]): void {
+  const sum = free.reduce((total, index) => total + scaled[index]!, 0n);
+  const remainders = free.map((index) => {
     const product = budget * scaled[index]!;
     result[index] = Number(product / sum);
     return { index, remainder: product % sum };
   });
-  const given = open.reduce((total, index) => total + BigInt(result[index]!), 0n);
-  remainders.sort((a, b) => (a.remainder === b.remainder ? a.index - b.index : a.remainder > b.remainder ? -1 : 1));
+  const given = free.reduce((total, index) => total + BigInt(result[index]!), 0n);
+  remainders.sort((a, b) => sign(b.remainder - a.remainder) || a.index - b.index);
   for (const { index } of remainders.slice(0, Number(budget - given))) result[index]! += 1;
 }
 

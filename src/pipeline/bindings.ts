@@ -15,7 +15,14 @@ import type { MixtureOutput } from "../stages/mixture/contract.ts";
 import type { ResampleInput } from "../stages/resample/contract.ts";
 import { resample } from "../stages/resample/run.ts";
 import { absolutePattern, domainRuleOf, heldOutRule } from "./corpus-settings.ts";
-import { checkBudget, checkDomainNames, epochCaps, resolveWeights } from "./domain-settings.ts";
+import {
+  checkBudget,
+  checkDomainNames,
+  epochCaps,
+  leastShares,
+  resolveWeights,
+  weightUnit,
+} from "./domain-settings.ts";
 import { namedSettings, type Prepared } from "./prepare.ts";
 import { type BoundStage, nameOf, type Outputs } from "./runner.ts";
 import { bindTraining, hasReference, learnedOf } from "./training-bindings.ts";
@@ -84,7 +91,7 @@ async function checkCounted(prepared: Prepared, until: StageName, outputs: Outpu
   const { pipeline, resampleWeights, tokenizer } = prepared;
   const names = counted.domains.map((domain) => domain.name);
   checkDomainNames(namedSettings(prepared), names);
-  const { budgetTokens, maxEpochs } = pipeline.config.resample;
+  const { budgetTokens, maxEpochs, minShare } = pipeline.config.resample;
   // Where no weights are to be learned, resample comes next and says more.
   if (until !== "resample" || resampleWeights.kind !== "learned" || budgetTokens === "auto") return;
   const { seed } = pipeline.config;
@@ -92,6 +99,7 @@ async function checkCounted(prepared: Prepared, until: StageName, outputs: Outpu
   const settings = {
     budgetTokens,
     maxEpochs,
+    minShare,
     tokenizer: tokenizer.name,
     domainRule,
     heldOut: heldOutRule(pipeline),
@@ -171,6 +179,7 @@ export function bindEstimate(prepared: Prepared, fraction: number): BoundStage[]
 function resampleInputOf(prepared: Prepared, outputs: Outputs): ResampleInput {
   const { pipeline } = prepared;
   const { config } = pipeline;
+  const { budgetTokens, granularity, maxEpochs, minShare, onCap, order, shuffle, unit } = config.resample;
   const discovered = outputs.discover as DiscoverOutput;
   const counted = outputs.count as CountOutput;
   const names = counted.domains.map((domain) => domain.name);
@@ -190,9 +199,12 @@ function resampleInputOf(prepared: Prepared, outputs: Outputs): ResampleInput {
     weights: resolved.weights,
     // The objective that learned them says more than that they were learned.
     weightsFrom: prepared.resampleWeights.kind === "learned" ? config.train.proxy.objective.name : resolved.from,
-    budgetTokens: config.resample.budgetTokens,
-    maxEpochs: epochCaps(config.resample.maxEpochs, names),
-    onCap: config.resample.onCap,
+    unit: weightUnit(unit),
+    budgetTokens,
+    maxEpochs: epochCaps(maxEpochs, names),
+    minShares: leastShares(minShare, names, resolved.weights),
+    onCap,
+    selection: { granularity, order, shuffle: shuffle ?? granularity },
     seed: config.seed,
     notes: [
       ...resolved.notes,

@@ -5,9 +5,10 @@
  */
 import { DoremiError } from "../lib/errors.ts";
 import { didYouMean } from "../lib/nearest.ts";
-import type { HeldOutRule } from "../manifest/contract.ts";
+import { capTokens, checkMinShares, refuseBudgetOutsideBounds } from "../manifest/bounds.ts";
+import type { HeldOutRule, WeightUnit } from "../manifest/contract.ts";
 import { type DomainRule, listedDomains } from "../manifest/domain-rule.ts";
-import { capTokens, refuseBudgetAboveCaps } from "../manifest/plan.ts";
+import { unitText } from "../manifest/units.ts";
 import { naturalWeights, temperatureWeights, uniformWeights, unimax } from "../mixture/baselines.ts";
 import type { ObjectiveSettings } from "../mixture/objective-settings.ts";
 import { matchWeights } from "../mixture/weights.ts";
@@ -18,6 +19,7 @@ import type { PipelineFile } from "./schema.ts";
 import type { SizedSource, TableSource, WeightsSource } from "./weights-source.ts";
 
 type MaxEpochs = PipelineFile["resample"]["maxEpochs"];
+type MinShare = PipelineFile["resample"]["minShare"];
 
 /** Domains that a table of caps does not name. */
 const DEFAULT_EPOCHS = 4;
@@ -106,32 +108,75 @@ export function resolveFixed(
 /** In the order of the domains. @throws DoremiError unknown-domain */
 export function epochCaps(maxEpochs: MaxEpochs, domains: readonly string[]): number[] {
   if (typeof maxEpochs === "number") return domains.map(() => maxEpochs);
-  const unknown = Object.keys(maxEpochs).find((name) => !domains.includes(name));
-  if (unknown !== undefined) {
-    throw new DoremiError(
-      "bad-configuration",
-      "unknown-domain",
-      `resample.maxEpochs: names the domain “${unknown}”, which the corpus does not have` +
-        (didYouMean(unknown, domains) || `; it has ${domains.join(", ")}`),
-    );
-  }
+  refuseUnknown("maxEpochs", maxEpochs, domains);
   return domains.map((name) => (Object.hasOwn(maxEpochs, name) ? maxEpochs[name]! : DEFAULT_EPOCHS));
+}
+
+/**
+ * In the order of the domains. A number is for the domains that have weight; a table for those it names, whatever theirs.
+ *
+ * @param weights null = learned, which leave no domain out  @throws DoremiError unknown-domain, bad-min-share
+ */
+export function leastShares(
+  minShare: MinShare,
+  domains: readonly string[],
+  weights: readonly number[] | null,
+): number[] {
+  const isTable = typeof minShare !== "number";
+  if (isTable) refuseUnknown("minShare", minShare, domains);
+  const shares = domains.map((name, i) => {
+    if (isTable) return Object.hasOwn(minShare, name) ? minShare[name]! : 0;
+    return weights === null || weights[i]! > 0 ? minShare : 0;
+  });
+  checkMinShares(domains, shares);
+  return shares;
+}
+
+function refuseUnknown(setting: string, table: Readonly<Record<string, number>>, domains: readonly string[]): void {
+  const unknown = Object.keys(table).find((name) => !domains.includes(name));
+  if (unknown === undefined) return;
+  throw new DoremiError(
+    "bad-configuration",
+    "unknown-domain",
+    `resample.${setting}: names the domain “${unknown}”, which the corpus does not have` +
+      (didYouMean(unknown, domains) || `; it has ${domains.join(", ")}`),
+  );
+}
+
+/** What the setting says in few words, as the manifest says it. */
+export function weightUnit(unit: PipelineFile["resample"]["unit"]): WeightUnit {
+  return typeof unit === "string" ? { kind: unit } : { kind: "sequences", length: unit.sequences };
+}
+
+/** Weights that a method makes are shares of tokens, whatever the setting says. @throws DoremiError weights-by-tokens */
+export function checkUnit(unit: WeightUnit, source: WeightsSource): void {
+  if (unit.kind === "tokens" || source.kind === "table" || source.kind === "uniform") return;
+  throw new DoremiError(
+    "bad-configuration",
+    "weights-by-tokens",
+    `resample.unit: ${unitText(unit)} is what a table of weights, a weights.json or uniform may be by, and resample.weights are ` +
+      `${source.kind}, which are shares of tokens; take the unit out, or give the weights in a table`,
+  );
 }
 
 export interface NamedSettings {
   readonly weights: readonly WeightsSource[];
   readonly maxEpochs: MaxEpochs;
+  readonly minShare: MinShare;
   readonly objective: ObjectiveSettings;
 }
 
-/** @throws DoremiError unknown-domain, missing-domain, bad-weights, bad-setting, and what runs of a regression are refused for */
-export function checkDomainNames({ weights, maxEpochs, objective }: NamedSettings, domains: readonly string[]): void {
+/** @throws DoremiError unknown-domain, missing-domain, bad-weights, bad-min-share, bad-setting, and what runs of a regression are refused for */
+export function checkDomainNames(settings: NamedSettings, domains: readonly string[]): void {
+  const { weights, maxEpochs, minShare, objective } = settings;
   for (const source of weights) {
     const table = source.kind === "regression" ? source.prior : source;
     if (table.kind === "table") matchWeights(table.table, domains, table.from, table.file);
     if (source.kind === "regression") runsOf(source, domains);
   }
   epochCaps(maxEpochs, domains);
+  // A number is for domains with weight, which are not known here.
+  if (typeof minShare !== "number") leastShares(minShare, domains, null);
   checkAdjustments(objective, domains);
 }
 
@@ -150,6 +195,7 @@ function checkAdjustments(objective: ObjectiveSettings, domains: readonly string
 export interface BudgetSettings {
   readonly budgetTokens: number;
   readonly maxEpochs: MaxEpochs;
+  readonly minShare: MinShare;
   /** name of the tokenizer that the budget is counted in */
   readonly tokenizer: string;
   readonly domainRule: DomainRule;
@@ -158,25 +204,27 @@ export interface BudgetSettings {
 }
 
 /**
- * Refuses a budget that no weights can fit into the caps, before any are learned.
+ * Refuses a budget that no weights can fit into the least shares and caps, before any are learned.
  *
  * @param countsFolder of the count stage
- * @throws DoremiError budget-exceeds-caps
+ * @throws DoremiError budget-exceeds-caps, floor-exceeds-cap, floors-exceed-budget, bad-min-share
  */
 export async function checkBudget(settings: BudgetSettings, counted: CountOutput, countsFolder: string): Promise<void> {
   const { budgetTokens, tokenizer, domainRule, heldOut, seed } = settings;
   const names = counted.domains.map((domain) => domain.name);
   const maxEpochs = epochCaps(settings.maxEpochs, names);
+  const minShares = leastShares(settings.minShare, names, null);
   const counts = counted.domains.map((domain) => domain.tokens[tokenizer]!);
   let availableTokens: readonly number[] = counts;
   if (heldOut.kind === "fraction") {
     // Which documents are held out is in the counts of every row. Those are read only where it can matter: a corpus of
     // which single held-out documents are half of all tokens is small, and resample itself refuses it.
-    const most = counts.reduce((sum, tokens, i) => sum + capTokens(maxEpochs[i]!, tokens), 0);
-    if (budgetTokens <= most / 2) return;
+    const most = counts.map((tokens, i) => capTokens(maxEpochs[i]!, tokens) / 2);
+    const fits = budgetTokens <= most.reduce((sum, tokens) => sum + tokens, 0);
+    if (fits && most.every((tokens, i) => minShares[i]! * budgetTokens <= tokens)) return;
     const index = await indexCounts({ count: counted, tokenizer, domainRule, heldOut, seed }, countsFolder);
     availableTokens = index.domains.map((domain) => domain.tokens);
   }
   const weights = names.map(() => 1 / names.length); // learned weights leave no domain out
-  refuseBudgetAboveCaps({ names, weights, availableTokens, maxEpochs }, budgetTokens);
+  refuseBudgetOutsideBounds({ names, weights, availableTokens, maxEpochs, minShares }, budgetTokens);
 }

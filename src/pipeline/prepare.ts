@@ -11,7 +11,7 @@ import { resolveTokenizer } from "../tokenizer/resolve.ts";
 import type { TokenizerDescriptor } from "../tokenizer/tokenizer.ts";
 import type { CompleteModel } from "../trainer/model.ts";
 import { checkModel, modelSha256 } from "../trainer/model-folder.ts";
-import { checkDomainNames, type NamedSettings, namedDomains } from "./domain-settings.ts";
+import { checkDomainNames, checkUnit, type NamedSettings, namedDomains, weightUnit } from "./domain-settings.ts";
 import { fromBase, type Pipeline } from "./load.ts";
 import type { WeightsSetting } from "./schema/weights.ts";
 import { readWeights as readWeightsSource, type WeightsSource } from "./weights-source.ts";
@@ -60,6 +60,7 @@ export async function prepare(pipeline: Pipeline, comparedWeights: readonly Weig
     externalReference: await prepareExternal(pipeline, modelTokenizer),
     userStages: await Promise.all(config.stages.map((entry) => loadUserStage(pipeline, entry))),
   };
+  checkUnit(weightUnit(config.resample.unit), prepared.resampleWeights);
   const domains = namedDomains(config);
   if (domains) checkDomainNames(namedSettings(prepared), domains);
   return prepared;
@@ -75,6 +76,7 @@ export function namedSettings({
   return {
     weights: [referenceWeights, resampleWeights, ...comparedWeights],
     maxEpochs: pipeline.config.resample.maxEpochs,
+    minShare: pipeline.config.resample.minShare,
     objective: pipeline.config.train.proxy.objective,
   };
 }

@@ -91,6 +91,11 @@ describe("a changed claim is named", () => {
     ["mean", (m) => (m.domains[2].meanTokensPerDocument += 0.01), ["mean-tokens"]],
     ["held-out documents", (m) => (m.domains[0].heldOutDocuments = 0), ["held-out-documents"]],
     ["weight", (m) => (m.domains[0].weight += 0.1), ["token-weight", "weight-sum"]],
+    ["weight by tokens", (m) => (m.domains[0].tokenWeight += 0.1), ["allocation", "token-weight"]],
+    ["unit", (m) => (m.unit = { kind: "documents" }), ["units"]],
+    ["units", (m) => (m.domains[0].units += 1), ["units"]],
+    ["least share", (m) => (m.domains[0].minShare = 0.9), ["allocation"]],
+    ["chosen documents in all", (m) => (m.selection.documents += 1), ["selected-sum", "selection-documents"]],
     ["target weight", (m) => (m.domains[0].targetWeight += 0.1), ["target-weight"]],
     ["target tokens", (m) => (m.domains[1].targetTokens += 1), ["allocation", "target-weight"]],
     [

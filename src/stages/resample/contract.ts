@@ -1,6 +1,7 @@
 /** Input and output of resample: weights, counts and a budget to a manifest. */
 import { z } from "zod";
 import { domainRule } from "../../manifest/domain-rule.ts";
+import { granularity, manifestSchema, weightUnit } from "../../manifest/schema.ts";
 import { countOutput, tokenizerDescriptor, transformReference } from "../count/contract.ts";
 import { tokenizeInput } from "../tokenize/contract.ts";
 
@@ -19,15 +20,26 @@ export const resampleInput = z.strictObject({
   heldOut: tokenizeInput.shape.heldOut,
   weights: z.array(z.number()),
   weightsFrom: z.string(),
+  /** what the weights are shares of */
+  unit: weightUnit,
   budgetTokens: z.union([z.literal("auto"), z.int()]),
   /** by domain */
   maxEpochs: z.array(z.number()),
+  /** of the budget, by domain */
+  minShares: z.array(z.number()),
   onCap: z.enum(["redistribute", "fail"]),
+  selection: z.strictObject({
+    granularity,
+    order: manifestSchema.shape.order,
+    shuffle: manifestSchema.shape.shuffle,
+  }),
   seed: z.int(),
   notes: z.array(z.string()),
 });
 
 export const resampleOutput = z.strictObject({
+  unit: weightUnit,
+  selectionSettings: resampleInput.shape.selection,
   /** in the stage's folder */
   manifest: z.string(),
   selection: z.string(),
@@ -37,11 +49,16 @@ export const resampleOutput = z.strictObject({
     z.strictObject({
       name: z.string(),
       weight: z.number(),
+      tokenWeight: z.number(),
       achievedWeight: z.number(),
       targetTokens: z.int(),
       achievedTokens: z.int(),
       selectedDocuments: z.int(),
       epochs: z.number(),
+      /** its epoch cap decided how much it gives */
+      capped: z.boolean(),
+      /** its least share did */
+      floored: z.boolean(),
     }),
   ),
   notes: z.array(z.string()),

@@ -6,6 +6,7 @@ import { type DocumentIndex, indexDocuments } from "../../manifest/document-inde
 import type { DomainRule } from "../../manifest/domain-rule.ts";
 import { planResample } from "../../manifest/plan.ts";
 import { selectDocuments } from "../../manifest/select.ts";
+import { countUnits } from "../../manifest/units.ts";
 import { MANIFEST_NAME, SELECTION_NAME, writeResampledSet } from "../../manifest/write.ts";
 import type { CountedShard } from "../count/contract.ts";
 import { RowCountsReader, readCountedShards } from "../count/counted-shards.ts";
@@ -14,7 +15,7 @@ import { type ResampleInput, type ResampleOutput, resampleInput, resampleOutput 
 
 export const resample: Stage<ResampleInput, ResampleOutput> = {
   name: "resample",
-  version: 1,
+  version: 2,
   input: resampleInput,
   output: resampleOutput,
   async run(input, context) {
@@ -25,9 +26,12 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
     const plan = planResample({
       names,
       weights: input.weights,
+      unit: input.unit,
+      units: index.domains.map((domain) => countUnits(domain, input.unit)),
       availableTokens: index.domains.map((domain) => domain.tokens),
       budgetTokens: input.budgetTokens,
       maxEpochs: input.maxEpochs,
+      minShares: input.minShares,
       onCap: input.onCap,
     });
     for (const note of plan.notes) report.note(note);
@@ -35,7 +39,7 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
       index,
       plan.domains.map((domain) => domain.targetTokens),
       input.seed,
-      { granularity: "document", order: "domain", shuffle: "none" },
+      input.selection,
     );
     const { name, fingerprint, vocabularySize, specialTokens } = tokenizer;
     const manifest = await writeResampledSet(context.folder, {
@@ -62,19 +66,22 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
     return {
       manifest: MANIFEST_NAME,
       selection: SELECTION_NAME,
+      unit: input.unit,
+      selectionSettings: input.selection,
       budgetTokens: manifest.budgetTokens,
       achievedTokens: manifest.achievedTokens,
-      domains: manifest.domains.map(
-        ({ name, weight, achievedWeight, targetTokens, achievedTokens, selectedDocuments, epochs }) => ({
-          name,
-          weight,
-          achievedWeight,
-          targetTokens,
-          achievedTokens,
-          selectedDocuments,
-          epochs,
-        }),
-      ),
+      domains: manifest.domains.map((domain, i) => ({
+        name: domain.name,
+        weight: domain.weight,
+        tokenWeight: domain.tokenWeight,
+        achievedWeight: domain.achievedWeight,
+        targetTokens: domain.targetTokens,
+        achievedTokens: domain.achievedTokens,
+        selectedDocuments: domain.selectedDocuments,
+        epochs: domain.epochs,
+        capped: plan.domains[i]!.capped,
+        floored: plan.domains[i]!.floored,
+      })),
       notes: [...plan.notes],
     };
   },

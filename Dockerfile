@@ -28,9 +28,10 @@ COPY package.json README.md CHANGELOG.md LICENSE ./
 COPY pipelines ./pipelines
 COPY examples ./examples
 RUN ln -s /opt/doremi/dist/cli/main.js /usr/local/bin/doremi \
-    && install -d -o node -g node /data
-# uid 1000; a volume on /data has to be writable for it.
-USER node
+    && install -d -o 1000 -g 1000 /data
+# The image's user `node`, by number: Kubernetes takes no name for proof that it is not root. A volume on /data has to be
+# writable for it.
+USER 1000:1000
 WORKDIR /data
 # doremi takes SIGTERM itself (it saves its state and leaves within 20 s) and ends its own threads: no init is needed.
 STOPSIGNAL SIGTERM

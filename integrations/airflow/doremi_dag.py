@@ -32,7 +32,8 @@ class DoremiOperator(BaseOperator):
     template_fields = ("arguments",)
 
     def __init__(self, *, arguments: list[Any], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        # A key of the line each: `.output["manifest"]`.
+        super().__init__(multiple_outputs=True, **kwargs)
         self.arguments = arguments
         self.process: subprocess.Popen[str] | None = None
 

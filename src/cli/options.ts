@@ -65,12 +65,35 @@ export function byteSize(text: string): string {
 
 /** A fraction of the whole: 1%, 0.5 % or 0.01. */
 export function fractionOfAll(text: string): number {
-  const match = /^(\d+(?:\.\d+)?|\.\d+) ?(%?)$/.exec(text);
-  const value = match ? Number(match[1]) / (match[2] === "%" ? 100 : 1) : Number.NaN;
-  if (!(value > 0 && value <= 1)) {
+  const value = parseShare(text);
+  if (!(value > 0)) {
     throw new InvalidArgumentError("It must be a part of the corpus, such as 1% or 0.01.");
   }
   return value;
+}
+
+/** A share of a budget, none and all of it too: 2%, 0.02 or 0. */
+export function share(text: string): number {
+  const value = parseShare(text);
+  if (Number.isNaN(value)) throw new InvalidArgumentError("It must be a share from 0 to 1, such as 2% or 0.02.");
+  return value;
+}
+
+/** From 0 to 1; NaN where it is no share. */
+function parseShare(text: string): number {
+  const match = /^(\d+(?:\.\d+)?|\.\d+) ?(%?)$/.exec(text);
+  const value = match ? Number(match[2] ? `${match[1]}e-2` : match[1]) : Number.NaN;
+  return value <= 1 ? value : Number.NaN;
+}
+
+/** What weights are by: tokens, documents or sequences:2048. */
+export function weightUnit(text: string): "tokens" | "documents" | { sequences: number } {
+  if (text === "tokens" || text === "documents") return text;
+  const length = /^sequences:(\d+)$/.exec(text)?.[1];
+  if (length === undefined || !Number.isSafeInteger(Number(length)) || Number(length) < 1) {
+    throw new InvalidArgumentError("It must be tokens, documents or sequences:N, such as sequences:2048.");
+  }
+  return { sequences: Number(length) };
 }
 
 export function positiveInteger(text: string): number {

@@ -18,6 +18,9 @@ export type ModelSettings = Omit<ModelConfig, "vocabularySize"> & Partial<Pick<M
 
 const ONLY_LLAMA = ["keyValueHeads", "ropeTheta", "ropeScaling"] as const;
 
+/** Of any model that was ever trained, several times over: each layer is a part of the graph that even a plan goes through. */
+const MAX_LAYERS = 1000;
+
 export function modelFaults(config: ModelSettings): SettingFault<keyof ModelConfig>[] {
   const { architecture, vocabularySize = 1, sequenceLength, width, layers, heads } = config;
   const foreign = architecture === "llama" ? (["activation"] as const) : ONLY_LLAMA;
@@ -29,6 +32,7 @@ export function modelFaults(config: ModelSettings): SettingFault<keyof ModelConf
     ...(Object.keys(sizes) as (keyof typeof sizes)[])
       .filter((setting) => !(Number.isSafeInteger(sizes[setting]) && sizes[setting] >= 1))
       .map((setting) => ({ setting, rule: "be an integer ≥ 1", found: sizes[setting] })),
+    ...(layers > MAX_LAYERS ? [{ setting: "layers" as const, rule: `be at most ${MAX_LAYERS}`, found: layers }] : []),
   ];
   if (faults.length > 0) return faults;
   const closest = (whole: number, near: number) => `use ${closestDivisor(whole, near)} heads`;

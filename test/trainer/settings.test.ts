@@ -17,6 +17,7 @@ describe("settings of the model", () => {
 
   it.each<[Partial<ModelConfig>, string, string]>([
     [{ layers: 0 }, "layers", "model: layers must be an integer ≥ 1, found 0"],
+    [{ layers: 1001 }, "layers", "model: layers must be at most 1000, found 1001"],
     [{ vocabularySize: 1.5 }, "vocabularySize", "model: vocabularySize must be an integer ≥ 1, found 1.5"],
     [{ width: 30, heads: 7 }, "heads", "model: heads must divide width 30, found 7; use 6 heads"],
     [{ width: 7, heads: 100 }, "heads", "model: heads must divide width 7, found 100; use 7 heads"],

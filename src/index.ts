@@ -16,9 +16,9 @@ export { VERSION } from "./lib/version.ts";
 // The manifest
 export type { Manifest, ManifestDomain, ManifestFile, SelectionRow } from "./manifest/contract.ts";
 export type { VerifyProblem } from "./manifest/problems.ts";
-export type { ManifestDocument } from "./manifest/read.ts";
+export type { ManifestCursor, ManifestDocument } from "./manifest/read.ts";
 export { loadManifest, readSelection } from "./manifest/read.ts";
-export type { VerifyResult } from "./manifest/verify.ts";
+export type { VerifyExtent, VerifyResult } from "./manifest/verify.ts";
 // Mixture mathematics (float64)
 export { allocate, allocateWithBounds, cappedShares } from "./mixture/allocation.ts";
 export { naturalWeights, temperatureWeights, uniformWeights, unimax } from "./mixture/baselines.ts";

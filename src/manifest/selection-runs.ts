@@ -39,18 +39,30 @@ export async function* selectionRuns(
   const domains = new Map(manifest.domains.map((domain, index) => [domain.name, index]));
   let start = fromRow;
   for await (const rows of readSelection(path, fromRow)) {
-    yield {
+    const count = rows.length;
+    const runs = {
       start,
-      count: rows.length,
-      file: Int32Array.from(rows, (row) => files.get(row.file) ?? -1),
-      domain: Int32Array.from(rows, (row) => domains.get(row.domain) ?? -1),
-      rowGroup: Float64Array.from(rows, (row) => row.rowGroup),
-      rowStart: Float64Array.from(rows, (row) => row.rowStart),
-      rowEnd: Float64Array.from(rows, (row) => row.rowEnd),
-      epoch: Float64Array.from(rows, (row) => row.epoch),
-      tokens: Float64Array.from(rows, (row) => row.tokens),
-      nameOf: (run) => rows[run]!,
+      count,
+      file: new Int32Array(count),
+      domain: new Int32Array(count),
+      rowGroup: new Float64Array(count),
+      rowStart: new Float64Array(count),
+      rowEnd: new Float64Array(count),
+      epoch: new Float64Array(count),
+      tokens: new Float64Array(count),
+      nameOf: (run: number) => rows[run]!,
     };
-    start += rows.length;
+    for (let i = 0; i < count; i++) {
+      const row = rows[i]!;
+      runs.file[i] = files.get(row.file) ?? -1;
+      runs.domain[i] = domains.get(row.domain) ?? -1;
+      runs.rowGroup[i] = row.rowGroup;
+      runs.rowStart[i] = row.rowStart;
+      runs.rowEnd[i] = row.rowEnd;
+      runs.epoch[i] = row.epoch;
+      runs.tokens[i] = row.tokens;
+    }
+    yield runs;
+    start += count;
   }
 }

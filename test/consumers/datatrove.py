@@ -17,7 +17,7 @@ sys.path.pop(0)  # this folder: the file bears the package's name
 
 from datatrove.pipeline.tokens.merger import get_data_reader, load_doc_ends  # noqa: E402
 
-WINDOW = 1024
+WINDOW = 8192
 
 
 def check_windows(folder: pathlib.Path, width: int, ids: list[numpy.ndarray], lengths: list[list[int]]) -> None:

@@ -7,8 +7,8 @@ import { Zstd } from "@hpcc-js/wasm-zstd";
 
 /** The encoder's default: the best of speed for its ratio. */
 const LEVEL = 3;
-/** Given to the encoder at once; smaller input is gathered. */
-const CHUNK_BYTES = 1 << 18;
+/** Given to the encoder at once, because each call costs; smaller input is gathered. */
+const CHUNK_BYTES = 1 << 20;
 
 /** The package has one encoder for all of a thread: who wants it next waits. */
 let free: Promise<void> = Promise.resolve();

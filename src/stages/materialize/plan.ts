@@ -11,7 +11,7 @@ import { readFile } from "node:fs/promises";
 import { DoremiError } from "../../lib/errors.ts";
 import type { Manifest, ManifestFile } from "../../manifest/contract.ts";
 import type { Compression, MaterializedSet, OutputFormatName } from "../../manifest/materialized.ts";
-import type { Runs } from "./runs.ts";
+import { type Runs, unitStarts } from "./runs.ts";
 
 /** All that decides the bytes of a set, beside the manifest. */
 export interface MaterializeSettings {
@@ -72,13 +72,6 @@ const BUCKETS = 256;
 const LEAST_BUCKET_TOKENS = 2e6;
 /** A worker holds the runs of its bucket in memory. */
 const MAX_BUCKET_RUNS = 1 << 20;
-
-/** First unit of each file, and the end. */
-export function unitStarts(files: readonly Pick<ManifestFile, "rowGroups">[]): Float64Array {
-  const starts = new Float64Array(files.length + 1);
-  for (const [i, file] of files.entries()) starts[i + 1] = starts[i]! + file.rowGroups.length;
-  return starts;
-}
 
 export async function surveyRuns(runs: AsyncIterable<Runs>, manifest: Manifest): Promise<Survey> {
   const units = unitStarts(manifest.files).at(-1)!;

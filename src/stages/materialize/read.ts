@@ -7,9 +7,10 @@ import { startsOf } from "../../manifest/select.ts";
 import { storage } from "../files.ts";
 import { type PoolTask, workerModule } from "../pool.ts";
 import { reporter } from "../stage.ts";
-import { type MaterializePlan, unitStarts } from "./plan.ts";
+import type { MaterializePlan } from "./plan.ts";
 import type { ReadMark, ReadTask, SourceFile, SourceUnit } from "./read-worker.ts";
 import { checkDone, type MaterializeRequest } from "./request.ts";
+import { unitStarts } from "./runs.ts";
 import type { SpillFile } from "./spill.ts";
 import type { SetState } from "./state.ts";
 

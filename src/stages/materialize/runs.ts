@@ -4,11 +4,10 @@
  */
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { DoremiError } from "../../lib/errors.ts";
-import type { Manifest } from "../../manifest/contract.ts";
+import type { Manifest, ManifestFile } from "../../manifest/contract.ts";
 import type { MaterializedSet } from "../../manifest/materialized.ts";
 import { startsOf } from "../../manifest/select.ts";
 import { type SelectionRuns, selectionRuns } from "../../manifest/selection-runs.ts";
-import { unitStarts } from "./plan.ts";
 
 /** Runs in the order of the selection; all arrays are at least as long as `count`. */
 export interface Runs {
@@ -22,6 +21,13 @@ export interface Runs {
   readonly domain: Uint32Array;
   readonly epoch: Uint32Array;
   readonly tokens: Float64Array;
+}
+
+/** First unit of each file, and the end. */
+export function unitStarts(files: readonly Pick<ManifestFile, "rowGroups">[]): Float64Array {
+  const starts = new Float64Array(files.length + 1);
+  for (const [i, file] of files.entries()) starts[i + 1] = starts[i]! + file.rowGroups.length;
+  return starts;
 }
 
 /**

@@ -199,8 +199,8 @@ describe("an interrupted run", () => {
 
   it("goes on where it was stopped, to the same bytes", async () => {
     const set = output();
-    // as reading begins, as writing begins, and amid the shards
-    for (const stop of ["start read", "start write", "progress write"]) {
+    // amid the documents that are read, and amid the shards
+    for (const stop of ["progress read", "progress write"]) {
       const abort = new AbortController();
       const onEvent = ({ type, stage }: { type: string; stage: string }) => {
         if (`${type} ${stage}` === stop) abort.abort();
@@ -257,23 +257,58 @@ describe("an interrupted run", () => {
   });
 });
 
+describe("documents that a module has transformed, of files whose rows say their domains", () => {
+  it("are written as they were counted, and not unasked: the module is code", async () => {
+    const out = join(folder, "transformed");
+    // Drops the even rows of a batch, hands the others on last first, and shouts.
+    const module = join(folder, "shout.mjs");
+    writeFileSync(
+      module,
+      `export default (batch, { arrow }) => {
+        const rows = [...batch].map(({ row, text, domain }) => ({ row, text, domain })).filter(({ row }) => row % 2 === 1).reverse();
+        const column = (type, name, change = (value) => value) =>
+          arrow.vectorFromArray(rows.map((row) => (row[name] === null ? null : change(row[name]))), type);
+        return new arrow.Table({
+          row: column(new arrow.Uint32(), "row"),
+          text: column(new arrow.Utf8(), "text", (text) => text.toUpperCase()),
+          domain: column(new arrow.Utf8(), "domain"),
+        });
+      }`,
+    );
+    const pipeline = smallPipeline(out, {
+      data: { files: join(corpus, "mixed/*"), domainColumn: "meta.pile_set_name", transform: { module } },
+      resample: { weights: "uniform", budgetTokens: 30_000, maxEpochs: 8 },
+    });
+    const path = (await runPipeline(pipeline, { until: "resample" })).paths.manifest!;
+    const texts: string[] = [];
+    for await (const { text } of readManifest(path, { allowTransform: true })) texts.push(Buffer.from(text).toString());
+    expect(texts.length).toBeGreaterThan(20);
+    expect(texts.every((text) => text === text.toUpperCase())).toBe(true);
+    const set = output();
+    const options = { format: "jsonl", compression: "none", pool, output: set } as const;
+    await expect(materialize(path, options)).rejects.toMatchObject({ code: "transform-not-allowed" });
+    await materialize(path, { ...options, allowTransform: true });
+    const lines = readFileSync(join(set, "part-00000.jsonl"), "utf8").trimEnd().split("\n");
+    expect(lines.map((line) => (JSON.parse(line) as { text: string }).text)).toEqual(texts);
+  });
+});
+
 describe("what does not agree with the manifest", () => {
   /** The corpus and the manifest moved to where they can be broken. */
-  function moved(): { manifest: string; root: string } {
+  function moved(): string {
     const place = output();
     cpSync(corpus, join(place, "corpus"), { recursive: true });
-    cpSync(dirname(manifest), join(place, "resample"), { recursive: true });
-    return { manifest: join(place, "resample", "manifest.json"), root: join(place, "corpus", "folders") };
+    cpSync(dirname(manifest), join(place, "out", "resample"), { recursive: true });
+    return join(place, "out", "resample", "manifest.json");
   }
   const options = () => ({ format: "megatron", pool, output: output(), tokenizer: TOKENIZER }) as const;
 
   it("is a file with other bytes", async () => {
-    const { manifest: path } = moved();
+    const path = moved();
     const { root, files } = await loadManifest(path);
-    const at = join(dirname(path), root);
-    // where the moved manifest's root is, the files are
     const file = files.find((it) => it.format === "parquet")!;
-    const full = join(at, file.path);
+    const full = join(dirname(path), root, file.path);
+    expect(full.startsWith(join(dirname(path), "../.."))).toBe(true);
     const bytes = readFileSync(full);
     bytes[bytes.length >> 1]! ^= 1;
     writeFileSync(full, bytes);
@@ -284,7 +319,7 @@ describe("what does not agree with the manifest", () => {
   });
 
   it("is a file of another length, or none", async () => {
-    const { manifest: path } = moved();
+    const path = moved();
     const { root, files } = await loadManifest(path);
     const full = join(dirname(path), root, files[0]!.path);
     writeFileSync(full, readFileSync(full).subarray(0, -1));
@@ -297,7 +332,7 @@ describe("what does not agree with the manifest", () => {
   });
 
   it("is a selection that was not written with it", async () => {
-    const { manifest: path } = moved();
+    const path = moved();
     const selection = join(dirname(path), (await loadManifest(path)).selection.path);
     writeFileSync(selection, readFileSync(selection).subarray(1));
     await expect(materialize(path, options())).rejects.toMatchObject({ code: "changed-selection", file: selection });

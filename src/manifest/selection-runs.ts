@@ -3,7 +3,7 @@
  * and verification go through a selection of any length. Finds no fault with what a row says.
  */
 import type { Manifest } from "./contract.ts";
-import { readSelection } from "./selection-file.ts";
+import { readSelectionColumns } from "./selection-columns.ts";
 
 /** Consecutive rows of the selection; all arrays are as long as `count`. */
 export interface SelectionRuns {
@@ -37,32 +37,18 @@ export async function* selectionRuns(
 ): AsyncGenerator<SelectionRuns, void> {
   const files = new Map(manifest.files.map((file, index) => [file.path, index]));
   const domains = new Map(manifest.domains.map((domain, index) => [domain.name, index]));
-  let start = fromRow;
-  for await (const rows of readSelection(path, fromRow)) {
-    const count = rows.length;
-    const runs = {
-      start,
-      count,
-      file: new Int32Array(count),
-      domain: new Int32Array(count),
-      rowGroup: new Float64Array(count),
-      rowStart: new Float64Array(count),
-      rowEnd: new Float64Array(count),
-      epoch: new Float64Array(count),
-      tokens: new Float64Array(count),
-      nameOf: (run: number) => rows[run]!,
+  for await (const columns of readSelectionColumns(path, fromRow)) {
+    yield {
+      ...columns,
+      file: indicesOf(columns.file, files),
+      domain: indicesOf(columns.domain, domains),
+      nameOf: (run) => ({ file: columns.file[run]!, domain: columns.domain[run]! }),
     };
-    for (let i = 0; i < count; i++) {
-      const row = rows[i]!;
-      runs.file[i] = files.get(row.file) ?? -1;
-      runs.domain[i] = domains.get(row.domain) ?? -1;
-      runs.rowGroup[i] = row.rowGroup;
-      runs.rowStart[i] = row.rowStart;
-      runs.rowEnd[i] = row.rowEnd;
-      runs.epoch[i] = row.epoch;
-      runs.tokens[i] = row.tokens;
-    }
-    yield runs;
-    start += count;
   }
+}
+
+function indicesOf(names: readonly string[], places: ReadonlyMap<string, number>): Int32Array {
+  const indices = new Int32Array(names.length);
+  for (let i = 0; i < names.length; i++) indices[i] = places.get(names[i]!) ?? -1;
+  return indices;
 }

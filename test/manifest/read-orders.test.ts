@@ -124,7 +124,7 @@ describe.each(cases)("%s", (_, settings) => {
   });
 
   it("from every document on, whole and in a part: exactly what is left", async () => {
-    const { path } = await setOf(settings, 300);
+    const { path } = await setOf(settings, settings.granularity === "shard" ? 1200 : 300);
     for (const part of [{}, { shardIndex: 1, numShards: 3 }]) {
       const documents = await read(path, part);
       expect(documents.length).toBeGreaterThan(5);

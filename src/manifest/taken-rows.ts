@@ -12,9 +12,11 @@ export class TakenRows {
   /** first page of each file */
   readonly #firstPage: Float64Array;
   readonly #epochs = new Map<number, Map<number, Uint32Array>>();
+  readonly #maxPages: number;
   #pages = 0;
 
-  constructor(files: readonly { readonly rows: number }[]) {
+  constructor(files: readonly { readonly rows: number }[], maxPages = MAX_PAGES) {
+    this.#maxPages = maxPages;
     this.#firstPage = new Float64Array(files.length + 1);
     for (const [i, { rows }] of files.entries()) {
       this.#firstPage[i + 1] = this.#firstPage[i]! + Math.ceil(rows / PAGE_ROWS);
@@ -35,7 +37,7 @@ export class TakenRows {
       const key = this.#firstPage[file]! + number;
       let page = pages.get(key);
       if (page === undefined) {
-        if (this.#pages === MAX_PAGES) {
+        if (this.#pages === this.#maxPages) {
           this.full = true;
           return repeated;
         }

@@ -5,7 +5,7 @@
 import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { dirname, resolve } from "node:path";
-import { DoremiError } from "../lib/errors.ts";
+import { DoremiError, explainSystemError } from "../lib/errors.ts";
 import { sha256File } from "../lib/hash.ts";
 import type { Manifest } from "../manifest/contract.ts";
 import { loadManifest } from "../manifest/load.ts";
@@ -107,7 +107,7 @@ export async function materialize(path: string, options: MaterializeOptions): Pr
       emit: options.onEvent ?? (() => {}),
     });
   } catch (error) {
-    throw lock.lost.aborted ? lock.lost.reason : error;
+    throw lock.lost.aborted ? lock.lost.reason : explainSystemError(error, output);
   } finally {
     if (!options.pool) await pool.close();
     await lock.release();

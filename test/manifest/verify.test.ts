@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -292,13 +292,29 @@ describe("a sample", () => {
 
 describe("a file that the manifest does not name", () => {
   it("is noted where it looks like the others, and a problem under strict", async () => {
-    for (const path of ["books/c.jsonl", "books/notes.txt", "books/.d.jsonl", "books/_e.jsonl", "f.jsonl"]) {
+    for (const path of [
+      "books/c.jsonl",
+      "books/notes.txt",
+      "books/.d.jsonl",
+      "books/_e.jsonl",
+      "f.jsonl",
+      "web/valid.jsonl",
+    ]) {
       await writeFile(join(corpus, path), "{}\n");
     }
     await mkdir(join(corpus, "books/g.jsonl"));
+    await rename(join(corpus, "web/x.jsonl"), join(corpus, "web/part-00.jsonl"));
+    await writeFile(join(corpus, "web/part-01.jsonl"), "{}\n");
+    await tamper(manifest, (m) => (m.files[3].path = "web/part-00.jsonl"));
+    await tamperSelection(out, (rows) =>
+      rows.map((row) => (row.file === "web/x.jsonl" ? { ...row, file: "web/part-00.jsonl" } : row)),
+    );
     const { ok, notes } = await verify();
     expect(ok).toBe(true);
-    expect(notes.map(({ code, file }) => [code, file])).toEqual([["extra-file", "books/c.jsonl"]]);
+    expect(notes.map(({ code, file }) => [code, file])).toEqual([
+      ["extra-file", "books/c.jsonl"],
+      ["extra-file", "web/part-01.jsonl"],
+    ]);
     const strict = await verify(undefined, { strict: true });
     expect(codesOf(strict)).toEqual(["extra-file"]);
     expect(strict).toMatchObject({ ok: false, notes: [] });
@@ -306,7 +322,7 @@ describe("a file that the manifest does not name", () => {
 
   it("may be a held-out file where whole files are held out", async () => {
     await resample(corpus, out, "../../corpus", { heldOut: { kind: "files" } });
-    await writeFile(join(corpus, "web/y.jsonl"), "{}\n");
+    await writeFile(join(corpus, "books/c.jsonl"), "{}\n");
     const { ok, notes } = await verify(undefined, { strict: true });
     expect(ok).toBe(true);
     expect(notes[0]!.message).toContain("may be one of the held-out files");

@@ -62,6 +62,15 @@ export const countedShard = z.strictObject({
   droppedRows: z.int(),
   /** totals of what is counted, by domain */
   totals: z.record(z.string(), totals),
+  /** the same of each row group, in order */
+  groups: z.record(
+    z.string(),
+    z.strictObject({
+      documents: z.array(z.int()),
+      bytes: z.array(z.int()),
+      tokens: z.record(z.string(), z.array(z.int())),
+    }),
+  ),
   /** the row counts: so many rows of a file in the stage's folder, from `rowStart` on */
   counts: z.strictObject({ path: z.string(), sha256: z.string(), rowStart: z.int() }),
 });

@@ -1,6 +1,7 @@
 /** What counting found, for the stages after it: the shards, and the row counts of each with its domains decided. */
 import { join } from "node:path";
 import { readJsonLines } from "../../lib/json-lines.ts";
+import type { GroupCounts, ManifestFile } from "../../manifest/contract.ts";
 import { type DomainRule, domainOf, ruleWithin } from "../../manifest/domain-rule.ts";
 import type { CountedShard, CountOutput } from "./contract.ts";
 import { type CountsFile, readCountsFile } from "./counts-file.ts";
@@ -20,6 +21,32 @@ export interface ShardRowCounts {
 /** @param folder of the count stage */
 export function readCountedShards(folder: string, { path, sha256 }: CountOutput["shards"]): Promise<CountedShard[]> {
   return readJsonLines<CountedShard>(join(folder, path), sha256);
+}
+
+export function manifestFile({ path, size, sha256, format, rows, rowGroups, domain }: CountedShard): ManifestFile {
+  return { path, size, sha256, format, rows, rowGroups, domain };
+}
+
+/** Totals of a shard's row groups under one tokenizer. @param domains names in the order of the indices that are given out */
+export function readGroupCounts(shard: CountedShard, tokenizer: string, domains: readonly string[]): GroupCounts {
+  const size = shard.rowGroups.length * domains.length;
+  const counts: GroupCounts = {
+    file: manifestFile(shard),
+    documents: new Float64Array(size),
+    bytes: new Float64Array(size),
+    tokens: new Float64Array(size),
+  };
+  for (const [d, domain] of domains.entries()) {
+    if (!Object.hasOwn(shard.groups, domain)) continue;
+    const { documents, bytes, tokens } = shard.groups[domain]!;
+    for (let group = 0; group < shard.rowGroups.length; group++) {
+      const at = group * domains.length + d;
+      counts.documents[at] = documents[group]!;
+      counts.bytes[at] = bytes[group]!;
+      counts.tokens[at] = tokens[tokenizer]![group]!;
+    }
+  }
+  return counts;
 }
 
 /** Reads row counts under one tokenizer. */

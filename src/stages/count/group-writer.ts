@@ -10,7 +10,7 @@ import type { StageContext } from "../stage.ts";
 import type { CountedShard, CountInput } from "./contract.ts";
 import { type CountsFile, readCountsFile, writeCountsFile } from "./counts-file.ts";
 import { addToCache, type Hit, type KeptFile, type KeptShard, linkOrCopy, placeOf, writeKeptList } from "./kept.ts";
-import { refuseUnlisted, shardTotals, valueTotals } from "./totals.ts";
+import { groupTotals, refuseUnlisted, shardTotals, valueTotals } from "./totals.ts";
 import type { UnitRows } from "./unit-rows.ts";
 import type { UnitCounts } from "./worker.ts";
 
@@ -149,6 +149,7 @@ export class GroupWriter {
     refuseUnlisted(values, shard, rule, join(this.#input.root, path));
     const rows = sum(unitRows);
     const totals = shardTotals(values, shard, rule, this.#tokenizers);
+    const rowGroups = rowGroupsOf(layout.format, unitRows, transform !== null);
     const documents = sum(Object.values(totals).map((counted) => counted.documents));
     return {
       path,
@@ -158,11 +159,12 @@ export class GroupWriter {
       split,
       domain,
       rows,
-      rowGroups: rowGroupsOf(layout.format, unitRows, transform !== null),
+      rowGroups,
       units: layout.units,
       unitRows: [...unitRows],
       droppedRows: rows - documents,
       totals,
+      groups: groupTotals(values, shard, rule, this.#tokenizers, rowGroups.length),
       counts: { ...file, rowStart },
     };
   }

@@ -13,17 +13,19 @@ import type { TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
 import type { DiscoveredShard } from "../discover/contract.ts";
 
 const LIST_SUFFIX = ".kept.jsonl";
+/** Raised when a list says more of its shards, or says it otherwise: lists of another version are passed over. */
+const LIST_VERSION = 2;
 
 /** Where kept counts come from. */
 export type Origin = "work" | "previous" | "cache";
 
-/** Documents, bytes and tokens of one value of the domain column or path; null = documents without one. */
+/** Of one value of the domain column or path, a number for each unit of the shard; null = documents without a value. */
 export interface ValueTotals {
   readonly value: string | null;
-  readonly documents: number;
-  readonly bytes: number;
-  /** one per tokenizer */
-  readonly tokens: readonly number[];
+  readonly documents: readonly number[];
+  readonly bytes: readonly number[];
+  /** by tokenizer */
+  readonly tokens: readonly (readonly number[])[];
 }
 
 /** What is said of a shard in the list beside a counts file. */
@@ -44,6 +46,7 @@ export interface KeptShard {
 /** The first line of the list: what all of the file's shards have in common. */
 interface KeptHeader {
   readonly doremi: "kept counts";
+  readonly version: number;
   /** hash of everything but content and tokenizers that a row's counts depend on */
   readonly profile: string;
   readonly counts: { readonly path: string; readonly sha256: string; readonly shards: number };
@@ -108,7 +111,7 @@ export class KeptCounts {
   ): void {
     const records = recordsOf<KeptHeader | KeptShard>(list);
     const header = records.next().value as KeptHeader | undefined;
-    if (header?.doremi !== "kept counts" || header.profile !== profile) return;
+    if (header?.doremi !== "kept counts" || header.version !== LIST_VERSION || header.profile !== profile) return;
     if (!tokenizers.every((tokenizer) => placeOf(tokenizer, header) >= 0)) return;
     const { path, sha256, shards } = header.counts;
     const file: KeptFile = {
@@ -185,12 +188,12 @@ export function placeOf(
 /** Writes the list beside a counts file. @param counts of the file at `path` */
 export async function writeKeptList(
   path: string,
-  header: Omit<KeptHeader, "doremi" | "counts"> & { readonly sha256: string },
+  header: Omit<KeptHeader, "doremi" | "version" | "counts"> & { readonly sha256: string },
   shards: readonly KeptShard[],
 ): Promise<void> {
   const { sha256: hash, ...common } = header;
   const counts = { path: basename(path), sha256: hash, shards: shards.length };
-  const first: KeptHeader = { doremi: "kept counts", ...common, counts };
+  const first: KeptHeader = { doremi: "kept counts", version: LIST_VERSION, ...common, counts };
   await writeFileAtomic(listOf(path), [first, ...shards].map((record) => `${canonicalJson(record)}\n`).join(""));
 }
 

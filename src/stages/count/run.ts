@@ -28,7 +28,7 @@ type TypedInput = CountInput & { readonly tokenizers: readonly TokenizerDescript
 
 export const count: Stage<CountInput, CountOutput> = {
   name: "count",
-  version: 2,
+  version: 3,
   input: countInput,
   output: countOutput,
   async run(value, context) {

@@ -8,25 +8,28 @@ import { NO_DOCUMENT, type UnitRows } from "./unit-rows.ts";
 /** By value, in the order of `names`, those without a domain last; values without a document are left out. */
 export function valueTotals(units: readonly UnitRows[], names: readonly string[], tokenizers: number): ValueTotals[] {
   const places = names.length + 1; // the last for documents without a value
-  const documents = new Float64Array(places);
-  const bytes = new Float64Array(places);
-  const tokens = Array.from({ length: tokenizers }, () => new Float64Array(places));
-  for (const unit of units) {
+  const perUnit = () => Array.from({ length: places }, () => new Array<number>(units.length).fill(0));
+  const documents = perUnit();
+  const bytes = perUnit();
+  const tokens = Array.from({ length: tokenizers }, perUnit);
+  for (const [u, unit] of units.entries()) {
     for (let row = 0; row < unit.rows; row++) {
       const value = unit.domain[row]!;
       if (value === NO_DOCUMENT) continue;
       const at = value < 0 ? places - 1 : value;
-      documents[at]!++;
-      bytes[at]! += unit.bytes[row]!;
-      for (let t = 0; t < tokenizers; t++) tokens[t]![at]! += unit.tokens[t]![row]!;
+      documents[at]![u]!++;
+      bytes[at]![u]! += unit.bytes[row]!;
+      for (let t = 0; t < tokenizers; t++) tokens[t]![at]![u]! += unit.tokens[t]![row]!;
     }
   }
   return [...names, null].flatMap((value, at) =>
-    documents[at] === 0
+    sum(documents[at]!) === 0
       ? []
       : [{ value, documents: documents[at]!, bytes: bytes[at]!, tokens: tokens.map((counts) => counts[at]!) }],
   );
 }
+
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 
 const noTotals = (tokenizers: readonly string[]): CountTotals => ({
   documents: 0,
@@ -48,11 +51,44 @@ export function shardTotals(
     if (domain === null) continue;
     const into = totals.get(domain) ?? noTotals(tokenizers);
     totals.set(domain, into);
-    into.documents += documents;
-    into.bytes += bytes;
-    for (const [t, name] of tokenizers.entries()) into.tokens[name]! += tokens[t]!;
+    into.documents += sum(documents);
+    into.bytes += sum(bytes);
+    for (const [t, name] of tokenizers.entries()) into.tokens[name]! += sum(tokens[t]!);
   }
   return Object.fromEntries(totals);
+}
+
+/**
+ * By domain, as the rule has it, and within it by row group.
+ * @param rowGroups how many the file has: as many as units, or one that all units are stretches of
+ */
+export function groupTotals(
+  values: readonly ValueTotals[],
+  file: Pick<CountedShard, "domain">,
+  rule: DomainRule,
+  tokenizers: readonly string[],
+  rowGroups: number,
+): CountedShard["groups"] {
+  const within = ruleWithin(rule, file);
+  const none = () => new Array<number>(rowGroups).fill(0);
+  const groups = new Map<string, CountedShard["groups"][string]>();
+  for (const { value, documents, bytes, tokens } of values) {
+    const domain = domainOf(within, value);
+    if (domain === null) continue;
+    const into = groups.get(domain) ?? {
+      documents: none(),
+      bytes: none(),
+      tokens: Object.fromEntries(tokenizers.map((name) => [name, none()])),
+    };
+    groups.set(domain, into);
+    const add = (to: number[], units: readonly number[]) => {
+      for (const [u, count] of units.entries()) to[units.length === rowGroups ? u : 0]! += count;
+    };
+    add(into.documents, documents);
+    add(into.bytes, bytes);
+    for (const [t, name] of tokenizers.entries()) add(into.tokens[name]!, tokens[t]!);
+  }
+  return Object.fromEntries(groups);
 }
 
 /**
@@ -73,7 +109,7 @@ export function refuseUnlisted(
     throw new DoremiError(
       "bad-data",
       "missing-domain",
-      `${file}: every row needs a domain, found ${documents} without one; fill the column, or set data.onUnlistedDomain to drop or a domain`,
+      `${file}: every row needs a domain, found ${sum(documents)} without one; fill the column, or set data.onUnlistedDomain to drop or a domain`,
       { file },
     );
   }

@@ -1,15 +1,13 @@
 /** resample: weights, counts and a budget to the manifest: which rows of which shards, and how often. */
 import { relative, sep } from "node:path";
 import { GENERATOR } from "../../lib/version.ts";
-import type { ManifestFile } from "../../manifest/contract.ts";
 import { type DocumentIndex, indexDocuments } from "../../manifest/document-index.ts";
 import type { DomainRule } from "../../manifest/domain-rule.ts";
 import { planResample } from "../../manifest/plan.ts";
 import { selectDocuments } from "../../manifest/select.ts";
 import { countUnits } from "../../manifest/units.ts";
 import { MANIFEST_NAME, SELECTION_NAME, writeResampledSet } from "../../manifest/write.ts";
-import type { CountedShard } from "../count/contract.ts";
-import { RowCountsReader, readCountedShards } from "../count/counted-shards.ts";
+import { manifestFile, RowCountsReader, readCountedShards } from "../count/counted-shards.ts";
 import { reporter, type Stage } from "../stage.ts";
 import { type ResampleInput, type ResampleOutput, resampleInput, resampleOutput } from "./contract.ts";
 
@@ -108,10 +106,6 @@ export async function indexCounts(
     }
   };
   return indexDocuments({ counts, domains, heldOut, seed, ...(signal && { signal }) });
-}
-
-export function manifestFile({ path, size, sha256, format, rows, rowGroups, domain }: CountedShard): ManifestFile {
-  return { path, size, sha256, format, rows, rowGroups, domain };
 }
 
 /** False where a value is its domain's name, so that the manifest's list of domains says it all. */

@@ -1,0 +1,51 @@
+/**
+ * The training stacks whose own code reads what doremi writes: which script in this folder, in which environment of
+ * scripts/consumers-venv.mjs, and what it is given. A stack's package and version stand in the environment's list.
+ */
+import type { OutputFormatName } from "../../src/manifest/materialized.ts";
+
+/** light: installs in under a minute, in CI; the others on request */
+export type Environment = "light" | "torch" | "levanter";
+
+/** Reads a materialized set; its hash is over what the documents hold there. */
+export interface SetReader {
+  readonly script: string;
+  readonly environment: Environment;
+  readonly format: OutputFormatName;
+  readonly hashes: "texts" | "ids";
+}
+
+export const SET_READERS: readonly SetReader[] = [
+  { script: "datasets.py", environment: "light", format: "parquet", hashes: "texts" },
+  { script: "arrow.py", environment: "light", format: "arrow", hashes: "texts" },
+  { script: "jsonl.py", environment: "light", format: "jsonl", hashes: "texts" },
+  { script: "datatrove.py", environment: "light", format: "datatrove", hashes: "ids" },
+  { script: "megatron.py", environment: "torch", format: "megatron", hashes: "ids" },
+  { script: "npy.py", environment: "torch", format: "npy", hashes: "ids" },
+  { script: "streaming.py", environment: "torch", format: "mds", hashes: "ids" },
+  { script: "litdata.py", environment: "torch", format: "litdata", hashes: "ids" },
+];
+
+/** Parses an exported configuration. */
+export interface ExportReader {
+  readonly script: string;
+  readonly environment: Environment;
+  readonly stack: string;
+  /** of the materialized set, a folder for each domain; null: the manifest's own files */
+  readonly format: OutputFormatName | null;
+  /** what the stack's weights are shares of */
+  readonly unit: "tokens" | "sequences" | "documents";
+}
+
+export const EXPORT_READERS: readonly ExportReader[] = [
+  { script: "croissant.py", environment: "light", stack: "croissant", format: null, unit: "tokens" },
+  { script: "openlineage.py", environment: "light", stack: "openlineage", format: null, unit: "tokens" },
+  { script: "export_datasets.py", environment: "light", stack: "datasets", format: "jsonl", unit: "documents" },
+  { script: "nemo.py", environment: "torch", stack: "megatron", format: "megatron", unit: "sequences" },
+  { script: "nemo.py", environment: "torch", stack: "nemo", format: "megatron", unit: "sequences" },
+  { script: "olmo_core.py", environment: "torch", stack: "olmo-core", format: "npy", unit: "tokens" },
+  { script: "export_streaming.py", environment: "torch", stack: "streaming", format: "mds", unit: "documents" },
+  { script: "torchtitan.py", environment: "torch", stack: "torchtitan", format: "jsonl", unit: "sequences" },
+  { script: "litgpt.py", environment: "torch", stack: "litgpt", format: "litdata", unit: "sequences" },
+  { script: "levanter.py", environment: "levanter", stack: "levanter", format: "jsonl", unit: "sequences" },
+];

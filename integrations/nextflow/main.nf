@@ -1,7 +1,7 @@
 #!/usr/bin/env nextflow
 // Learns a mixture and checks its manifest, on Nextflow.
 //
-//   nextflow run integrations/nextflow --pipeline "$PWD/pipelines/quickstart.yaml" --output "$PWD/runs/quickstart"
+//   nextflow run integrations/nextflow/main.nf --pipeline "$PWD/pipelines/quickstart.yaml" --output "$PWD/runs/quickstart"
 //
 // The output folder is given, not the task's own: each attempt starts in a new work folder, and a run that was stopped
 // goes on from what it left in its output folder. The manifest is passed on as a path, not staged as a file, because it

@@ -117,17 +117,17 @@ describe("a materialized set", () => {
 
   it("is the same for any number of workers and any memory", async () => {
     const sets = [
-      { workers: 1, memoryBytes: 1 << 20 },
-      { workers: 3, memoryBytes: 1 << 29 },
-    ].map((setting) => ({ ...setting, output: output(), shardDocuments: 7 }));
+      { workers: 1, memoryBytes: 1 << 20, output: output(), shardDocuments: 7 },
+      { output: output(), shardDocuments: 7 },
+    ] as const;
     for (const options of sets) await make(options);
-    expect(contents(sets[0]!.output)).toEqual(contents(sets[1]!.output));
-    const shards = (await loadMaterialized(sets[0]!.output)).groups[0]!.shards;
+    expect(contents(sets[0].output)).toEqual(contents(sets[1].output));
+    const shards = (await loadMaterialized(sets[0].output)).groups[0]!.shards;
     expect(shards.map((shard) => shard.documents)).toEqual([
       ...new Array(Math.floor(expected.length / 7)).fill(7),
       ...(expected.length % 7 > 0 ? [expected.length % 7] : []),
     ]);
-    expect(await storedIds(sets[0]!.output)).toEqual(expected.map(({ ids }) => [...ids, 0]));
+    expect(await storedIds(sets[0].output)).toEqual(expected.map(({ ids }) => [...ids, 0]));
   });
 
   it("has a folder for each domain, with its documents in the manifest's order", async () => {

@@ -71,7 +71,7 @@ describe("what is spilled", () => {
           }
         },
       ),
-      { numRuns: 20 },
+      { numRuns: 12 },
     );
   });
 

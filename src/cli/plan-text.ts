@@ -1,7 +1,9 @@
 /** A plan as text for a person: what is there, what is missing, what would be done. */
+import { unitText } from "../manifest/units.ts";
 import type { PipelinePlan } from "../pipeline/plan.ts";
 import { formatBytes, formatCount, formatDuration, formatFlops, formatInteger, plural } from "./numbers.ts";
 import { shownPath } from "./paths.ts";
+import { selectionText } from "./selection-text.ts";
 import { formatPairs, formatTable, printable } from "./table.ts";
 
 export function planLines(plan: PipelinePlan): string[] {
@@ -15,6 +17,7 @@ export function planLines(plan: PipelinePlan): string[] {
     ...section(missingLines(plan)),
     ...section(trainingLines(plan)),
     ...section(trainingWarnings(plan)),
+    ...section(resampleLines(plan)),
     ...section(stageLines(plan)),
     ...section(closingLines(plan)),
   ];
@@ -119,6 +122,28 @@ function memoryText({ machine, reference, proxy }: NonNullable<PipelinePlan["tra
 function trainingWarnings({ training: { engineFault, memory } }: PipelinePlan): string[] {
   const warnings = [...(engineFault === null ? [] : [engineFault]), ...(memory?.warnings ?? [])];
   return warnings.map((warning) => `! ${warning}.`);
+}
+
+function resampleLines({ resample }: PipelinePlan): string[] {
+  if (resample === null) return [];
+  const { weights, unit, budgetTokens, maxEpochs, minShare, onCap, selection } = resample;
+  const cap =
+    onCap === "fail" ? "a budget that passes one is refused" : "what they cut off goes to the others by weight";
+  return formatPairs([
+    ["weights", `${weights}, by ${unitText(unit)}`],
+    ["budget", budgetTokens === "auto" ? "as much as the epoch caps allow" : `${formatInteger(budgetTokens)} tokens`],
+    ["most epochs", `${settingText(maxEpochs)}; ${cap}`],
+    ...(minShare === 0 ? [] : [["least share", settingText(minShare)] as const]),
+    ["choice", selectionText(selection)],
+  ]);
+}
+
+/** A number for all domains, or a table of some. */
+function settingText(setting: number | Readonly<Record<string, number>>): string {
+  if (typeof setting === "number") return String(setting);
+  return Object.entries(setting)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(", ");
 }
 
 export function stageLines({ stages }: Pick<PipelinePlan, "stages">): string[] {

@@ -2,8 +2,11 @@
  * The table of domains that ends a run: what there is, how its shares differ between tokenizers, what was learned, and
  * what was chosen. Rows as data first, then as text.
  */
+
+import { unitText } from "../manifest/units.ts";
 import type { RunResult } from "../pipeline/run.ts";
 import { formatInteger, formatShare } from "./numbers.ts";
+import { selectionText } from "./selection-text.ts";
 import { type Column, formatTable } from "./table.ts";
 
 /** What is known of one domain; what a run did not get to is absent. */
@@ -22,6 +25,8 @@ export interface DomainSummary {
   /** share of the resampled set, by tokens */
   readonly achievedWeight?: number;
   readonly epochs?: number;
+  /** what decided how much it gives, where the weight did not: its epoch cap, or its least share */
+  readonly bound?: "epochs" | "least share" | null;
   /** nats per token on held-out documents, mean over the seeds of the last round; null where there are none */
   readonly referenceLoss?: number | null;
   readonly proxyLoss?: number | null;
@@ -51,11 +56,15 @@ export function summariseDomains({ count, weights, mixture, trainings, resample 
       ...(weight !== undefined && { weight }),
       ...(mixture && { weightDeviation: spread?.deviation[name] ?? null }),
       ...(rounds.length > 1 && { roundWeights: rounds.map((round) => round.weights[name]!) }),
-      ...(chosen && { achievedWeight: chosen.achievedWeight, epochs: chosen.epochs }),
+      ...(chosen && { achievedWeight: chosen.achievedWeight, epochs: chosen.epochs, bound: boundOf(chosen) }),
       ...(references.length > 0 && { referenceLoss: meanLoss(references, index) }),
       ...(proxies.length > 0 && { proxyLoss: meanLoss(proxies, index) }),
     };
   });
+}
+
+function boundOf({ capped, floored }: { readonly capped: boolean; readonly floored: boolean }) {
+  return capped ? "epochs" : floored ? "least share" : null;
 }
 
 /** Over seeds, which have the same held-out documents; null where there are none. */
@@ -133,6 +142,9 @@ export function summaryLines(result: RunResult): string[] {
   if (domains.some((domain) => domain.epochs !== undefined)) {
     columns.push({ header: "epochs", cell: ({ epochs }) => figure(epochs, 2), total: "" });
   }
+  if (domains.some(({ bound }) => bound)) {
+    columns.push({ header: "bound by", align: "left", cell: ({ bound }) => bound ?? "", total: "" });
+  }
   if (domains.some((domain) => domain.referenceLoss !== undefined)) {
     columns.push({
       header: "held-out\nloss of\nreference",
@@ -157,6 +169,8 @@ export function summaryLines(result: RunResult): string[] {
   return [
     ...lines,
     `Resampled set: ${formatInteger(resample.achievedTokens)} tokens of a budget of ${formatInteger(resample.budgetTokens)}, in ${formatInteger(documents)} documents.`,
+    `Weights by ${unitText(resample.unit)}; ${selectionText(resample.selectionSettings)}.`,
+    ...resample.notes.map(sentence),
   ];
 }
 

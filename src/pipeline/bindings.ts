@@ -21,6 +21,7 @@ import {
   epochCaps,
   leastShares,
   resolveWeights,
+  selectionSettings,
   weightUnit,
 } from "./domain-settings.ts";
 import { namedSettings, type Prepared } from "./prepare.ts";
@@ -179,7 +180,7 @@ export function bindEstimate(prepared: Prepared, fraction: number): BoundStage[]
 function resampleInputOf(prepared: Prepared, outputs: Outputs): ResampleInput {
   const { pipeline } = prepared;
   const { config } = pipeline;
-  const { budgetTokens, granularity, maxEpochs, minShare, onCap, order, shuffle, unit } = config.resample;
+  const { unit, budgetTokens, maxEpochs, minShare, onCap, ...choice } = config.resample;
   const discovered = outputs.discover as DiscoverOutput;
   const counted = outputs.count as CountOutput;
   const names = counted.domains.map((domain) => domain.name);
@@ -204,7 +205,7 @@ function resampleInputOf(prepared: Prepared, outputs: Outputs): ResampleInput {
     maxEpochs: epochCaps(maxEpochs, names),
     minShares: leastShares(minShare, names, resolved.weights),
     onCap,
-    selection: { granularity, order, shuffle: shuffle ?? granularity },
+    selection: selectionSettings(choice),
     seed: config.seed,
     notes: [
       ...resolved.notes,

@@ -8,6 +8,7 @@ import { didYouMean } from "../lib/nearest.ts";
 import { capTokens, checkMinShares, refuseBudgetOutsideBounds } from "../manifest/bounds.ts";
 import type { HeldOutRule, WeightUnit } from "../manifest/contract.ts";
 import { type DomainRule, listedDomains } from "../manifest/domain-rule.ts";
+import type { SelectionSettings } from "../manifest/selection/settings.ts";
 import { unitText } from "../manifest/units.ts";
 import { naturalWeights, temperatureWeights, uniformWeights, unimax } from "../mixture/baselines.ts";
 import type { ObjectiveSettings } from "../mixture/objective-settings.ts";
@@ -146,6 +147,15 @@ function refuseUnknown(setting: string, table: Readonly<Record<string, number>>,
 /** What the setting says in few words, as the manifest says it. */
 export function weightUnit(unit: PipelineFile["resample"]["unit"]): WeightUnit {
   return typeof unit === "string" ? { kind: unit } : { kind: "sequences", length: unit.sequences };
+}
+
+/** A shuffle that nothing is said of moves what is chosen whole. */
+export function selectionSettings({
+  granularity,
+  order,
+  shuffle = granularity,
+}: Pick<PipelineFile["resample"], "granularity" | "order" | "shuffle">): SelectionSettings {
+  return { granularity, order, shuffle };
 }
 
 /** Weights that a method makes are shares of tokens, whatever the setting says. @throws DoremiError weights-by-tokens */

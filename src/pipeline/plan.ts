@@ -10,10 +10,11 @@ import type { CountOutput } from "../stages/count/contract.ts";
 import type { DiscoveredShard, DiscoverInput, DiscoverOutput } from "../stages/discover/contract.ts";
 import { discover, discoverShards } from "../stages/discover/run.ts";
 import { storage } from "../stages/files.ts";
+import type { ResampleInput } from "../stages/resample/contract.ts";
 import { expandPattern } from "../storage/pattern.ts";
 import { type CompleteModel, completeModel, countParameters, forwardFlops, trainingFlops } from "../trainer/model.ts";
 import { bindStages, type StageName } from "./bindings.ts";
-import { resolveWeights } from "./domain-settings.ts";
+import { resolveWeights, selectionSettings, weightUnit } from "./domain-settings.ts";
 import type { Pipeline } from "./load.ts";
 import { OutputFolder } from "./output-folder.ts";
 import { type Prepared, prepare } from "./prepare.ts";
@@ -22,6 +23,7 @@ import { isDone, nameOf, type Outputs, previousOf } from "./runner.ts";
 import { hasReference, trainingTokens } from "./training-bindings.ts";
 import { trainingEngineFault } from "./training-engine.ts";
 import { type PlannedMemory, planMemory } from "./training-memory.ts";
+import type { WeightsSource } from "./weights-source.ts";
 
 /** Text counted per second and worker, bytes; what the counter does on ordinary text, reading included. */
 const COUNT_BYTES_PER_SECOND = 20e6;
@@ -57,6 +59,14 @@ export interface PlannedTraining {
   readonly flops: number;
 }
 
+export interface PlannedResample extends Pick<ResampleInput, "unit" | "budgetTokens" | "onCap" | "selection"> {
+  /** the method, or `table` */
+  readonly weights: WeightsSource["kind"];
+  /** for all domains, or by name */
+  readonly maxEpochs: number | Readonly<Record<string, number>>;
+  readonly minShare: number | Readonly<Record<string, number>>;
+}
+
 export interface PipelinePlan {
   readonly name: string;
   readonly output: string;
@@ -84,6 +94,8 @@ export interface PipelinePlan {
     /** why the engine or the precision that is set cannot be used on this machine; null where there is nothing to say */
     readonly engineFault: string | null;
   };
+  /** null where a run would not come to it, or an input is missing */
+  readonly resample: PlannedResample | null;
   readonly stages: readonly PlannedStage[];
   /** of all that is to do, as far as it can be said */
   readonly seconds: number | null;
@@ -113,6 +125,7 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
     name: pipeline.config.name,
     output: pipeline.output,
     training,
+    resample: prepared && until === "resample" ? planResampling(prepared) : null,
     assumptions: assumptions(workers, threads),
   };
   if (!prepared) return { ...base, ...empty, missing, stages: [], seconds: null };
@@ -188,6 +201,19 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
     missing,
     stages,
     seconds: stages.reduce((sum, stage) => sum + (stage.seconds ?? 0), 0),
+  };
+}
+
+function planResampling({ pipeline, resampleWeights }: Prepared): PlannedResample {
+  const { unit, budgetTokens, maxEpochs, minShare, onCap, ...choice } = pipeline.config.resample;
+  return {
+    weights: resampleWeights.kind,
+    unit: weightUnit(unit),
+    budgetTokens,
+    maxEpochs,
+    minShare,
+    onCap,
+    selection: selectionSettings(choice),
   };
 }
 

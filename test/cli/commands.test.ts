@@ -139,7 +139,22 @@ describe("the table of domains", () => {
       "",
       "Tokens are those of r50k; losses are in nats per token.",
       "Resampled set: 99,999 tokens of a budget of 100,000, in 3,100 documents.",
+      "Weights by tokens; documents chosen whole, domains interleaved in proportion, documents shuffled in every epoch.",
     ]);
+  });
+
+  it("says which bound decided, and what the notes say", () => {
+    const resample = RESULT.resample!;
+    const [first, second] = resample.domains;
+    const domains = [
+      { ...first!, capped: true },
+      { ...second!, floored: true },
+    ];
+    const notes = ["“宋词”: capped at 1.3333 epochs"];
+    const lines = summaryLines({ ...RESULT, resample: { ...resample, domains, notes } });
+    expect(lines.find((line) => line.startsWith("宋词"))).toMatch(/ 1\.33  epochs /);
+    expect(lines.find((line) => line.startsWith("books"))).toMatch(/ 0\.67  least share /);
+    expect(lines.at(-1)).toBe("“宋词”: capped at 1.3333 epochs.");
   });
 
   it("shows the share of the new set where caps moved it away from the weight", () => {
@@ -331,6 +346,17 @@ it("resample overrides the pipeline file and nothing else", () => {
     maxEpochs: 2,
   });
   expect({ ...config, resample: 0 }).toEqual({ ...pipeline.config, resample: 0 });
+  expect(overrideResample(pipeline, { weights: "unimax", maxEpochs: 3 }).config.resample.weights).toEqual({
+    unimax: { maxEpochs: 3 },
+  });
+  const choice = {
+    unit: { sequences: 64 },
+    minShare: 0.1,
+    granularity: "shard",
+    order: "domain",
+    shuffle: "none",
+  } as const;
+  expect(overrideResample(pipeline, choice).config.resample).toMatchObject(choice);
   expect(overrideResample(pipeline, { weights: "uniform" }).config.resample.weights).toBe("uniform");
   expect(overrideResample(pipeline, {})).toEqual(pipeline);
 });
@@ -354,6 +380,15 @@ describe("plan, for a person", () => {
       memory: null,
       engineFault: null,
     },
+    resample: {
+      weights: "table",
+      unit: { kind: "sequences", length: 2048 },
+      budgetTokens: "auto",
+      maxEpochs: { books: 2 },
+      minShare: 0.01,
+      onCap: "redistribute",
+      selection: { granularity: "row-group", order: "mixed", shuffle: "none" },
+    },
     stages: [
       { name: "discover", status: "unchanged", why: "1 shards", seconds: null },
       { name: "count", status: "to do", why: "not done yet", seconds: 25 },
@@ -373,6 +408,9 @@ describe("plan, for a person", () => {
     expect(text).toMatch(/proxy +200,000 steps, 105 billion tokens, 1\.19e20 FLOP/);
     expect(text).toMatch(/count +to do +~ 25\.0 s +not done yet/);
     expect(text).toContain("In all ~ 25.0 s");
+    expect(text).toMatch(/weights +table, by sequences of 2048 tokens\nbudget +as much as the epoch caps allow/);
+    expect(text).toMatch(/most epochs +books 2; .*by weight\nleast share +0\.01\nchoice +row groups chosen whole/);
+    expect(text).toMatch(/domains interleaved in proportion, files and rows as they lie/);
   });
 
   it("says how often it trains, where that is more than once", () => {

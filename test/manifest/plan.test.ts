@@ -52,6 +52,85 @@ describe("targets", () => {
   });
 });
 
+describe("least shares", () => {
+  it("are taken from the others by weight, and reached without weight too", () => {
+    const plan = planResample({ ...request, budgetTokens: 200, minShares: [0, 0, 0.4] });
+    expect(plan.domains.map((domain) => domain.targetTokens)).toEqual([75, 45, 80]);
+    expect(plan.domains.map((domain) => domain.floored)).toEqual([false, false, true]);
+    expect(plan.notes).toEqual([
+      expect.stringMatching(/“web”: raised to its least share of 0\.4, 80 tokens instead of 40/),
+    ]);
+    expect(tokens({ budgetTokens: 200, weights: [0.5, 0.5, 0], minShares: [0, 0, 0.4] })).toEqual([60, 60, 80]);
+  });
+
+  it("are met, not nearly met: rounded up to a whole token", () => {
+    expect(tokens({ budgetTokens: 101, minShares: [0, 0, 0.3] })[2]).toBe(31);
+  });
+
+  it("meet caps: what a cap cuts off goes to those that are at neither bound", () => {
+    const plan = planResample({ ...request, budgetTokens: 1000, maxEpochs: [2, null, null], minShares: [0, 0, 0.5] });
+    expect(plan.domains.map((domain) => domain.targetTokens)).toEqual([200, 300, 500]);
+    expect(plan.domains.map(({ capped, floored }) => [capped, floored])).toEqual([
+      [true, false],
+      [false, false],
+      [false, true],
+    ]);
+  });
+
+  it("auto: the most at which no domain passes its cap with its share raised", () => {
+    // books and code share 0.6 as 5 to 3: books is .375 of the budget, and may give 400 tokens.
+    const plan = planResample({ ...request, budgetTokens: "auto", minShares: [0, 0, 0.4] });
+    expect([plan.budgetTokens, plan.bindingDomain]).toEqual([1066, "books"]);
+    expect(plan.domains[0]!.targetTokens).toBeLessThanOrEqual(400);
+    const raised = planResample({ ...request, budgetTokens: "auto", weights: [0, 0.5, 0.5], minShares: [0.5, 0, 0] });
+    expect([raised.budgetTokens, raised.bindingDomain]).toEqual([800, "books"]);
+  });
+
+  it.each<[string, Partial<ResampleRequest>, RegExp]>([
+    [
+      "floor-exceeds-cap",
+      { minShares: [0.6, 0, 0] },
+      /“books”: 0\.6 of 700 tokens is 420.*allows 400, a share of 0\.571428.*at most 666 tokens/,
+    ],
+    ["bad-min-share", { minShares: [0.6, 0.6, 0] }, /books, code add up to 1\.2/],
+    ["bad-min-share", { minShares: [-0.1, 0, 0] }, /“books”.*from 0 to 1/],
+    ["floors-exceed-budget", { budgetTokens: 10, minShares: [0.25, 0.25, 0.5] }, /come to 11 of 10/],
+    [
+      "no-tokens",
+      { weights: [0, 0.5, 0.5], availableTokens: [0, 5000, 5000], minShares: [0.1, 0, 0] },
+      /“books”.*least share of 0\.1/,
+    ],
+    [
+      "budget-exceeds-caps",
+      { weights: [1, 0, 0], budgetTokens: 600, minShares: [0, 0, 0.2] },
+      /largest possible budget is 500 tokens/,
+    ],
+  ])("%s", (code, change, message) => {
+    const error = failure(change);
+    expect([error.kind, error.code]).toEqual(["bad-configuration", code]);
+    expect(error.message).toMatch(message);
+  });
+});
+
+describe("weights by another unit", () => {
+  const documents = { unit: { kind: "documents" }, units: [10, 50, 100] } as const; // 10, 20 and 100 tokens each
+
+  it("are shares of tokens in proportion to tokens per unit", () => {
+    const plan = planResample({ ...request, ...documents, maxEpochs: null, budgetTokens: 3100 });
+    expect(plan.domains.map((domain) => domain.targetTokens)).toEqual([500, 600, 2000]);
+    expect(plan.domains.map((domain) => domain.weight)).toEqual(request.weights);
+    // So the documents of a set, targets over tokens each, are in the proportions asked for.
+    expect(plan.domains.map((domain, i) => domain.targetTokens / [10, 20, 100][i]!)).toEqual([50, 30, 20]);
+    expect(plan.domains.reduce((sum, domain) => sum + domain.tokenWeight, 0)).toBeCloseTo(1, 12);
+  });
+
+  it("of equal means are the same shares; by tokens they stay to the last digit", () => {
+    const same = planResample({ ...request, unit: { kind: "sequences", length: 2 }, units: [50, 500, 5000] });
+    for (const [i, domain] of same.domains.entries()) expect(domain.tokenWeight).toBeCloseTo(request.weights[i]!, 15);
+    expect(planResample(request).domains.map((domain) => domain.tokenWeight)).toEqual(request.weights);
+  });
+});
+
 describe("refusals", () => {
   it("names the largest possible budget", () => {
     const error = failure({ budgetTokens: 50_000 });

@@ -1,11 +1,18 @@
 /** A manifest as text: what was chosen of each domain and why. */
-import type { Manifest } from "../../manifest/contract.ts";
+import { capTokens, floorTokens } from "../../manifest/bounds.ts";
+import type { Manifest, ManifestDomain } from "../../manifest/contract.ts";
+import { unitText } from "../../manifest/units.ts";
 import { formatBytes, formatInteger, plural } from "../numbers.ts";
+import { selectionText } from "../selection-text.ts";
 import { formatPairs, formatTable, printable } from "../table.ts";
 import type { Inspection } from "./contract.ts";
 
 export function inspectManifest(manifest: Manifest): Inspection {
-  const { domains, files, selection, notes } = manifest;
+  const { domains, files, selection, notes, unit } = manifest;
+  const floored = domains.some((domain) => domain.minShare > 0);
+  const byTokens = unit.kind === "tokens";
+  const bounds = domains.map((domain) => boundBy(domain, manifest.budgetTokens));
+  const bound = bounds.some((by) => by !== "");
   const bytes = files.reduce((sum, file) => sum + file.size, 0);
   const sum = (pick: (domain: Manifest["domains"][number]) => number) =>
     domains.reduce((total, domain) => total + pick(domain), 0);
@@ -18,15 +25,19 @@ export function inspectManifest(manifest: Manifest): Inspection {
         ["pipeline", manifest.name],
         ["made by", manifest.generator],
         ["tokenizer", `${manifest.tokenizer.name} (${formatInteger(manifest.tokenizer.vocabularySize)} ids)`],
-        ["weights", manifest.weightsFrom],
+        ["weights", `${manifest.weightsFrom}, by ${unitText(unit)}`],
         [
           "budget",
           `${formatInteger(manifest.budgetTokens)} tokens, achieved ${formatInteger(manifest.achievedTokens)}`,
         ],
-        ["seed", String(manifest.seed)],
+        ["choice", selectionText(manifest)],
+        ["seed", `${manifest.seed}, ${manifest.rng}`],
         ["held out", heldOutText(manifest.heldOut)],
         ["files", `${plural(files.length, "file")}, ${formatBytes(bytes)}, below ${manifest.root}`],
-        ["selection", `${selection.path}, ${plural(selection.rows, "run")} of rows`],
+        [
+          "selection",
+          `${selection.path}, ${plural(selection.documents, "document")} in ${plural(selection.rows, "run")} of rows`,
+        ],
       ]),
       "",
       ...formatTable(
@@ -35,22 +46,28 @@ export function inspectManifest(manifest: Manifest): Inspection {
           { header: "documents" },
           { header: "tokens" },
           { header: "weight" },
+          ...(byTokens ? [] : [{ header: "weight\nby tokens" }]),
+          ...(floored ? [{ header: "least\nshare" }] : []),
           { header: "achieved\nweight" },
           { header: "achieved\ntokens" },
           { header: "selected\ndocuments" },
           { header: "epochs" },
           { header: "most\nepochs" },
+          ...(bound ? [{ header: "bound by", align: "left" } as const] : []),
         ],
-        domains.map((domain) => [
+        domains.map((domain, i) => [
           domain.name,
           formatInteger(domain.documents),
           formatInteger(domain.tokens),
           domain.weight.toFixed(4),
+          ...(byTokens ? [] : [domain.tokenWeight.toFixed(4)]),
+          ...(floored ? [domain.minShare === 0 ? "–" : domain.minShare.toFixed(4)] : []),
           domain.achievedWeight.toFixed(4),
           formatInteger(domain.achievedTokens),
           formatInteger(domain.selectedDocuments),
           domain.epochs.toFixed(2),
           domain.maxEpochs === null ? "–" : String(domain.maxEpochs),
+          ...(bound ? [bounds[i]!] : []),
         ]),
         [
           [
@@ -58,6 +75,8 @@ export function inspectManifest(manifest: Manifest): Inspection {
             formatInteger(sum((domain) => domain.documents)),
             formatInteger(sum((domain) => domain.tokens)),
             "",
+            ...(byTokens ? [] : [""]),
+            ...(floored ? [""] : []),
             "",
             formatInteger(sum((domain) => domain.achievedTokens)),
             formatInteger(sum((domain) => domain.selectedDocuments)),
@@ -67,6 +86,13 @@ export function inspectManifest(manifest: Manifest): Inspection {
       ...notes.map((note) => `note: ${printable(note)}`),
     ],
   };
+}
+
+/** What stands where the weight alone would not have put the target. */
+function boundBy({ maxEpochs, minShare, tokens, targetTokens }: ManifestDomain, budgetTokens: number): string {
+  if (targetTokens === 0) return "";
+  if (maxEpochs !== null && targetTokens === capTokens(maxEpochs, tokens)) return "epochs";
+  return minShare > 0 && targetTokens === floorTokens(minShare, budgetTokens) ? "least share" : "";
 }
 
 function heldOutText(rule: Manifest["heldOut"]): string {

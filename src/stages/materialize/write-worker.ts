@@ -9,10 +9,11 @@ import { DoremiError } from "../../lib/errors.ts";
 import { sha256File } from "../../lib/hash.ts";
 import type { MaterializedFile, OutputFormatName } from "../../manifest/materialized.ts";
 import { asWorker } from "../pool.ts";
+import { shardDocuments } from "./merge.ts";
 import type { OutputShardRequest } from "./output-format.ts";
 import { outputFormat } from "./outputs.ts";
 import { planAt, type Totals } from "./plan.ts";
-import { type SpillFile, shardDocuments, spilledIdBytes } from "./spill.ts";
+import { type SpillFile, spilledIdBytes } from "./spill.ts";
 
 export interface WriteTask {
   readonly plan: { readonly path: string; readonly key: string };

@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { shardDocuments } from "../../../src/stages/materialize/merge.ts";
 import { BucketWriter, type Runs, readBucket } from "../../../src/stages/materialize/runs.ts";
-import { type SpillFile, SpillWriter, shardDocuments } from "../../../src/stages/materialize/spill.ts";
+import { type SpillFile, SpillWriter } from "../../../src/stages/materialize/spill.ts";
 
 let folder: string;
 beforeEach(() => {

@@ -17,9 +17,11 @@ if (folder === undefined || unknown.length > 0) {
   process.exit(2);
 }
 
-function run(program, ...args) {
+/** Leaves nothing half-made: the folder is taken away where the program fails. */
+function run(environment, program, ...args) {
   const { status, error } = spawnSync(program, args, { stdio: ["ignore", 2, 2] });
   if (error || status !== 0) {
+    rmSync(environment, { recursive: true, force: true });
     process.stderr.write(`${program} ${args.join(" ")}: ${error?.message ?? `exit status ${status}`}\n`);
     process.exit(status || 1);
   }
@@ -41,11 +43,11 @@ for (const name of names) {
   const kept = existsSync(mark) && readFileSync(mark, "utf8") === key;
   if (!kept) {
     rmSync(environment, { recursive: true, force: true });
-    run("python3", "-m", "venv", environment);
+    run(environment, "python3", "-m", "venv", environment);
     // The list is complete: what a package requires beyond it (PyTorch, clouds) is left out on purpose. Wheels alone, so
     // that nothing has to be built; `--no-compile`, because most of it is never imported.
-    const pip = [join(environment, "bin", "pip"), "install", "--no-deps", "--no-compile", "--quiet"];
-    run(...pip, "--disable-pip-version-check", "--requirement", list);
+    const pip = ["install", "--no-deps", "--no-compile", "--quiet", "--disable-pip-version-check"];
+    run(environment, join(environment, "bin", "pip"), ...pip, "--requirement", list);
     writeFileSync(mark, key);
   }
   const seconds = Math.round((performance.now() - start) / 100) / 10;

@@ -15,7 +15,7 @@ export const ENVIRONMENTS = process.env.DOREMI_CONSUMERS;
 export function python(environment: Environment): string | null {
   if (ENVIRONMENTS === undefined || ENVIRONMENTS === "") return null;
   const path = join(ENVIRONMENTS, environment, "bin", "python");
-  return existsSync(join(ENVIRONMENTS, environment, "requirements.sha256")) ? path : null;
+  return existsSync(path) ? path : null;
 }
 
 export interface Subject {

@@ -2,13 +2,15 @@
  * The selection: which documents give each domain its target tokens, and in which order a training sees them. No document
  * twice in a pass. Reads no text; the chosen rows stream out.
  */
+import { DoremiError } from "../lib/errors.ts";
 import type { SelectionRow } from "./contract.ts";
 import { type DocumentIndex, rowOf } from "./document-index.ts";
 import { chooseUnits } from "./selection/choose.ts";
 import { FairQueue } from "./selection/fair-queue.ts";
-import type { SelectionSettings } from "./selection/settings.ts";
+import { type GroupIndex, GroupUnits } from "./selection/groups.ts";
+import { pieceOf, type SelectionSettings } from "./selection/settings.ts";
 import { DomainStream, type Piece } from "./selection/stream.ts";
-import { segmentAt } from "./selection/units.ts";
+import { lastAtMost, segmentAt, unitsOf } from "./selection/units.ts";
 
 export type { SelectionSettings } from "./selection/settings.ts";
 
@@ -40,13 +42,98 @@ export function selectDocuments(
   seed: number,
   settings: SelectionSettings,
 ): Selection {
+  const groupStarts = index.files.map((file) => startsOf(file.rowGroups));
   const streams = index.domains.map(
     (domain, i) =>
-      new DomainStream(domain, index.files, settings, seed, (units) =>
-        chooseUnits(domain, units, targetTokens[i]!, seed),
+      new DomainStream(
+        domain,
+        (granularity) => unitsOf(domain, granularity, index.files),
+        settings,
+        seed,
+        (units) => chooseUnits(domain, units, targetTokens[i]!, seed),
       ),
   );
-  const groupStarts = index.files.map((file) => startsOf(file.rowGroups));
+  return selectionOf(streams, settings, rowsOf);
+
+  function* rowsOf(domainIndex: number, piece: Piece): Generator<SelectionRow, void> {
+    const domain = index.domains[domainIndex]!;
+    let place = segmentAt(domain.segments, piece.from);
+    for (let ordinal = piece.from; ordinal < piece.to; ordinal++) {
+      if (domain.heldOut[ordinal] === 1) continue;
+      while (ordinal >= domain.segments[place]!.ordinal + domain.segments[place]!.count) place += 1;
+      const segment = domain.segments[place]!;
+      const row = rowOf(segment, ordinal - segment.ordinal);
+      const starts = groupStarts[segment.file]!;
+      let rowGroup = 0;
+      while (row >= starts[rowGroup + 1]!) rowGroup += 1;
+      yield {
+        file: index.files[segment.file]!.path,
+        rowGroup,
+        rowStart: row,
+        rowEnd: row + 1,
+        domain: domain.name,
+        epoch: piece.epoch,
+        tokens: segment.tokens[ordinal - segment.ordinal]!,
+      };
+    }
+  }
+}
+
+/**
+ * The same rows as `selectDocuments` gives, from totals of row groups, where the settings choose and move nothing smaller.
+ *
+ * @throws DoremiError as selectDocuments
+ */
+export function selectGroups(
+  index: GroupIndex,
+  targetTokens: readonly number[],
+  seed: number,
+  settings: SelectionSettings,
+): Selection {
+  const streams = index.domains.map(
+    (domain, i) =>
+      new DomainStream(
+        domain,
+        (granularity) => {
+          if (granularity !== "document") return new GroupUnits(domain, granularity);
+          throw new DoremiError("internal", "selection", "totals of row groups do not tell documents apart");
+        },
+        settings,
+        seed,
+        (units) => chooseUnits(domain, units, targetTokens[i]!, seed),
+      ),
+  );
+  return selectionOf(streams, settings, rowsOf);
+
+  function* rowsOf(domainIndex: number, { from, to, epoch }: Piece): Generator<SelectionRow, void> {
+    const { name, groups } = index.domains[domainIndex]!;
+    for (let at = lastAtMost(groups.length, from, (place) => groups[place]!.ordinal); at < groups.length; at++) {
+      const { file, rowGroup, firstRow, documents, tokens, ordinal } = groups[at]!;
+      if (ordinal >= to) return;
+      yield {
+        file: index.files[file]!.path,
+        rowGroup,
+        rowStart: firstRow,
+        rowEnd: firstRow + documents,
+        domain: name,
+        epoch,
+        tokens,
+      };
+    }
+  }
+}
+
+/** Whether totals of row groups say enough: documents are neither chosen nor moved one by one. */
+export function needsNoDocuments(settings: SelectionSettings): boolean {
+  return settings.granularity !== "document" && pieceOf(settings) !== "document";
+}
+
+/** @param rowsOf of a piece of a domain, in order */
+function selectionOf(
+  streams: readonly DomainStream[],
+  settings: SelectionSettings,
+  rowsOf: (domain: number, piece: Piece) => Generator<SelectionRow, void>,
+): Selection {
   const domains = streams.map(({ domain, choice: { passes, partial } }) => ({
     name: domain.name,
     achievedTokens: passes * domain.tokens + (partial?.tokens ?? 0),
@@ -85,29 +172,6 @@ export function selectDocuments(
       const head = sources[i]!.next().value ?? null;
       heads[i] = head;
       if (head) queue.offer(i, head.tokens);
-    }
-  }
-
-  function* rowsOf(domainIndex: number, piece: Piece): Generator<SelectionRow, void> {
-    const domain = index.domains[domainIndex]!;
-    let place = segmentAt(domain.segments, piece.from);
-    for (let ordinal = piece.from; ordinal < piece.to; ordinal++) {
-      if (domain.heldOut[ordinal] === 1) continue;
-      while (ordinal >= domain.segments[place]!.ordinal + domain.segments[place]!.count) place += 1;
-      const segment = domain.segments[place]!;
-      const row = rowOf(segment, ordinal - segment.ordinal);
-      const starts = groupStarts[segment.file]!;
-      let rowGroup = 0;
-      while (row >= starts[rowGroup + 1]!) rowGroup += 1;
-      yield {
-        file: index.files[segment.file]!.path,
-        rowGroup,
-        rowStart: row,
-        rowEnd: row + 1,
-        domain: domain.name,
-        epoch: piece.epoch,
-        tokens: segment.tokens[ordinal - segment.ordinal]!,
-      };
     }
   }
 }

@@ -6,18 +6,26 @@ import { DoremiError } from "../lib/errors.ts";
 import type { WeightUnit } from "./contract.ts";
 import type { DomainDocuments } from "./document-index.ts";
 
-/** Of the documents that training may see. A sequence: a document cut every `length` tokens, the last piece padded. */
-export function countUnits(domain: DomainDocuments, unit: WeightUnit): number {
+/**
+ * Of the documents that training may see. A sequence: a document cut every `length` tokens, the last piece padded; it
+ * takes each document's tokens.
+ */
+export function countUnits(
+  domain: Pick<DomainDocuments, "documents" | "tokens"> & Partial<DomainDocuments>,
+  unit: WeightUnit,
+): number {
   switch (unit.kind) {
     case "tokens":
       return domain.tokens;
     case "documents":
       return domain.documents;
     case "sequences": {
+      const { segments, heldOut } = domain;
+      if (!segments || !heldOut) throw new DoremiError("internal", "units", "sequences take the tokens of documents");
       let sequences = 0;
-      for (const { ordinal, count, tokens } of domain.segments) {
+      for (const { ordinal, count, tokens } of segments) {
         for (let i = 0; i < count; i++) {
-          if (domain.heldOut[ordinal + i] === 0) sequences += Math.ceil(tokens[i]! / unit.length);
+          if (heldOut[ordinal + i] === 0) sequences += Math.ceil(tokens[i]! / unit.length);
         }
       }
       return sequences;

@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { writeFileAtomic } from "../lib/atomic-write.ts";
 import { RNG_NAME } from "../lib/rng.ts";
 import type { Manifest, ManifestDomain } from "./contract.ts";
-import type { DocumentIndex } from "./document-index.ts";
 import type { ResamplePlan } from "./plan.ts";
 import { checkManifest } from "./schema.ts";
 import type { Selection } from "./select.ts";
@@ -21,9 +20,15 @@ export type ManifestHeader = Pick<
   "generator" | "name" | "seed" | "tokenizer" | "columns" | "transform" | "heldOut" | "weightsFrom" | "root" | "notes"
 >;
 
+/** The corpus as it was counted, by document or by row group: without held-out documents. */
+export interface CorpusIndex {
+  readonly files: Manifest["files"];
+  readonly domains: readonly Pick<ManifestDomain, "name" | "documents" | "bytes" | "tokens" | "heldOutDocuments">[];
+}
+
 export interface ResampledSet {
   readonly header: ManifestHeader;
-  readonly index: DocumentIndex;
+  readonly index: CorpusIndex;
   readonly plan: ResamplePlan;
   readonly selection: Selection;
 }

@@ -4,8 +4,7 @@
  */
 import { DoremiError } from "../../lib/errors.ts";
 import { type Permutation, Rng } from "../../lib/rng.ts";
-import type { DomainDocuments } from "../document-index.ts";
-import type { Units } from "./units.ts";
+import type { CountedDomain, Units } from "./units.ts";
 
 export interface Choice {
   /** whole passes over the domain */
@@ -30,7 +29,7 @@ export function choiceOrder(seed: number, domain: string, epoch: number, units: 
  * @param target tokens, an integer ≥ 0
  * @throws DoremiError no-tokens for a target above 0 where the domain has no token to give
  */
-export function chooseUnits(domain: DomainDocuments, units: Units, target: number, seed: number): Choice {
+export function chooseUnits(domain: CountedDomain, units: Units, target: number, seed: number): Choice {
   if (target === 0) return { passes: 0, partial: null };
   if (domain.tokens === 0) {
     throw new DoremiError(

@@ -3,11 +3,10 @@
  * in an order of its own. How the pieces of several domains alternate is not decided here.
  */
 import { Rng } from "../../lib/rng.ts";
-import type { ManifestFile } from "../contract.ts";
-import type { DomainDocuments } from "../document-index.ts";
+import type { Granularity } from "../contract.ts";
 import { type Choice, choiceOrder } from "./choose.ts";
 import { isFiner, pieceOf, type SelectionSettings } from "./settings.ts";
-import { type Units, unitsOf } from "./units.ts";
+import type { CountedDomain, Units } from "./units.ts";
 
 export interface Piece {
   readonly epoch: number;
@@ -19,7 +18,7 @@ export interface Piece {
 
 /** Where each piece of the domain comes from. Units of all three kinds are cut once, and only those that are needed. */
 export class DomainStream {
-  readonly domain: DomainDocuments;
+  readonly domain: CountedDomain;
   readonly choice: Choice;
   readonly #settings: SelectionSettings;
   readonly #seed: number;
@@ -27,8 +26,8 @@ export class DomainStream {
   readonly #moved: Units | null;
 
   constructor(
-    domain: DomainDocuments,
-    files: readonly ManifestFile[],
+    domain: CountedDomain,
+    unitsOf: (granularity: Granularity) => Units,
     settings: SelectionSettings,
     seed: number,
     choose: (units: Units) => Choice,
@@ -37,9 +36,9 @@ export class DomainStream {
     this.#settings = settings;
     this.#seed = seed;
     const { granularity, shuffle } = settings;
-    this.#chosen = unitsOf(domain, granularity, files);
+    this.#chosen = unitsOf(granularity);
     if (shuffle === granularity) this.#moved = this.#chosen;
-    else this.#moved = shuffle === "none" ? null : unitsOf(domain, shuffle, files);
+    else this.#moved = shuffle === "none" ? null : unitsOf(shuffle);
     this.choice = choose(this.#chosen);
   }
 

@@ -5,6 +5,13 @@
 import type { Granularity, ManifestFile } from "../contract.ts";
 import { type DomainDocuments, rowOf, type Segment } from "../document-index.ts";
 
+/** What is known of a domain, however finely: without held-out documents. */
+export interface CountedDomain {
+  readonly name: string;
+  readonly documents: number;
+  readonly tokens: number;
+}
+
 export interface Units {
   readonly count: number;
   /** that training may see: without held-out ones */
@@ -123,7 +130,7 @@ export function segmentAt(segments: readonly Segment[], ordinal: number): number
 }
 
 /** Last place of ascending values that is at most `wanted`; the first is. */
-function lastAtMost(count: number, wanted: number, valueAt: (place: number) => number): number {
+export function lastAtMost(count: number, wanted: number, valueAt: (place: number) => number): number {
   let low = 0;
   let high = count - 1;
   while (low < high) {

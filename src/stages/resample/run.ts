@@ -4,10 +4,11 @@ import { GENERATOR } from "../../lib/version.ts";
 import { type DocumentIndex, indexDocuments } from "../../manifest/document-index.ts";
 import type { DomainRule } from "../../manifest/domain-rule.ts";
 import { planResample } from "../../manifest/plan.ts";
-import { selectDocuments } from "../../manifest/select.ts";
+import { needsNoDocuments, selectDocuments, selectGroups } from "../../manifest/select.ts";
+import { type GroupIndex, indexGroups } from "../../manifest/selection/groups.ts";
 import { countUnits } from "../../manifest/units.ts";
 import { MANIFEST_NAME, SELECTION_NAME, writeResampledSet } from "../../manifest/write.ts";
-import { manifestFile, RowCountsReader, readCountedShards } from "../count/counted-shards.ts";
+import { manifestFile, RowCountsReader, readCountedShards, readGroupCounts } from "../count/counted-shards.ts";
 import { reporter, type Stage } from "../stage.ts";
 import { type ResampleInput, type ResampleOutput, resampleInput, resampleOutput } from "./contract.ts";
 
@@ -20,7 +21,11 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
     const report = reporter(context, "resample");
     const names = input.count.domains.map((domain) => domain.name);
     const { tokenizer } = input;
-    const index = await indexCounts({ ...input, tokenizer: tokenizer.name }, context.folderOf("count"), context.signal);
+    const byGroup = await indexByGroup(input, context.folderOf("count"));
+    const byDocument = byGroup
+      ? null
+      : await indexCounts({ ...input, tokenizer: tokenizer.name }, context.folderOf("count"), context.signal);
+    const index = byGroup ?? byDocument!;
     const plan = planResample({
       names,
       weights: input.weights,
@@ -33,12 +38,10 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
       onCap: input.onCap,
     });
     for (const note of plan.notes) report.note(note);
-    const selection = selectDocuments(
-      index,
-      plan.domains.map((domain) => domain.targetTokens),
-      input.seed,
-      input.selection,
-    );
+    const targets = plan.domains.map((domain) => domain.targetTokens);
+    const selection = byGroup
+      ? selectGroups(byGroup, targets, input.seed, input.selection)
+      : selectDocuments(byDocument!, targets, input.seed, input.selection);
     const { name, fingerprint, vocabularySize, specialTokens } = tokenizer;
     const manifest = await writeResampledSet(context.folder, {
       header: {
@@ -84,6 +87,24 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
     };
   },
 };
+
+/**
+ * From totals of row groups, where these say all that is asked: nothing smaller is chosen, moved, held out or counted.
+ *
+ * @returns null where the counts of rows are needed
+ */
+async function indexByGroup(
+  { count, tokenizer, heldOut, selection, unit }: ResampleInput,
+  folder: string,
+): Promise<GroupIndex | null> {
+  if (!needsNoDocuments(selection) || heldOut.kind === "fraction" || unit.kind === "sequences") return null;
+  const domains = count.domains.map((domain) => domain.name);
+  const shards = (await readCountedShards(folder, count.shards)).filter(({ split }) => split === "train");
+  const totals = function* () {
+    for (const shard of shards) yield readGroupCounts(shard, tokenizer.name, domains);
+  };
+  return indexGroups(totals(), domains);
+}
 
 /** The training documents of the corpus, from what was counted. @param folder of the count stage */
 export async function indexCounts(

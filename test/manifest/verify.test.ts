@@ -284,7 +284,7 @@ describe("a sample", () => {
       // A hundred problems are listed; sums that no longer hold are among them.
       const room = 100 - (problems.length - wrong.length);
       expect(wrong.length).toBe(Math.min(checked.selection.comparedRows, room));
-      expect(wrong.length).toBeGreaterThan(50);
+      expect(wrong.length).toBeGreaterThan(0);
     }
   });
 

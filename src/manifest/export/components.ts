@@ -212,7 +212,7 @@ function mixedSet(
     components: set.groups.map((group) => ({ domain: null, group, folder: absolute(folder, group.folder), share: 1 })),
     proportions: Object.fromEntries(held.map((domain, i) => [domain.name, shares[i]!])),
     notes: [
-      `${exporter.title} is told nothing of domains: the set holds them in the manifest's ${manifest.order} order, in the achieved token shares.`,
+      `The stack is told nothing of domains: the set holds them in the manifest's ${manifest.order} order, in the achieved token shares.`,
     ],
   };
 }
@@ -263,7 +263,7 @@ function setByDomain(
     notes: [
       written
         ? "The proportions are of the achieved token shares, and repeats stand in the data: one pass over all of it sees the manifest's selection."
-        : `The proportions are of the manifest's target token shares, and each document stands once in the data: ${exporter.title} repeats the domains that run out.`,
+        : "The proportions are of the manifest's target token shares, and each document stands once in the data: the stack repeats the domains that run out.",
       ...(untold.length > 0 ? [`Left out, for want of weight or of documents: ${untold.join(", ")}.`] : []),
     ],
   };

@@ -2,8 +2,10 @@
  * levanter: text that it tokenizes itself, an end-of-sequence id behind each document, packed into sequences; weights are
  * of sequences, held exactly in each block of them.
  */
-import { filesOf, mixtureOf, refusal, refusePaths } from "./components.ts";
-import type { Exporter } from "./exporter.ts";
+import { dirname, resolve } from "node:path";
+import { tiktokenName } from "../../tokenizer/tiktoken.ts";
+import { absolute, filesOf, mixtureOf, refusal, refusePaths } from "./components.ts";
+import type { Exporter, ExportRequest } from "./exporter.ts";
 import { yamlText } from "./yaml.ts";
 
 /** Its default, and the most that its blocks may be: positions are packed into 16 bits. */
@@ -55,7 +57,7 @@ export const levanter: Exporter = {
           path: "levanter.yaml",
           text: yamlText(["The data section of a levanter config (LMMixtureDatasetConfig)."], {
             data: {
-              tokenizer: tokenizerOf(manifest.tokenizer),
+              tokenizer: tokenizerOf(request),
               cache_dir: "cache/",
               configs: Object.fromEntries(
                 configs.map(({ name, urls }) => [
@@ -88,8 +90,14 @@ function blockFor(shares: readonly number[]): number {
   return LARGEST_BLOCK;
 }
 
-/** What transformers resolves: GPT-2's own name, or the folder that a tokenizer.json lies in. */
-function tokenizerOf({ source }: { readonly source: string }): string {
-  if (source === "r50k" || source === "gpt2") return "gpt2";
-  return source.replace(/\/?tokenizer[^/]*\.json$/, "") || ".";
+/**
+ * What transformers resolves: GPT-2's own name, or the folder that a tokenizer.json lies in. Other built-in vocabularies
+ * have no name there; levanter then stops at theirs and the user gives the right one.
+ */
+function tokenizerOf({ manifest, manifestPath }: ExportRequest): string {
+  const { source } = manifest.tokenizer;
+  const encoding = tiktokenName(source);
+  if (encoding !== undefined) return encoding === "r50k" ? "gpt2" : source;
+  const path = resolve(dirname(manifestPath), source);
+  return absolute(path.endsWith(".json") ? dirname(path) : path, ".");
 }

@@ -1,10 +1,11 @@
 /** The settings of resample, from the pipeline file to the manifest, which verification recomputes from the files. */
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { loadManifest } from "../../../src/manifest/load.ts";
 import { runPipeline } from "../../../src/pipeline/run.ts";
 import { verify } from "../../../src/pipeline/verify.ts";
-import { smallPipeline, temporaryFolder } from "../../e2e/small.ts";
+import { CORPUS, smallPipeline, temporaryFolder } from "../../e2e/small.ts";
 
 type Resample = NonNullable<NonNullable<Parameters<typeof smallPipeline>[1]>["resample"]>;
 
@@ -15,6 +16,11 @@ async function manifestOf(resample: Resample) {
   const { ok, problems } = await verify(path);
   expect({ ok, problems }).toEqual({ ok: true, problems: [] });
   return loadManifest(path);
+}
+
+/** As long as before, and something else. */
+function spoilt(path: string): Uint8Array {
+  return readFileSync(path).map((byte) => byte ^ 1);
 }
 
 describe("settings of resample", () => {
@@ -65,6 +71,29 @@ describe("settings of resample", () => {
       expect(units).toBeLessThanOrEqual(tokens / 128 + documents);
       expect(targetWeight).toBeGreaterThanOrEqual(0.25);
     }
+  });
+
+  it("row groups and shards from their totals: the counts of rows are not read", async () => {
+    const output = temporaryFolder();
+    const settings = (resample: Resample) =>
+      smallPipeline(output, {
+        count: {},
+        cache: false,
+        data: { files: join(CORPUS, "folders/{domain}/part-*"), heldOut: "none" },
+        resample: { budgetTokens: 60_000, weights: "uniform", ...resample },
+      });
+    await runPipeline(settings({}), { until: "count" });
+    // Whoever reads them now finds that they are not what counting wrote.
+    const counts = readdirSync(join(output, "count")).filter((name) => name.endsWith(".counts.arrow"));
+    for (const name of counts) writeFileSync(join(output, "count", name), spoilt(join(output, "count", name)));
+    for (const granularity of ["row-group", "shard"] as const) {
+      await runPipeline(settings({ granularity, unit: "documents" }));
+      const { ok, problems } = await verify(join(output, "resample/manifest.json"));
+      expect({ ok, problems }).toEqual({ ok: true, problems: [] });
+    }
+    // Where documents move inside what is chosen, each of them has to be known.
+    const moved = { granularity: "shard", shuffle: "document" } as const;
+    await expect(runPipeline(settings(moved))).rejects.toMatchObject({ code: "corrupt-counts" });
   });
 
   it("refuses weights by documents where they are shares of tokens, before anything is counted", async () => {

@@ -119,7 +119,7 @@ function runScript(environment: Environment, script: string, folder: string): Pr
     throw new Error(`no environment ${environment}: node scripts/consumers-venv.mjs FOLDER ${environment}`);
   const path = join(import.meta.dirname, script);
   return new Promise((resolve, reject) => {
-    const options = { env: { ...process.env, ...OFFLINE }, maxBuffer: 64 << 20 };
+    const options = { env: { ...process.env, ...OFFLINE }, maxBuffer: 64 << 20, timeout: 170_000 };
     execFile(program, [path, folder], options, (error, stdout, stderr) => {
       if (error) reject(new Error(`${script} ${folder}: ${stderr.slice(-3000)}`));
       else resolve(JSON.parse(stdout.trim().split("\n").at(-1)!));

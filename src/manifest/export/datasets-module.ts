@@ -34,7 +34,7 @@ def load_domain(domain, shuffle_buffer=0):
 
 def _load_part(name, builder, data_files, domain_column):
     data = load_dataset(builder, data_files=data_files, split="train", streaming=True)
-    pick = partial(_documents, name=name, domain_column=domain_column)
+    pick = _mixed if MIXTURE["mixed"] else partial(_documents, name=name, domain_column=domain_column)
     return data.map(pick, batched=True, batch_size=256, remove_columns=data.column_names, features=TEXT)
 
 
@@ -45,6 +45,11 @@ def _documents(batch, name, domain_column):
         texts = [text for text, value in zip(texts, domains) if _domain_of(value) == name]
     texts = [text for text in texts if text is not None]
     return {"text": texts, "domain": [name] * len(texts)}
+
+
+def _mixed(batch):
+    """Rows of a set in the manifest's order say their domain themselves."""
+    return {"text": batch["text"], "domain": batch["domain"]}
 
 
 def _column(columns, path):

@@ -29,6 +29,8 @@ interface Part {
 interface MixtureFile {
   readonly text_column: string;
   readonly domain_rule: DomainRule | null;
+  /** true: one source that holds all domains, and its rows say which */
+  readonly mixed: boolean;
   readonly domains: readonly { readonly name: string; readonly probability: number; readonly parts: readonly Part[] }[];
   readonly seed: number;
   /** true: domains start anew until `documents` have been drawn; false: each document is drawn once */
@@ -60,6 +62,7 @@ function materialized(request: ExportRequest): ExportedConfiguration {
   const file: MixtureFile = {
     text_column: "text",
     domain_rule: null,
+    mixed: mixture.set.layout === "mixed",
     domains: mixture.components.map(({ domain, group, share }) => ({
       name: domain ?? manifest.name,
       probability: share,
@@ -101,6 +104,7 @@ function ownFiles(request: ExportRequest): ExportedConfiguration {
   const file: MixtureFile = {
     text_column: text,
     domain_rule: manifest.domainRule ?? null,
+    mixed: false,
     domains: told.map(({ name }, i) => ({
       name,
       probability: probabilities[i]!,

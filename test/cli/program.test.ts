@@ -48,6 +48,8 @@ describe("help", () => {
       "resample",
       "evaluate",
       "verify",
+      "materialize",
+      "export",
       "inspect",
       "replay",
       "weights",

@@ -14,7 +14,7 @@ export const WEIGHTS = "weights.json";
 
 export const proxy: Stage<ProxyInput, ProxyOutput> = {
   name: "proxy",
-  version: 4,
+  version: 5,
   input: proxyInput,
   output: proxyOutput,
   async run(input, context) {

@@ -22,7 +22,7 @@ type UnitTotals = Readonly<Record<string, CountTotals>>;
 
 export const estimate: Stage<EstimateInput, EstimateOutput> = {
   name: "estimate",
-  version: 2,
+  version: 1,
   input: estimateInput,
   output: estimateOutput,
   async run(value, context) {

@@ -10,7 +10,7 @@ import { documentLosses } from "./documents.ts";
 
 export const main: Stage<MainInput, MainOutput> = {
   name: "main",
-  version: 3,
+  version: 2,
   input: mainInput,
   output: mainOutput,
   async run(input, context) {

@@ -14,7 +14,7 @@ export const WEIGHTS = "weights.json";
 
 export const proxy: Stage<ProxyInput, ProxyOutput> = {
   name: "proxy",
-  version: 5,
+  version: 4,
   input: proxyInput,
   output: proxyOutput,
   async run(input, context) {

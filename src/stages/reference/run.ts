@@ -8,7 +8,7 @@ import { type ReferenceInput, type ReferenceOutput, referenceInput, referenceOut
 
 export const reference: Stage<ReferenceInput, ReferenceOutput> = {
   name: "reference",
-  version: 5,
+  version: 4,
   input: referenceInput,
   output: referenceOutput,
   streams: true,

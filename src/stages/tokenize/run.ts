@@ -25,7 +25,7 @@ const WORKER = workerModule(import.meta.url, "./worker");
 
 export const tokenize: Stage<TokenizeInput, TokenizeOutput> = {
   name: "tokenize",
-  version: 4,
+  version: 3,
   input: tokenizeInput,
   output: tokenizeOutput,
   async run(input, context) {

@@ -21,12 +21,15 @@ export interface SelectionChunk {
 export const CHUNK_ROWS = 1 << 18;
 
 export class RunBuffer {
+  readonly #joins: boolean;
   readonly #rows: number;
   #chunk: SelectionChunk;
   #count = 0;
   readonly #full: SelectionChunk[] = [];
 
-  constructor(rows = CHUNK_ROWS) {
+  /** @param joins whether runs that continue each other become one */
+  constructor({ joins = true, rows = CHUNK_ROWS } = {}) {
+    this.#joins = joins;
     this.#rows = rows;
     this.#chunk = chunkOf(rows);
   }
@@ -44,6 +47,7 @@ export class RunBuffer {
     let chunk = this.#chunk;
     const last = this.#count - 1;
     if (
+      this.#joins &&
       last >= 0 &&
       chunk.rowEnd[last] === rowStart &&
       chunk.file[last] === file &&

@@ -2,7 +2,7 @@
  * The chosen documents of one domain in the order in which a training sees them, piece by piece: epoch after epoch, each
  * in an order of its own. How the pieces of several domains alternate is not decided here.
  */
-import { type Permutation, Rng } from "../../lib/rng.ts";
+import { FeistelPermutation } from "../../lib/permutation.ts";
 import type { Granularity } from "../contract.ts";
 import { type Choice, choiceOrder } from "./choose.ts";
 import { isFiner, pieceOf, type SelectionSettings } from "./settings.ts";
@@ -55,7 +55,7 @@ export class PieceCursor {
   readonly #pieces: Units;
   readonly #epochs: number;
   /** moved units of this epoch; null where nothing is moved */
-  #order: Permutation | null = null;
+  #order: FeistelPermutation | null = null;
   #rank = 0;
   #ranks = 0;
   /** 1 = chosen in this epoch, by unit; null = all are, or the order holds no others */
@@ -131,6 +131,6 @@ export class PieceCursor {
       for (let rank = 0; rank < ranks; rank++) this.#taken[choiceOf.at(rank)] = 1;
     }
     this.#ranks = moved === null ? 1 : moved.count;
-    this.#order = moved && new Rng(seed, `shuffle/${domain.name}/${epoch}`).permutation(moved.count);
+    this.#order = moved && new FeistelPermutation(moved.count, seed, `shuffle/${domain.name}/${epoch}`);
   }
 }

@@ -8,10 +8,9 @@ import { type DocumentIndex, rowOf } from "./document-index.ts";
 import { chooseUnits } from "./selection/choose.ts";
 import { FairQueue } from "./selection/fair-queue.ts";
 import { type GroupIndex, GroupUnits } from "./selection/groups.ts";
-import { RunBuffer, type SelectionChunk } from "./selection/run-buffer.ts";
 import { pieceOf, type SelectionSettings } from "./selection/settings.ts";
-import { DomainStream, type PieceCursor } from "./selection/stream.ts";
-import { lastAtMost, SegmentLookup, unitsOf } from "./selection/units.ts";
+import { DomainStream, type Piece } from "./selection/stream.ts";
+import { lastAtMost, segmentAt, unitsOf } from "./selection/units.ts";
 
 export type { SelectionSettings } from "./selection/settings.ts";
 
@@ -31,15 +30,7 @@ export interface Selection {
    * may be asked for more than once.
    */
   rows(): Generator<SelectionRow, void>;
-  /** The same in columns, in chunks of CHUNK_ROWS: for selections of any size. */
-  chunks(): Generator<SelectionChunk, void>;
-  /** what a chunk's `file` and `domain` point into */
-  readonly paths: readonly string[];
-  readonly names: readonly string[];
 }
-
-/** Appends the rows of the cursor's piece to the buffer. */
-type Emit = (domain: number, piece: PieceCursor, into: RunBuffer) => void;
 
 /**
  * @param targetTokens of each domain, integers ≥ 0
@@ -62,20 +53,30 @@ export function selectDocuments(
         (units) => chooseUnits(domain, units, targetTokens[i]!, seed),
       ),
   );
-  const lookups = index.domains.map((domain) => new SegmentLookup(domain));
-  return selectionOf(index, streams, settings, (domainIndex, { from, to, epoch }, into) => {
-    const { heldOut, segments } = index.domains[domainIndex]!;
-    let place = lookups[domainIndex]!.placeOf(from);
-    for (let ordinal = from; ordinal < to; ordinal++) {
-      if (heldOut[ordinal] === 1) continue;
-      let segment = segments[place]!;
-      while (ordinal >= segment.ordinal + segment.count) segment = segments[++place]!;
-      const i = ordinal - segment.ordinal;
-      const row = rowOf(segment, i);
-      const rowGroup = lastStart(groupStarts[segment.file]!, row);
-      into.append(segment.file, rowGroup, row, row + 1, domainIndex, epoch, segment.tokens[i]!);
+  return selectionOf(streams, settings, rowsOf);
+
+  function* rowsOf(domainIndex: number, piece: Piece): Generator<SelectionRow, void> {
+    const domain = index.domains[domainIndex]!;
+    let place = segmentAt(domain.segments, piece.from);
+    for (let ordinal = piece.from; ordinal < piece.to; ordinal++) {
+      if (domain.heldOut[ordinal] === 1) continue;
+      while (ordinal >= domain.segments[place]!.ordinal + domain.segments[place]!.count) place += 1;
+      const segment = domain.segments[place]!;
+      const row = rowOf(segment, ordinal - segment.ordinal);
+      const starts = groupStarts[segment.file]!;
+      let rowGroup = 0;
+      while (row >= starts[rowGroup + 1]!) rowGroup += 1;
+      yield {
+        file: index.files[segment.file]!.path,
+        rowGroup,
+        rowStart: row,
+        rowEnd: row + 1,
+        domain: domain.name,
+        epoch: piece.epoch,
+        tokens: segment.tokens[ordinal - segment.ordinal]!,
+      };
     }
-  });
+  }
 }
 
 /**
@@ -102,14 +103,24 @@ export function selectGroups(
         (units) => chooseUnits(domain, units, targetTokens[i]!, seed),
       ),
   );
-  return selectionOf(index, streams, settings, (domainIndex, { from, to, epoch }, into) => {
-    const { groups } = index.domains[domainIndex]!;
+  return selectionOf(streams, settings, rowsOf);
+
+  function* rowsOf(domainIndex: number, { from, to, epoch }: Piece): Generator<SelectionRow, void> {
+    const { name, groups } = index.domains[domainIndex]!;
     for (let at = lastAtMost(groups.length, from, (place) => groups[place]!.ordinal); at < groups.length; at++) {
       const { file, rowGroup, firstRow, documents, tokens, ordinal } = groups[at]!;
       if (ordinal >= to) return;
-      into.append(file, rowGroup, firstRow, firstRow + documents, domainIndex, epoch, tokens);
+      yield {
+        file: index.files[file]!.path,
+        rowGroup,
+        rowStart: firstRow,
+        rowEnd: firstRow + documents,
+        domain: name,
+        epoch,
+        tokens,
+      };
     }
-  });
+  }
 }
 
 /** Whether totals of row groups say enough: documents are neither chosen nor moved one by one. */
@@ -117,60 +128,62 @@ export function needsNoDocuments(settings: SelectionSettings): boolean {
   return settings.granularity !== "document" && pieceOf(settings) !== "document";
 }
 
+/** @param rowsOf of a piece of a domain, in order */
 function selectionOf(
-  { files }: Pick<DocumentIndex, "files">,
   streams: readonly DomainStream[],
   settings: SelectionSettings,
-  emit: Emit,
+  rowsOf: (domain: number, piece: Piece) => Generator<SelectionRow, void>,
 ): Selection {
   const domains = streams.map(({ domain, choice: { passes, partial } }) => ({
     name: domain.name,
     achievedTokens: passes * domain.tokens + (partial?.tokens ?? 0),
     selectedDocuments: passes * domain.documents + (partial?.documents ?? 0),
   }));
-  const paths = files.map((file) => file.path);
-  const names = domains.map((domain) => domain.name);
-  return { settings, domains, paths, names, chunks, rows };
-
-  function* chunks(): Generator<SelectionChunk, void> {
-    const buffer = new RunBuffer();
-    const cursors = streams.map((stream) => stream.pieces());
-    if (settings.order === "domain") {
-      for (const [domain, cursor] of cursors.entries()) {
-        while (cursor.advance()) {
-          emit(domain, cursor, buffer);
-          while (buffer.hasFull) yield buffer.takeFull()!;
+  return {
+    settings,
+    domains,
+    *rows() {
+      let run: SelectionRow | undefined;
+      for (const [domain, piece] of pieces()) {
+        for (const row of rowsOf(domain, piece)) {
+          if (run !== undefined && continues(run, row)) {
+            run = { ...row, rowStart: run.rowStart, tokens: run.tokens + row.tokens };
+            continue;
+          }
+          if (run !== undefined) yield run;
+          run = row;
         }
       }
-    } else {
-      const queue = new FairQueue(domains.map((domain) => domain.achievedTokens));
-      for (const [domain, cursor] of cursors.entries()) if (cursor.advance()) queue.offer(domain, cursor.tokens);
-      for (let domain = queue.next(); domain >= 0; domain = queue.next()) {
-        const cursor = cursors[domain]!;
-        emit(domain, cursor, buffer);
-        if (cursor.advance()) queue.offer(domain, cursor.tokens);
-        while (buffer.hasFull) yield buffer.takeFull()!;
-      }
-    }
-    const rest = buffer.takeRest();
-    if (rest) yield rest;
-  }
+      if (run !== undefined) yield run;
+    },
+  };
 
-  function* rows(): Generator<SelectionRow, void> {
-    for (const { count, file, rowGroup, rowStart, rowEnd, domain, epoch, tokens } of chunks()) {
-      for (let i = 0; i < count; i++) {
-        yield {
-          file: paths[file[i]!]!,
-          rowGroup: rowGroup[i]!,
-          rowStart: rowStart[i]!,
-          rowEnd: rowEnd[i]!,
-          domain: names[domain[i]!]!,
-          epoch: epoch[i]!,
-          tokens: tokens[i]!,
-        };
-      }
+  function* pieces(): Generator<[domain: number, Piece], void> {
+    if (settings.order === "domain") {
+      for (const [i, stream] of streams.entries()) for (const piece of stream.pieces()) yield [i, piece];
+      return;
+    }
+    const queue = new FairQueue(domains.map((domain) => domain.achievedTokens));
+    const sources = streams.map((stream) => stream.pieces());
+    const heads = sources.map((source) => source.next().value ?? null);
+    for (const [i, head] of heads.entries()) if (head) queue.offer(i, head.tokens);
+    for (let i = queue.next(); i >= 0; i = queue.next()) {
+      yield [i, heads[i]!];
+      const head = sources[i]!.next().value ?? null;
+      heads[i] = head;
+      if (head) queue.offer(i, head.tokens);
     }
   }
+}
+
+function continues(open: SelectionRow, row: SelectionRow): boolean {
+  return (
+    open.rowEnd === row.rowStart &&
+    open.file === row.file &&
+    open.rowGroup === row.rowGroup &&
+    open.domain === row.domain &&
+    open.epoch === row.epoch
+  );
 }
 
 /** First row of each group, and the number of rows at the end. */
@@ -178,13 +191,4 @@ export function startsOf(rowGroups: readonly number[]): number[] {
   const starts = [0];
   for (const rows of rowGroups) starts.push(starts.at(-1)! + rows);
   return starts;
-}
-
-/** The row group that holds a row. Most groups of a file are of one size, so the first guess is nearly always right. */
-function lastStart(starts: readonly number[], row: number): number {
-  const first = starts[1]!;
-  let group = first > 0 ? Math.min(Math.floor(row / first), starts.length - 2) : 0;
-  while (row < starts[group]!) group -= 1;
-  while (row >= starts[group + 1]!) group += 1;
-  return group;
 }

@@ -79,8 +79,8 @@ export function share(text: string): number {
   return value;
 }
 
-/** From 0 to 1; NaN where it is no share. */
-function parseShare(text: string): number {
+/** 2%, 0.5 % or 0.01: from 0 to 1; NaN where it is no share. */
+export function parseShare(text: string): number {
   const match = /^(\d+(?:\.\d+)?|\.\d+) ?(%?)$/.exec(text);
   const value = match ? Number(match[2] ? `${match[1]}e-2` : match[1]) : Number.NaN;
   return value <= 1 ? value : Number.NaN;

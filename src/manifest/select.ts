@@ -64,8 +64,7 @@ export function selectDocuments(
       const segment = domain.segments[place]!;
       const row = rowOf(segment, ordinal - segment.ordinal);
       const starts = groupStarts[segment.file]!;
-      let rowGroup = 0;
-      while (row >= starts[rowGroup + 1]!) rowGroup += 1;
+      const rowGroup = lastAtMost(starts.length - 1, row, (group) => starts[group]!);
       yield {
         file: index.files[segment.file]!.path,
         rowGroup,

@@ -2,7 +2,7 @@
  * From a manifest's path and a user's wishes to a materialized set: finds the tokenizer and the files, settles what was
  * left open, keeps others out of the output folder, and goes on where an earlier run stopped.
  */
-import { mkdir } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { dirname, resolve } from "node:path";
 import { DoremiError, explainSystemError } from "../lib/errors.ts";
@@ -70,6 +70,7 @@ export async function materialize(path: string, options: MaterializeOptions): Pr
   const manifestSha256 = await sha256File(manifestPath, options.signal);
   const output = resolve(options.output);
   const state = new SetState(output, setKey(manifestSha256, settings));
+  await refuseFile(output);
   const before = await finishedSet(output, state.key);
   if (before) {
     await state.remove();
@@ -114,6 +115,12 @@ export async function materialize(path: string, options: MaterializeOptions): Pr
   }
   await state.remove();
   return { status: "done", output, set };
+}
+
+async function refuseFile(output: string): Promise<void> {
+  const found = await stat(output).catch(() => null);
+  if (found === null || found.isDirectory()) return;
+  throw unusable(`--output: must be a folder, and ${output} is none; choose another`);
 }
 
 /** Of a shard, bytes, unless the format holds less. */

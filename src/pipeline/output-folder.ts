@@ -9,10 +9,11 @@
  * A stage's folder appears by one rename, so there is never half of one.
  */
 import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { join, relative, sep } from "node:path";
+import { join } from "node:path";
 import { syncFolder, writeFileAtomic } from "../lib/atomic-write.ts";
 import { DoremiError } from "../lib/errors.ts";
 import { canonicalJson, sha256File } from "../lib/hash.ts";
+import { relativePath } from "../lib/relative-path.ts";
 import { type FolderLock, lockFolder } from "./folder-lock.ts";
 
 const STATE = ".doremi";
@@ -186,6 +187,6 @@ async function filesUnder(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries
     .filter((entry) => entry.isFile())
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/"))
+    .map((entry) => relativePath(folder, join(entry.parentPath, entry.name)))
     .sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
 }

@@ -101,6 +101,21 @@ describe("row groups by their totals", () => {
     expect(rows).toBeGreaterThan(1000);
   });
 
+  it("are chosen among a few hundred thousand", async () => {
+    const files = [Array.from({ length: 200_000 }, (): Group => ({ domain: 0, tokens: [3] }))];
+    const documents = await indexDocuments({
+      domains: DOMAINS,
+      heldOut: { kind: "none" },
+      seed: 1,
+      counts: () => files.map(rowsOf),
+    });
+    const chosen: SelectionSettings = { granularity: "row-group", order: "domain", shuffle: "none" };
+    const [found] = selectDocuments(documents, [30, 0, 0], 1, chosen).domains;
+    expect(found).toEqual({ name: "a", achievedTokens: 30, selectedDocuments: 10 });
+    const groups = indexGroups(files.map(totalsOf), DOMAINS)!;
+    expect(selectGroups(groups, [30, 0, 0], 1, chosen).domains[0]).toEqual(found);
+  });
+
   it("do not say enough where a group mixes domains or has rows that are no documents, or where documents move", () => {
     const mixed = totalsOf([{ domain: 0, tokens: [1, 2] }], 0);
     mixed.documents.set([1, 1, 0]);

@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { DoremiError, EXIT_STATUS } from "../../lib/errors.ts";
 import type { VerifyResult } from "../../manifest/verify.ts";
 import { formatInteger, plural } from "../numbers.ts";
-import { addCommonOptions, addExample, positiveInteger } from "../options.ts";
+import { addCommonOptions, addExample, parseShare, positiveInteger } from "../options.ts";
 import { type CommonOptions, Session, type SetStatus } from "../session.ts";
 import { printable } from "../table.ts";
 
@@ -24,7 +24,7 @@ export function verifyCommand(setStatus: SetStatus): Command {
     .argument("<manifest.json>", "the manifest")
     .option("--root <folder>", "folder that the manifest's paths start from, if the files were moved")
     .option("-w, --workers <n>", "worker threads (default: all cores)", positiveInteger)
-    .option("--sample <share>", "hash and count this share of the files only, such as 0.05", share)
+    .option("--sample <share>", "hash and count this share of the files only, such as 5% or 0.05", partOfFiles)
     .option("--sample-seed <n>", "another number, other files of the sample (default: the manifest's seed)", seed)
     .option("--strict", "refuse files that lie among the manifest's and that it does not name")
     .option("--tokenizer <file>", "tokenizer.json to count with, if the manifest was moved away from its own")
@@ -83,14 +83,13 @@ export function verdictLines({ ok, problems, omitted, notes, checked }: VerifyRe
   ];
 }
 
-/** 0.05, or 5%. */
-function share(text: string): number {
-  const value = text.endsWith("%") ? Number(text.slice(0, -1)) / 100 : Number(text);
-  if (text.trim() !== "" && value > 0 && value < 1) return value;
-  throw new InvalidArgumentError("must be a share above 0 and below 1, such as 0.05.");
+function partOfFiles(text: string): number {
+  const value = parseShare(text);
+  if (value > 0 && value < 1) return value;
+  throw new InvalidArgumentError("It must be a share above 0 and below 1, such as 5% or 0.05.");
 }
 
 function seed(text: string): number {
   if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
-  throw new InvalidArgumentError("must be an integer from 0 on.");
+  throw new InvalidArgumentError("It must be a whole number from 0 up.");
 }

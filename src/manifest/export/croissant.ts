@@ -2,7 +2,8 @@
  * Croissant 1.1: JSON-LD that describes the resampled set. Its files with hash and size, the domains with what was asked
  * for and achieved, the selection's columns, and the documents where a materialized set lies beside it.
  */
-import { dirname, join, relative, sep } from "node:path";
+import { dirname, join } from "node:path";
+import { relativePath } from "../../lib/relative-path.ts";
 import type { Manifest, ManifestFile } from "../contract.ts";
 import type { MaterializedFile, MaterializedSet } from "../materialized.ts";
 import type { Exporter, ExportRequest } from "./exporter.ts";
@@ -155,10 +156,6 @@ function mediaTypeOf(path: string): string {
   if (path.endsWith(".arrow")) return MEDIA_TYPES["arrow-file"];
   if (path.endsWith(".jsonl")) return MEDIA_TYPES.jsonl;
   return "application/octet-stream";
-}
-
-function relativePath(from: string, to: string): string {
-  return relative(from, to).split(sep).join("/");
 }
 
 function domainRecords({ domains }: Manifest) {

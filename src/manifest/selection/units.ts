@@ -76,7 +76,8 @@ class SpanUnits implements Units {
 
   constructor(domain: DomainDocuments, firsts: readonly number[]) {
     this.count = firsts.length;
-    this.#firsts = Float64Array.of(...firsts, domain.allDocuments);
+    this.#firsts = new Float64Array(this.count + 1).fill(domain.allDocuments);
+    this.#firsts.set(firsts);
     this.#documents = new Float64Array(this.count);
     this.#tokens = new Float64Array(this.count);
     let unit = 0;

@@ -2,12 +2,13 @@
  * discover: expands the patterns, opens every shard far enough to know its parts, and reports what is missing.
  * Layouts of shards that have not changed since the last run are taken over.
  */
-import { join, relative, sep } from "node:path";
+import { join, sep } from "node:path";
 import { inspectShard } from "../../formats/read.ts";
 import type { ColumnSelection, ShardLayout } from "../../formats/shard.ts";
 import { DoremiError, toPlainError } from "../../lib/errors.ts";
 import { hashJsonLines, readJsonLines, writeJsonLines } from "../../lib/json-lines.ts";
 import { didYouMean } from "../../lib/nearest.ts";
+import { relativePath } from "../../lib/relative-path.ts";
 import { domainOf, isRefused } from "../../manifest/domain-rule.ts";
 import { expandPattern } from "../../storage/pattern.ts";
 import { storage } from "../files.ts";
@@ -208,7 +209,7 @@ async function openShard(
   input: DiscoverInput,
   known: ReadonlyMap<string, DiscoveredShard>,
 ): Promise<DiscoveredShard | DiscoverOutput["skipped"][number]> {
-  const path = relative(root, file.path).split(sep).join("/");
+  const path = relativePath(root, file.path);
   const columns: ColumnSelection = {
     text: input.textColumn,
     ...(input.domainColumn !== null && { domain: input.domainColumn }),

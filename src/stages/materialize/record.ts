@@ -1,8 +1,9 @@
 /** The record of a finished set, and the files that a format puts beside its shards. */
-import { join, relative, sep } from "node:path";
+import { join } from "node:path";
 import { writeFileAtomic } from "../../lib/atomic-write.ts";
 import { sha256 } from "../../lib/hash.ts";
-import { VERSION } from "../../lib/version.ts";
+import { relativePath } from "../../lib/relative-path.ts";
+import { GENERATOR } from "../../lib/version.ts";
 import type { MaterializedFile, MaterializedGroup, MaterializedSet } from "../../manifest/materialized.ts";
 import type { SetFile } from "./output-format.ts";
 import type { MaterializePlan } from "./plan.ts";
@@ -34,17 +35,17 @@ export function recordOf(request: RecordRequest, plan: MaterializePlan, shards: 
       shards: marks.map((mark) => ({ ...totalsOf([mark]), files: inFolder(group.folder, mark.files) })),
     };
   });
-  const { name, fingerprint, vocabularySize } = tokenizer;
+  const { fingerprint, vocabularySize } = tokenizer;
   return {
     format: "doremi-materialized",
     version: 1,
-    generator: `doremi@${VERSION}`,
+    generator: GENERATOR,
     key: state.key,
-    manifest: { path: relative(output, manifestPath).split(sep).join("/"), sha256: manifestSha256 },
+    manifest: { path: relativePath(output, manifestPath), sha256: manifestSha256 },
     output: settings.output,
     layout: settings.layout,
     repeats: settings.repeats,
-    tokenizer: { name: manifest.tokenizer.name || name, fingerprint, vocabularySize },
+    tokenizer: { name: manifest.tokenizer.name, fingerprint, vocabularySize },
     idBytes: format.idBytes?.(vocabularySize) ?? null,
     separator: settings.separator,
     compression: settings.compression,

@@ -1,5 +1,5 @@
 /** resample: weights, counts and a budget to the manifest: which rows of which shards, and how often. */
-import { relative, sep } from "node:path";
+import { relativePath } from "../../lib/relative-path.ts";
 import { GENERATOR } from "../../lib/version.ts";
 import { type DocumentIndex, indexDocuments } from "../../manifest/document-index.ts";
 import type { DomainRule } from "../../manifest/domain-rule.ts";
@@ -57,7 +57,7 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
         },
         heldOut: input.heldOut,
         weightsFrom: input.weightsFrom,
-        root: relativePath(input.target, input.root),
+        root: relativePath(input.target, input.root) || ".",
         notes: input.notes,
       },
       index,
@@ -137,8 +137,4 @@ function changesNames({ map, unlisted }: DomainRule): boolean {
 /** What resolves the tokenizer again, from where the manifest stands. */
 function sourceOf({ tokenizer, target }: ResampleInput): string {
   return tokenizer.source.kind === "tiktoken" ? tokenizer.source.encoding : relativePath(target, tokenizer.source.path);
-}
-
-function relativePath(from: string, to: string): string {
-  return relative(from, to).split(sep).join("/") || ".";
 }

@@ -349,5 +349,6 @@ describe("what does not agree with the manifest", () => {
     await refused({ compression: "zstd" });
     await refused({ format: "npy", separator: "none" });
     await refused({ shardBytes: 1000, shardDocuments: 2 });
+    await refused({ output: import.meta.filename });
   });
 });

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Int32, Int64, makeData, Utf8 } from "apache-arrow";
 import { type Column, RecordBatchFile } from "../../record-batches.ts";
 import type { OutputFormat } from "../output-format.ts";
-import { DocumentColumns } from "./document-columns.ts";
+import { DocumentColumns, stretchWriter } from "./document-columns.ts";
 
 export const arrow: OutputFormat = {
   name: "arrow",
@@ -12,22 +12,11 @@ export const arrow: OutputFormat = {
     const path = `${name}.arrow`;
     const file = await RecordBatchFile.create(join(folder, path));
     const columns = new DocumentColumns();
-    const flush = async () => {
-      await file.write(batchOf(columns));
-      columns.clear();
-    };
-    return {
-      async write(document) {
-        if (!columns.hasRoomFor(document.text.length)) await flush();
-        columns.add(document);
-      },
-      async finish() {
-        await flush();
-        await file.commit();
-        return [path];
-      },
+    return stretchWriter(columns, path, {
+      flush: () => file.write(batchOf(columns)),
+      commit: () => file.commit(),
       discard: () => file.discard(),
-    };
+    });
   },
 };
 

@@ -3,11 +3,35 @@
  * tokens. The texts stay bytes, one behind the other in memory that is used again.
  */
 import { toValidUtf8 } from "../../../tokenizer/utf8.ts";
-import type { OutputDocument } from "../output-format.ts";
+import type { OutputDocument, OutputShardWriter } from "../output-format.ts";
 
 /** Of a stretch; one document may be longer. Readers hold a stretch in memory, and so does every worker that writes. */
 const STRETCH_BYTES = 8 << 20;
 const STRETCH_ROWS = 1 << 16;
+
+/** A shard that is written a stretch at a time: `flush` what is gathered, then `commit` or `discard` the file. */
+export function stretchWriter(
+  columns: DocumentColumns,
+  file: string,
+  { flush, commit, discard }: { flush(): Promise<void>; commit(): Promise<void>; discard(): Promise<void> },
+): OutputShardWriter {
+  const next = async () => {
+    await flush();
+    columns.clear();
+  };
+  return {
+    async write(document) {
+      if (!columns.hasRoomFor(document.text.length)) await next();
+      columns.add(document);
+    },
+    async finish() {
+      if (columns.rows > 0) await next();
+      await commit();
+      return [file];
+    },
+    discard,
+  };
+}
 
 export class DocumentColumns {
   rows = 0;

@@ -7,7 +7,7 @@ import { ByteWriter, ParquetWriter } from "hyparquet-writer";
 import { AtomicFile } from "../../../lib/atomic-write.ts";
 import type { OutputFormat } from "../output-format.ts";
 import { datasetCard } from "./dataset-card.ts";
-import { DocumentColumns } from "./document-columns.ts";
+import { DocumentColumns, stretchWriter } from "./document-columns.ts";
 
 const required = (name: string, type: "INT32" | "INT64") => ({ name, type, repetition_type: "REQUIRED" }) as const;
 const string = (name: string) =>
@@ -40,26 +40,18 @@ export const parquet: OutputFormat = {
       await file.write(bytes.getBytes());
       bytes.index = 0;
     };
-    const flush = async () => {
-      if (columns.rows === 0) return;
-      await writer.write({ columnData: columnData(columns), rowGroupSize: columns.rows });
-      await drain();
-      columns.clear();
-    };
-    return {
-      async write(document) {
-        if (!columns.hasRoomFor(document.text.length)) await flush();
-        columns.add(document);
+    return stretchWriter(columns, path, {
+      async flush() {
+        await writer.write({ columnData: columnData(columns), rowGroupSize: columns.rows });
+        await drain();
       },
-      async finish() {
-        await flush();
+      async commit() {
         await writer.finish();
         await drain();
         await file.commit();
-        return [path];
       },
       discard: () => file.discard(),
-    };
+    });
   },
   async setFiles(set, manifest, folder) {
     return [{ path: "README.md", content: await datasetCard(set, manifest, folder) }];

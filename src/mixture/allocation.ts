@@ -107,6 +107,7 @@ export function fillBounds(
 }
 
 const sign = (value: bigint) => (value < 0n ? -1 : value > 0n ? 1 : 0);
+const compareNumbers = (a: number, b: number) => (a < b ? -1 : a > b ? 1 : 0); // ∞ − ∞ would be NaN
 
 function refuseUnmeetable(
   weights: readonly number[],
@@ -167,9 +168,10 @@ export function cappedShares(weights: readonly number[], budget: number, caps: r
     throw refuse("bad-budget", `budget: must be a finite number ≥ 0, got ${budget}`);
   }
   const shares = new Array<number>(weights.length).fill(0);
-  // In the order in which a growing s reaches the caps.
+  // In the order in which a growing s reaches the caps; by logarithms, because cap ÷ weight can overflow.
   const order = weights.flatMap((weight, index) => (weight > 0 ? [index] : []));
-  order.sort((a, b) => caps[a]! / weights[a]! - caps[b]! / weights[b]! || a - b);
+  const reached = weights.map((weight, index) => Math.log(caps[index]!) - Math.log(weight));
+  order.sort((a, b) => compareNumbers(reached[a]!, reached[b]!) || a - b);
   // Weight from each position to the end, summed from the end: taking weights off one total would cancel digits.
   const weightFrom = new Float64Array(order.length + 1);
   for (let at = order.length - 1; at >= 0; at--) weightFrom[at] = weightFrom[at + 1]! + weights[order[at]!]!;

@@ -105,6 +105,12 @@ describe("allocation laws", () => {
     );
   });
 
+  it("with weights so small that cap ÷ weight is past the largest number", () => {
+    expect(cappedShares([5e-324, 5e-324], 4, [Infinity, 1])).toEqual([3, 1]);
+    expect(cappedShares([5e-324, 5e-324, 1], 14, [Infinity, 1, 10])).toEqual([3, 1, 10]);
+    expect(cappedShares([5e-324, 1e-323], 3, [1, 8])).toEqual([1, 2]);
+  });
+
   it("is what trying every division into floored, capped and free domains finds", () => {
     const small = fc
       .array(

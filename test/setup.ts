@@ -4,5 +4,5 @@
  */
 import fc from "fast-check";
 
-const wish = process.env["DOREMI_TEST_SEED"];
+const wish = process.env.DOREMI_TEST_SEED;
 if (wish !== "random") fc.configureGlobal({ ...fc.readConfigureGlobal(), seed: Number(wish ?? 20230517) | 0 });

@@ -46,6 +46,12 @@ export function philox(out: Uint32Array, c0: number, c1: number, c2: number, c3:
   out[3] = c3;
 }
 
+/** The key of a stream: the first 8 bytes, little-endian, of the SHA-256 of `seed/name`. */
+export function streamKey(seed: number, name: string): [k0: number, k1: number] {
+  const digest = createHash("sha256").update(`${seed}/${name}`).digest();
+  return [digest.readInt32LE(0), digest.readInt32LE(4)];
+}
+
 /** A named stream of draws under a seed. The same (seed, name, index) gives the same value everywhere. */
 export class Rng {
   readonly #k0: number;
@@ -58,9 +64,7 @@ export class Rng {
   constructor(seed: number, name: string) {
     this.#seed = seed;
     this.#name = name;
-    const digest = createHash("sha256").update(`${seed}/${name}`).digest();
-    this.#k0 = digest.readInt32LE(0);
-    this.#k1 = digest.readInt32LE(4);
+    [this.#k0, this.#k1] = streamKey(seed, name);
   }
 
   /** A stream under this one: `rng.fork("books")`. */

@@ -1,6 +1,6 @@
 /**
  * All documents of the corpus by domain, from the counts, in typed arrays: 5 bytes a document, 9 where a file mixes
- * domains (4 more while counts with a held-out rule are being read). What selection and verification look things up in.
+ * domains. What selection and verification look things up in.
  */
 import { DoremiError } from "../lib/errors.ts";
 import type { CountSource, HeldOutRule, ManifestFile, ShardCounts } from "./contract.ts";
@@ -47,33 +47,97 @@ export interface IndexRequest {
   readonly domains: readonly string[];
   readonly heldOut: HeldOutRule;
   readonly seed: number;
+  /**
+   * of each domain, held-out ones included, where that is known beforehand: bytes of documents are then not kept until
+   * all are read, which is 4 bytes a document
+   */
+  readonly documents?: readonly number[];
   readonly signal?: AbortSignal;
 }
 
 /** Reads the counts once. @throws DoremiError bad-counts; whatever `counts` throws */
 export async function indexDocuments(request: IndexRequest): Promise<DocumentIndex> {
   const { counts, domains, heldOut: rule, seed, signal } = request;
-  const keepBytes = rule.kind === "fraction";
+  const maskOf = (domain: number, documents: number) => heldOutMask(rule, seed, domains[domain]!, documents);
+  const known = request.documents?.map((documents, domain) => ({ documents, mask: maskOf(domain, documents) }));
   const files: ManifestFile[] = [];
-  const building = domains.map(() => ({ documents: 0, bytes: 0, segments: [] as SegmentWithBytes[] }));
+  const building = domains.map(() => new DomainBuilder());
   for await (const shard of counts()) {
     signal?.throwIfAborted();
     checkCounts(shard, domains.length);
-    for (const segment of segmentsOf(shard, files.length, domains.length, keepBytes)) {
-      const domain = building[segment.domain]!;
-      domain.segments.push({ ...segment, ordinal: domain.documents });
-      domain.documents += segment.count;
-      domain.bytes += segment.totalBytes;
+    for (const part of segmentsOf(shard, files.length, domains.length, rule.kind === "fraction")) {
+      building[part.domain]!.add(part, known?.[part.domain]?.mask);
     }
     files.push(shard.file);
   }
   return {
     files,
-    domains: building.map(({ documents, bytes, segments }, index) => {
-      const name = domains[index]!;
-      return finishDomain(name, documents, bytes, segments, heldOutMask(rule, seed, name, documents));
+    domains: building.map((builder, domain) => {
+      const expected = known?.[domain];
+      if (expected && expected.documents !== builder.documents) {
+        throw new DoremiError(
+          "bad-data",
+          "bad-counts",
+          `counts of “${domains[domain]}”: hold ${builder.documents} documents, their totals say ${expected.documents}; ` +
+            "count again",
+        );
+      }
+      return builder.finish(domains[domain]!, expected?.mask ?? maskOf(domain, builder.documents));
     }),
   };
+}
+
+/** A domain while its documents arrive. */
+class DomainBuilder {
+  documents = 0;
+  readonly #segments: Segment[] = [];
+  /** by segment, where it is not known yet which of its documents are held out */
+  readonly #pendingBytes: (Uint32Array | null)[] = [];
+  #bytes = 0;
+  #tokens = 0;
+  #longestTokens = 0;
+  #heldOutDocuments = 0;
+
+  /** @param mask of the domain's held-out documents, if it is known by now */
+  add(
+    { file, count, rows, firstRow, tokens, bytes, totalBytes }: SegmentWithBytes,
+    mask: Uint8Array | undefined,
+  ): void {
+    const segment = { file, ordinal: this.documents, count, rows, firstRow, tokens };
+    this.documents += count;
+    this.#bytes += totalBytes;
+    if (mask) this.#settle(segment, bytes, mask);
+    else this.#pendingBytes.push(bytes);
+    this.#segments.push(segment);
+  }
+
+  finish(name: string, heldOut: Uint8Array): DomainDocuments {
+    for (const [i, bytes] of this.#pendingBytes.entries()) this.#settle(this.#segments[i]!, bytes, heldOut);
+    return {
+      name,
+      allDocuments: this.documents,
+      heldOutDocuments: this.#heldOutDocuments,
+      heldOut,
+      documents: this.documents - this.#heldOutDocuments,
+      bytes: this.#bytes,
+      tokens: this.#tokens,
+      longestTokens: this.#longestTokens,
+      segments: this.#segments,
+    };
+  }
+
+  /** Takes what is held out from the totals. @param bytes null where nothing is */
+  #settle({ ordinal, count, tokens }: Segment, bytes: Uint32Array | null, mask: Uint8Array): void {
+    for (let i = 0; i < count; i++) {
+      if (mask[ordinal + i] === 1) {
+        this.#heldOutDocuments += 1;
+        this.#bytes -= bytes![i]!;
+      } else {
+        this.#tokens += tokens[i]!;
+        if (tokens[i]! > this.#longestTokens) this.#longestTokens = tokens[i]!;
+      }
+    }
+  }
 }
 
 /** Row of document `i` of a segment. */
@@ -81,12 +145,15 @@ export function rowOf(segment: Segment, i: number): number {
   return segment.rows === null ? segment.firstRow + i : segment.rows[i]!;
 }
 
-interface SegmentWithBytes extends Segment {
+interface SegmentWithBytes extends Omit<Segment, "ordinal"> {
+  readonly domain: number;
+  /** of each document; null where they are not asked for */
   readonly bytes: Uint32Array | null;
+  readonly totalBytes: number;
 }
 
-/** The documents of each domain in one file, in one pass over its rows; `ordinal` is filled in by the caller. */
-function segmentsOf(shard: ShardCounts, file: number, domains: number, keepBytes: boolean) {
+/** The documents of each domain in one file, in one pass over its rows. */
+function segmentsOf(shard: ShardCounts, file: number, domains: number, keepBytes: boolean): SegmentWithBytes[] {
   const counts = new Uint32Array(domains);
   for (const domain of shard.domain) if (domain >= 0) counts[domain]! += 1;
   const parts = Array.from(counts, (count, domain) => {
@@ -109,50 +176,8 @@ function segmentsOf(shard: ShardCounts, file: number, domains: number, keepBytes
     .map(({ domain, rows, tokens, bytes, totalBytes, filled: count }) => {
       const firstRow = rows[0]!;
       const consecutive = rows[count - 1]! - firstRow === count - 1;
-      return { domain, totalBytes, file, ordinal: 0, count, rows: consecutive ? null : rows, firstRow, tokens, bytes };
+      return { domain, totalBytes, file, count, rows: consecutive ? null : rows, firstRow, tokens, bytes };
     });
-}
-
-function finishDomain(
-  name: string,
-  allDocuments: number,
-  allBytes: number,
-  segments: readonly SegmentWithBytes[],
-  heldOut: Uint8Array,
-): DomainDocuments {
-  let heldOutDocuments = 0;
-  let bytes = allBytes;
-  let tokens = 0;
-  let longestTokens = 0;
-  for (const segment of segments) {
-    for (let i = 0; i < segment.count; i++) {
-      if (heldOut[segment.ordinal + i] === 1) {
-        heldOutDocuments += 1;
-        bytes -= segment.bytes![i]!;
-      } else {
-        tokens += segment.tokens[i]!;
-        longestTokens = Math.max(longestTokens, segment.tokens[i]!);
-      }
-    }
-  }
-  return {
-    name,
-    allDocuments,
-    heldOutDocuments,
-    heldOut,
-    documents: allDocuments - heldOutDocuments,
-    bytes,
-    tokens,
-    longestTokens,
-    segments: segments.map(({ file, ordinal, count, rows, firstRow, tokens }) => ({
-      file,
-      ordinal,
-      count,
-      rows,
-      firstRow,
-      tokens,
-    })),
-  };
 }
 
 function checkCounts({ file, domain, bytes, tokens }: ShardCounts, domains: number): void {

@@ -8,9 +8,10 @@ import { type DocumentIndex, rowOf } from "./document-index.ts";
 import { chooseUnits } from "./selection/choose.ts";
 import { FairQueue } from "./selection/fair-queue.ts";
 import { type GroupIndex, GroupUnits } from "./selection/groups.ts";
+import { RunBuffer, type SelectionChunk } from "./selection/run-buffer.ts";
 import { pieceOf, type SelectionSettings } from "./selection/settings.ts";
-import { DomainStream, type Piece } from "./selection/stream.ts";
-import { lastAtMost, segmentAt, unitsOf } from "./selection/units.ts";
+import { DomainStream, type PieceCursor } from "./selection/stream.ts";
+import { lastAtMost, SegmentLookup, unitsOf } from "./selection/units.ts";
 
 export type { SelectionSettings } from "./selection/settings.ts";
 
@@ -30,7 +31,15 @@ export interface Selection {
    * may be asked for more than once.
    */
   rows(): Generator<SelectionRow, void>;
+  /** The same in columns, in chunks of CHUNK_ROWS: for selections of any size. */
+  chunks(): Generator<SelectionChunk, void>;
+  /** what a chunk's `file` and `domain` point into */
+  readonly paths: readonly string[];
+  readonly names: readonly string[];
 }
+
+/** Appends the rows of the cursor's piece to the buffer. */
+type Emit = (domain: number, piece: PieceCursor, into: RunBuffer) => void;
 
 /**
  * @param targetTokens of each domain, integers ≥ 0
@@ -53,29 +62,20 @@ export function selectDocuments(
         (units) => chooseUnits(domain, units, targetTokens[i]!, seed),
       ),
   );
-  return selectionOf(streams, settings, rowsOf);
-
-  function* rowsOf(domainIndex: number, piece: Piece): Generator<SelectionRow, void> {
-    const domain = index.domains[domainIndex]!;
-    let place = segmentAt(domain.segments, piece.from);
-    for (let ordinal = piece.from; ordinal < piece.to; ordinal++) {
-      if (domain.heldOut[ordinal] === 1) continue;
-      while (ordinal >= domain.segments[place]!.ordinal + domain.segments[place]!.count) place += 1;
-      const segment = domain.segments[place]!;
-      const row = rowOf(segment, ordinal - segment.ordinal);
-      const starts = groupStarts[segment.file]!;
-      const rowGroup = lastAtMost(starts.length - 1, row, (group) => starts[group]!);
-      yield {
-        file: index.files[segment.file]!.path,
-        rowGroup,
-        rowStart: row,
-        rowEnd: row + 1,
-        domain: domain.name,
-        epoch: piece.epoch,
-        tokens: segment.tokens[ordinal - segment.ordinal]!,
-      };
+  const lookups = index.domains.map((domain) => new SegmentLookup(domain));
+  return selectionOf(index, streams, settings, (domainIndex, { from, to, epoch }, into) => {
+    const { heldOut, segments } = index.domains[domainIndex]!;
+    let place = lookups[domainIndex]!.placeOf(from);
+    for (let ordinal = from; ordinal < to; ordinal++) {
+      if (heldOut[ordinal] === 1) continue;
+      let segment = segments[place]!;
+      while (ordinal >= segment.ordinal + segment.count) segment = segments[++place]!;
+      const i = ordinal - segment.ordinal;
+      const row = rowOf(segment, i);
+      const rowGroup = groupOf(groupStarts[segment.file]!, row);
+      into.append(segment.file, rowGroup, row, row + 1, domainIndex, epoch, segment.tokens[i]!);
     }
-  }
+  });
 }
 
 /**
@@ -102,24 +102,14 @@ export function selectGroups(
         (units) => chooseUnits(domain, units, targetTokens[i]!, seed),
       ),
   );
-  return selectionOf(streams, settings, rowsOf);
-
-  function* rowsOf(domainIndex: number, { from, to, epoch }: Piece): Generator<SelectionRow, void> {
-    const { name, groups } = index.domains[domainIndex]!;
+  return selectionOf(index, streams, settings, (domainIndex, { from, to, epoch }, into) => {
+    const { groups } = index.domains[domainIndex]!;
     for (let at = lastAtMost(groups.length, from, (place) => groups[place]!.ordinal); at < groups.length; at++) {
       const { file, rowGroup, firstRow, documents, tokens, ordinal } = groups[at]!;
       if (ordinal >= to) return;
-      yield {
-        file: index.files[file]!.path,
-        rowGroup,
-        rowStart: firstRow,
-        rowEnd: firstRow + documents,
-        domain: name,
-        epoch,
-        tokens,
-      };
+      into.append(file, rowGroup, firstRow, firstRow + documents, domainIndex, epoch, tokens);
     }
-  }
+  });
 }
 
 /** Whether totals of row groups say enough: documents are neither chosen nor moved one by one. */
@@ -127,62 +117,60 @@ export function needsNoDocuments(settings: SelectionSettings): boolean {
   return settings.granularity !== "document" && pieceOf(settings) !== "document";
 }
 
-/** @param rowsOf of a piece of a domain, in order */
 function selectionOf(
+  { files }: Pick<DocumentIndex, "files">,
   streams: readonly DomainStream[],
   settings: SelectionSettings,
-  rowsOf: (domain: number, piece: Piece) => Generator<SelectionRow, void>,
+  emit: Emit,
 ): Selection {
   const domains = streams.map(({ domain, choice: { passes, partial } }) => ({
     name: domain.name,
     achievedTokens: passes * domain.tokens + (partial?.tokens ?? 0),
     selectedDocuments: passes * domain.documents + (partial?.documents ?? 0),
   }));
-  return {
-    settings,
-    domains,
-    *rows() {
-      let run: SelectionRow | undefined;
-      for (const [domain, piece] of pieces()) {
-        for (const row of rowsOf(domain, piece)) {
-          if (run !== undefined && continues(run, row)) {
-            run = { ...row, rowStart: run.rowStart, tokens: run.tokens + row.tokens };
-            continue;
-          }
-          if (run !== undefined) yield run;
-          run = row;
+  const paths = files.map((file) => file.path);
+  const names = domains.map((domain) => domain.name);
+  return { settings, domains, paths, names, chunks, rows };
+
+  function* chunks(): Generator<SelectionChunk, void> {
+    const buffer = new RunBuffer();
+    const cursors = streams.map((stream) => stream.pieces());
+    if (settings.order === "domain") {
+      for (const [domain, cursor] of cursors.entries()) {
+        while (cursor.advance()) {
+          emit(domain, cursor, buffer);
+          while (buffer.hasFull) yield buffer.takeFull()!;
         }
       }
-      if (run !== undefined) yield run;
-    },
-  };
-
-  function* pieces(): Generator<[domain: number, Piece], void> {
-    if (settings.order === "domain") {
-      for (const [i, stream] of streams.entries()) for (const piece of stream.pieces()) yield [i, piece];
-      return;
+    } else {
+      const queue = new FairQueue(domains.map((domain) => domain.achievedTokens));
+      for (const [domain, cursor] of cursors.entries()) if (cursor.advance()) queue.offer(domain, cursor.tokens);
+      for (let domain = queue.next(); domain >= 0; domain = queue.next()) {
+        const cursor = cursors[domain]!;
+        emit(domain, cursor, buffer);
+        if (cursor.advance()) queue.offer(domain, cursor.tokens);
+        while (buffer.hasFull) yield buffer.takeFull()!;
+      }
     }
-    const queue = new FairQueue(domains.map((domain) => domain.achievedTokens));
-    const sources = streams.map((stream) => stream.pieces());
-    const heads = sources.map((source) => source.next().value ?? null);
-    for (const [i, head] of heads.entries()) if (head) queue.offer(i, head.tokens);
-    for (let i = queue.next(); i >= 0; i = queue.next()) {
-      yield [i, heads[i]!];
-      const head = sources[i]!.next().value ?? null;
-      heads[i] = head;
-      if (head) queue.offer(i, head.tokens);
+    const rest = buffer.takeRest();
+    if (rest) yield rest;
+  }
+
+  function* rows(): Generator<SelectionRow, void> {
+    for (const { count, file, rowGroup, rowStart, rowEnd, domain, epoch, tokens } of chunks()) {
+      for (let i = 0; i < count; i++) {
+        yield {
+          file: paths[file[i]!]!,
+          rowGroup: rowGroup[i]!,
+          rowStart: rowStart[i]!,
+          rowEnd: rowEnd[i]!,
+          domain: names[domain[i]!]!,
+          epoch: epoch[i]!,
+          tokens: tokens[i]!,
+        };
+      }
     }
   }
-}
-
-function continues(open: SelectionRow, row: SelectionRow): boolean {
-  return (
-    open.rowEnd === row.rowStart &&
-    open.file === row.file &&
-    open.rowGroup === row.rowGroup &&
-    open.domain === row.domain &&
-    open.epoch === row.epoch
-  );
 }
 
 /** First row of each group, and the number of rows at the end. */
@@ -190,4 +178,11 @@ export function startsOf(rowGroups: readonly number[]): number[] {
   const starts = [0];
   for (const rows of rowGroups) starts.push(starts.at(-1)! + rows);
   return starts;
+}
+
+/** The row group that holds a row, by halving unless the groups are all as long as the first, which most files' are. */
+function groupOf(starts: readonly number[], row: number): number {
+  const guess = Math.min(Math.floor(row / starts[1]!), starts.length - 2); // NaN or too far where the first is empty
+  if (starts[guess]! <= row && row < starts[guess + 1]!) return guess;
+  return lastAtMost(starts.length - 1, row, (group) => starts[group]!);
 }

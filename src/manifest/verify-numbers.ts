@@ -1,6 +1,6 @@
 /** Verification of a manifest's numbers: that they follow from each other, and that the domain counts are the files'. */
 import { toPlainError } from "../lib/errors.ts";
-import { RNG_NAME } from "../lib/rng.ts";
+import { SELECTION_RNG } from "../lib/permutation.ts";
 import { allocateWithBounds } from "../mixture/allocation.ts";
 import { WEIGHT_SUM_TOLERANCE } from "../mixture/weights.ts";
 import { capTokens, floorTokens } from "./bounds.ts";
@@ -13,7 +13,7 @@ import { ratio } from "./write.ts";
 /** Sums, quotients and the allocation, from the manifest alone. */
 export function checkArithmetic(manifest: Manifest, problems: ProblemList): void {
   const { domains, files } = manifest;
-  problems.expectSame("rng", "random generator", manifest.rng, RNG_NAME);
+  problems.expectSame("rng", "random generator", manifest.rng, SELECTION_RNG);
   unique(
     domains.map((domain) => domain.name),
     "duplicate-domain",

@@ -4,12 +4,12 @@
  */
 import { join } from "node:path";
 import { writeFileAtomic } from "../lib/atomic-write.ts";
-import { RNG_NAME } from "../lib/rng.ts";
+import { SELECTION_RNG } from "../lib/permutation.ts";
 import type { Manifest, ManifestDomain } from "./contract.ts";
 import type { ResamplePlan } from "./plan.ts";
 import { checkManifest } from "./schema.ts";
 import type { Selection } from "./select.ts";
-import { writeSelection } from "./selection-file.ts";
+import { writeSelectionChunks } from "./selection-file.ts";
 
 export const MANIFEST_NAME = "manifest.json";
 export const SELECTION_NAME = "selection.parquet";
@@ -36,13 +36,13 @@ export interface ResampledSet {
 /** Writes both files into `folder` and returns the manifest. The plan's notes follow the header's. */
 export async function writeResampledSet(folder: string, set: ResampledSet): Promise<Manifest> {
   const { header, index, plan, selection } = set;
-  const written = await writeSelection(join(folder, SELECTION_NAME), selection.rows());
+  const written = await writeSelectionChunks(join(folder, SELECTION_NAME), selection);
   const domains = describeDomains(set);
   const manifest: Manifest = {
     ...header,
     format: "doremi-manifest",
     version: 1,
-    rng: RNG_NAME,
+    rng: SELECTION_RNG,
     unit: plan.unit,
     excess: "proportional-to-weight",
     budgetTokens: plan.budgetTokens,

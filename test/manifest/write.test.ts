@@ -81,14 +81,14 @@ describe("a resampled set", () => {
 describe("selection.parquet", () => {
   it("keeps every row over several row groups, and is small", async () => {
     const path = join(folder, "s.parquet");
-    const count = 150_000;
+    const count = 600_000;
     const written = await writeSelection(path, manyRows(count));
     expect(written.rows).toBe(count);
     const expected = manyRows(count);
     let chunks = 0;
     for await (const chunk of readSelection(path)) {
       chunks += 1;
-      expect(chunk.length).toBeLessThanOrEqual(65_536);
+      expect(chunk.length).toBeLessThanOrEqual(262_144);
       for (const row of chunk) {
         const want = expected.next().value!;
         if (JSON.stringify(row) !== JSON.stringify(want)) expect(row).toEqual(want);
@@ -139,7 +139,7 @@ describe("selection.parquet", () => {
 
   it("leaves nothing behind when the rows fail", async () => {
     const rows = function* () {
-      yield* manyRows(70_000);
+      yield* manyRows(270_000);
       throw new Error("out of rows");
     };
     await expect(writeSelection(join(folder, "x", "s.parquet"), rows())).rejects.toThrow("out of rows");

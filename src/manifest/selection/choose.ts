@@ -3,7 +3,7 @@
  * sample of them, ending where it comes closest to the target. Says nothing of the order in which a training sees them.
  */
 import { DoremiError } from "../../lib/errors.ts";
-import { type Permutation, Rng } from "../../lib/rng.ts";
+import { FeistelPermutation } from "../../lib/permutation.ts";
 import type { CountedDomain, Units } from "./units.ts";
 
 export interface Choice {
@@ -21,8 +21,8 @@ export interface PartialPass {
 }
 
 /** In which order an epoch of a domain takes its units. A unit's rank in it needs nothing but seed, names and numbers. */
-export function choiceOrder(seed: number, domain: string, epoch: number, units: number): Permutation {
-  return new Rng(seed, `select/${domain}/${epoch}`).permutation(units);
+export function choiceOrder(seed: number, domain: string, epoch: number, units: number): FeistelPermutation {
+  return new FeistelPermutation(units, seed, `select/${domain}/${epoch}`);
 }
 
 /**
@@ -46,7 +46,7 @@ export function chooseUnits(domain: CountedDomain, units: Units, target: number,
 }
 
 /** Units in their order until one more would not come closer. */
-function prefix(units: Units, target: number, order: Permutation): PartialPass {
+function prefix(units: Units, target: number, order: FeistelPermutation): PartialPass {
   let documents = 0;
   let tokens = 0;
   let ranks = 0;

@@ -2,28 +2,22 @@
  * The chosen documents of one domain in the order in which a training sees them, piece by piece: epoch after epoch, each
  * in an order of its own. How the pieces of several domains alternate is not decided here.
  */
-import { Rng } from "../../lib/rng.ts";
+import { FeistelPermutation } from "../../lib/permutation.ts";
 import type { Granularity } from "../contract.ts";
 import { type Choice, choiceOrder } from "./choose.ts";
 import { isFiner, pieceOf, type SelectionSettings } from "./settings.ts";
 import type { CountedDomain, Units } from "./units.ts";
 
-export interface Piece {
-  readonly epoch: number;
-  /** documents with these ordinals, without held-out ones */
-  readonly from: number;
-  readonly to: number; // exclusive
-  readonly tokens: number;
-}
-
 /** Where each piece of the domain comes from. Units of all three kinds are cut once, and only those that are needed. */
 export class DomainStream {
   readonly domain: CountedDomain;
   readonly choice: Choice;
-  readonly #settings: SelectionSettings;
-  readonly #seed: number;
-  readonly #chosen: Units;
-  readonly #moved: Units | null;
+  readonly settings: SelectionSettings;
+  readonly seed: number;
+  /** what is chosen whole */
+  readonly chosen: Units;
+  /** what is moved whole; null = nothing is moved */
+  readonly moved: Units | null;
 
   constructor(
     domain: CountedDomain,
@@ -33,57 +27,110 @@ export class DomainStream {
     choose: (units: Units) => Choice,
   ) {
     this.domain = domain;
-    this.#settings = settings;
-    this.#seed = seed;
+    this.settings = settings;
+    this.seed = seed;
     const { granularity, shuffle } = settings;
-    this.#chosen = unitsOf(granularity);
-    if (shuffle === granularity) this.#moved = this.#chosen;
-    else this.#moved = shuffle === "none" ? null : unitsOf(shuffle);
-    this.choice = choose(this.#chosen);
+    this.chosen = unitsOf(granularity);
+    if (shuffle === granularity) this.moved = this.chosen;
+    else this.moved = shuffle === "none" ? null : unitsOf(shuffle);
+    this.choice = choose(this.chosen);
   }
 
-  *pieces(): Generator<Piece, void> {
-    const { passes, partial } = this.choice;
-    for (let epoch = 0; epoch < passes; epoch++) yield* this.#pass(epoch, null);
-    if (partial && partial.documents > 0) yield* this.#pass(passes, partial.ranks);
+  pieces(): PieceCursor {
+    return new PieceCursor(this);
+  }
+}
+
+/**
+ * Goes through the pieces: after each `advance`, its fields are those of the next. An object for each of many millions of
+ * pieces would cost more than all else.
+ */
+export class PieceCursor {
+  epoch = -1;
+  /** documents with these ordinals, without held-out ones */
+  from = 0;
+  to = 0; // exclusive
+  tokens = 0;
+  readonly #stream: DomainStream;
+  readonly #pieces: Units;
+  readonly #epochs: number;
+  /** moved units of this epoch; null where nothing is moved */
+  #order: FeistelPermutation | null = null;
+  #rank = 0;
+  #ranks = 0;
+  /** 1 = chosen in this epoch, by unit; null = all are, or the order holds no others */
+  #taken: Uint8Array | null = null;
+  /** chosen units inside the moved one that are still to come */
+  #inside = 0;
+  #insideEnd = 0;
+
+  constructor(stream: DomainStream) {
+    const { choice, settings, chosen, moved } = stream;
+    this.#stream = stream;
+    this.#pieces = pieceOf(settings) === settings.granularity ? chosen : moved!;
+    this.#epochs = choice.passes + (choice.partial && choice.partial.documents > 0 ? 1 : 0);
   }
 
-  /** @param ranks how many of the epoch's order are taken; null = all */
-  *#pass(epoch: number, ranks: number | null): Generator<Piece, void> {
-    const units = pieceOf(this.#settings) === this.#settings.granularity ? this.#chosen : this.#moved!;
-    for (const unit of this.#order(epoch, ranks)) {
-      if (units.documentsOf(unit) === 0) continue;
-      yield { epoch, from: units.firstOrdinal(unit), to: units.firstOrdinal(unit + 1), tokens: units.tokensOf(unit) };
+  /** @returns false after the last piece */
+  advance(): boolean {
+    const pieces = this.#pieces;
+    for (let unit = this.#next(); unit >= 0; unit = this.#next()) {
+      if (pieces.documentsOf(unit) === 0) continue;
+      this.from = pieces.firstOrdinal(unit);
+      this.to = pieces.firstOrdinal(unit + 1);
+      this.tokens = pieces.tokensOf(unit);
+      return true;
     }
+    return false;
   }
 
-  /** Units of the piece's size in the order of the epoch. */
-  *#order(epoch: number, ranks: number | null): Generator<number, void> {
-    const { granularity, shuffle } = this.#settings;
-    const chosen = this.#chosen;
-    const name = this.domain.name;
-    const taken = choiceOrder(this.#seed, name, epoch, chosen.count);
-    if (shuffle === granularity) {
-      for (let rank = 0; rank < (ranks ?? chosen.count); rank++) yield taken.at(rank);
-      return;
-    }
-    const isTaken = ranks === null ? null : new Uint8Array(chosen.count);
-    for (let rank = 0; isTaken && rank < ranks!; rank++) isTaken[taken.at(rank)] = 1;
-    const moved = this.#moved;
-    if (moved === null) {
-      for (let unit = 0; unit < chosen.count; unit++) if (!isTaken || isTaken[unit]) yield unit;
-      return;
-    }
-    const order = new Rng(this.#seed, `shuffle/${name}/${epoch}`).permutation(moved.count);
-    for (let rank = 0; rank < moved.count; rank++) {
-      const unit = order.at(rank);
-      const first = chosen.unitOf(moved.firstOrdinal(unit));
-      if (isFiner(shuffle, granularity)) {
-        if (!isTaken || isTaken[first]) yield unit;
+  /** The next unit of the pieces' size, −1 after the last. */
+  #next(): number {
+    for (;;) {
+      while (this.#inside < this.#insideEnd) {
+        const unit = this.#inside++;
+        if (this.#taken === null || this.#taken[unit] === 1) return unit;
+      }
+      while (this.#rank >= this.#ranks) {
+        if (this.epoch + 1 >= this.#epochs) return -1;
+        this.#start(this.epoch + 1);
+      }
+      const rank = this.#rank++;
+      const { settings, chosen, moved } = this.#stream;
+      if (moved === null) {
+        this.#inside = 0;
+        this.#insideEnd = chosen.count;
         continue;
       }
-      const end = unit + 1 === moved.count ? chosen.count : chosen.unitOf(moved.firstOrdinal(unit + 1));
-      for (let inside = first; inside < end; inside++) if (!isTaken || isTaken[inside]) yield inside;
+      const unit = this.#order!.at(rank);
+      if (moved === chosen) return unit;
+      const first = chosen.unitOf(moved.firstOrdinal(unit));
+      if (isFiner(settings.shuffle, settings.granularity)) {
+        if (this.#taken === null || this.#taken[first] === 1) return unit;
+        continue;
+      }
+      this.#inside = first;
+      this.#insideEnd = unit + 1 === moved.count ? chosen.count : chosen.unitOf(moved.firstOrdinal(unit + 1));
     }
+  }
+
+  #start(epoch: number): void {
+    const { choice, chosen, moved, domain, seed } = this.#stream;
+    const ranks = epoch < choice.passes ? chosen.count : choice.partial!.ranks;
+    const choiceOf = choiceOrder(seed, domain.name, epoch, chosen.count);
+    this.epoch = epoch;
+    this.#rank = 0;
+    this.#taken = null;
+    if (moved === chosen) {
+      this.#order = choiceOf;
+      this.#ranks = ranks;
+      return;
+    }
+    if (epoch >= choice.passes) {
+      this.#taken = new Uint8Array(chosen.count);
+      for (let rank = 0; rank < ranks; rank++) this.#taken[choiceOf.at(rank)] = 1;
+    }
+    this.#ranks = moved === null ? 1 : moved.count;
+    this.#order = moved && new FeistelPermutation(moved.count, seed, `shuffle/${domain.name}/${epoch}`);
   }
 }

@@ -42,20 +42,22 @@ export function unitsOf(domain: DomainDocuments, granularity: Granularity, files
 
 class DocumentUnits implements Units {
   readonly count: number;
-  readonly #domain: DomainDocuments;
+  readonly #heldOut: Uint8Array;
+  readonly #segments: SegmentLookup;
 
   constructor(domain: DomainDocuments) {
     this.count = domain.allDocuments;
-    this.#domain = domain;
+    this.#heldOut = domain.heldOut;
+    this.#segments = new SegmentLookup(domain);
   }
 
   documentsOf(unit: number): number {
-    return 1 - this.#domain.heldOut[unit]!;
+    return 1 - this.#heldOut[unit]!;
   }
 
   tokensOf(unit: number): number {
-    if (this.#domain.heldOut[unit] === 1) return 0;
-    const segment = this.#domain.segments[segmentAt(this.#domain.segments, unit)]!;
+    if (this.#heldOut[unit] === 1) return 0;
+    const segment = this.#segments.at(unit);
     return segment.tokens[unit - segment.ordinal]!;
   }
 
@@ -125,9 +127,37 @@ function groupFirsts(domain: DomainDocuments, files: readonly ManifestFile[]): n
   return firsts;
 }
 
-/** Place of the segment that holds a document. */
-export function segmentAt(segments: readonly Segment[], ordinal: number): number {
-  return lastAtMost(segments.length, ordinal, (place) => segments[place]!.ordinal);
+/** Which segment holds a document, in a step or two wherever it is: documents are asked for in any order. */
+export class SegmentLookup {
+  readonly #segments: readonly Segment[];
+  /** place of the segment that holds the first document of each stretch of 2^shift */
+  readonly #places: Int32Array;
+  /** 2^−shift */
+  readonly #scale: number;
+
+  constructor({ segments, allDocuments }: DomainDocuments) {
+    this.#segments = segments;
+    let size = 1;
+    while (size * (2 * segments.length + 1) < allDocuments) size *= 2;
+    this.#scale = 1 / size;
+    this.#places = new Int32Array(Math.ceil(allDocuments / size));
+    let place = 0;
+    for (let stretch = 0; stretch < this.#places.length; stretch++) {
+      while (place + 1 < segments.length && segments[place + 1]!.ordinal <= stretch * size) place += 1;
+      this.#places[stretch] = place;
+    }
+  }
+
+  at(ordinal: number): Segment {
+    return this.#segments[this.placeOf(ordinal)]!;
+  }
+
+  placeOf(ordinal: number): number {
+    const segments = this.#segments;
+    let place = this.#places[Math.floor(ordinal * this.#scale)]!;
+    while (place + 1 < segments.length && segments[place + 1]!.ordinal <= ordinal) place += 1;
+    return place;
+  }
 }
 
 /** Last place of ascending values that is at most `wanted`; the first is. */

@@ -14,7 +14,7 @@ import { type ResampleInput, type ResampleOutput, resampleInput, resampleOutput 
 
 export const resample: Stage<ResampleInput, ResampleOutput> = {
   name: "resample",
-  version: 2,
+  version: 3,
   input: resampleInput,
   output: resampleOutput,
   async run(input, context) {
@@ -126,7 +126,8 @@ export async function indexCounts(
       if (shard.split === "train") yield { file: manifestFile(shard), ...(await reader.read(shard)) };
     }
   };
-  return indexDocuments({ counts, domains, heldOut, seed, ...(signal && { signal }) });
+  const documents = count.domains.map((domain) => domain.documents);
+  return indexDocuments({ counts, domains, heldOut, seed, documents, ...(signal && { signal }) });
 }
 
 /** False where a value is its domain's name, so that the manifest's list of domains says it all. */

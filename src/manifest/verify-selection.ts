@@ -4,11 +4,12 @@
  */
 import { dirname } from "node:path";
 import { toPlainError } from "../lib/errors.ts";
-import type { Manifest, SelectionRow } from "./contract.ts";
+import type { Manifest } from "./contract.ts";
 import { resolveInside } from "./paths.ts";
 import type { ProblemList } from "./problems.ts";
 import type { Recounted } from "./recounted.ts";
 import { selectDocuments } from "./select.ts";
+import type { SelectionChunk } from "./selection/run-buffer.ts";
 import { type SelectionRuns, selectionRuns } from "./selection-runs.ts";
 import { hashOf } from "./verify-files.ts";
 import { OrderChecker } from "./verify-order.ts";
@@ -50,8 +51,8 @@ export async function checkSelection(
       signal?.throwIfAborted();
       for (let run = 0; run < runs.count; run++) {
         if (rows.check(runs, run)) order.check(runs, run);
-        reproduction?.compare(runs, run, problems);
       }
+      reproduction?.compare(runs, problems);
     }
     reproduced = reproduction?.finish(rows.count, problems) ?? false;
     // Sums over a part of the rows would only repeat that the file cannot be read.
@@ -73,41 +74,58 @@ export async function checkSelection(
 
 /** The rows that the seed gives, as far as they have been the same: once one differs, so do those behind it. */
 class Reproduction {
-  readonly #manifest: Manifest;
-  #expected: Generator<SelectionRow, void> | null;
+  readonly #seed: number;
+  #chunks: Iterator<SelectionChunk, void> | null;
+  #chunk: SelectionChunk | undefined;
+  #at = 0; // in the chunk
 
+  /** @param recounted of all files, so that files and domains have the same places in it as in the manifest */
   constructor(manifest: Manifest, { index }: Recounted) {
-    this.#manifest = manifest;
+    this.#seed = manifest.seed;
     const targets = manifest.domains.map((domain) => domain.targetTokens);
-    this.#expected = selectDocuments(index, targets, manifest.seed, manifest).rows();
+    this.#chunks = selectDocuments(index, targets, manifest.seed, manifest).chunks();
   }
 
-  compare(runs: SelectionRuns, run: number, problems: ProblemList): void {
-    if (this.#expected === null || this.#isSame(runs, run, this.#expected.next().value ?? undefined)) return;
-    const { file, domain } = runs.nameOf(run);
-    const message = `selection row ${runs.start + run}: seed ${this.#manifest.seed} gives another row here`;
-    problems.add("not-reproduced", message, { file, domain });
-    this.#expected = null;
-  }
-
-  #isSame(runs: SelectionRuns, run: number, expected: SelectionRow | undefined): boolean {
-    return (
-      expected !== undefined &&
-      this.#manifest.files[runs.file[run]!]?.path === expected.file &&
-      this.#manifest.domains[runs.domain[run]!]?.name === expected.domain &&
-      runs.rowGroup[run] === expected.rowGroup &&
-      runs.rowStart[run] === expected.rowStart &&
-      runs.rowEnd[run] === expected.rowEnd &&
-      runs.epoch[run] === expected.epoch &&
-      runs.tokens[run] === expected.tokens
-    );
+  compare(runs: SelectionRuns, problems: ProblemList): void {
+    for (let run = 0; run < runs.count && this.#chunks; run++) {
+      const chunk = this.#next();
+      if (chunk && isSame(runs, run, chunk, this.#at)) {
+        this.#at += 1;
+        continue;
+      }
+      const { file, domain } = runs.nameOf(run);
+      const message = `selection row ${runs.start + run}: seed ${this.#seed} gives another row here`;
+      problems.add("not-reproduced", message, { file, domain });
+      this.#chunks = null;
+    }
   }
 
   /** @returns whether there were no others */
   finish(rows: number, problems: ProblemList): boolean {
-    if (this.#expected === null) return false;
-    if (this.#expected.next().done) return true;
-    problems.add("not-reproduced", `selection: ends after ${rows} rows, seed ${this.#manifest.seed} gives more`);
+    if (this.#chunks === null) return false;
+    if (this.#next() === undefined) return true;
+    problems.add("not-reproduced", `selection: ends after ${rows} rows, seed ${this.#seed} gives more`);
     return false;
   }
+
+  /** The chunk that holds the next row, at `#at`. */
+  #next(): SelectionChunk | undefined {
+    if (this.#chunk === undefined || this.#at === this.#chunk.count) {
+      this.#chunk = this.#chunks!.next().value ?? undefined;
+      this.#at = 0;
+    }
+    return this.#chunk;
+  }
+}
+
+function isSame(runs: SelectionRuns, run: number, chunk: SelectionChunk, at: number): boolean {
+  return (
+    runs.file[run] === chunk.file[at] &&
+    runs.domain[run] === chunk.domain[at] &&
+    runs.rowGroup[run] === chunk.rowGroup[at] &&
+    runs.rowStart[run] === chunk.rowStart[at] &&
+    runs.rowEnd[run] === chunk.rowEnd[at] &&
+    runs.epoch[run] === chunk.epoch[at] &&
+    runs.tokens[run] === chunk.tokens[at]
+  );
 }

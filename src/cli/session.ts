@@ -38,10 +38,7 @@ export class Session {
     this.format = options.logFormat ?? defaultFormat ?? chooseFormat(stderr);
     this.#debug = options.debug === true || debugAsked();
     this.#stderr = stderr;
-    this.#signals = watchSignals({
-      onStop: (received, late) => this.#stopping(received, late),
-      exit: (status) => process.exit(status),
-    });
+    this.#signals = watchSignals({ onStop: (received, late) => this.#stopping(received, late) });
     this.signal = this.#signals.signal;
   }
 

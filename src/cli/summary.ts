@@ -4,8 +4,10 @@
  */
 
 import { unitText } from "../manifest/units.ts";
+import { instanceName } from "../pipeline/replicates.ts";
 import type { RunResult } from "../pipeline/run.ts";
 import { formatInteger, formatShare } from "./numbers.ts";
+import { describeWarning } from "./progress/lines.ts";
 import { selectionText } from "./selection-text.ts";
 import { type Column, formatTable } from "./table.ts";
 
@@ -75,7 +77,8 @@ function meanLoss(losses: readonly (readonly (number | null)[])[], domain: numbe
 
 /** The same as an event of the JSON log. */
 export function summaryEvent(result: RunResult): object {
-  return { status: result.status, domains: summariseDomains(result), paths: result.paths };
+  const { status, paths } = result;
+  return { status, domains: summariseDomains(result), warnings: warningsOf(result), paths };
 }
 
 /** A difference between weight and achieved weight that whole documents do not explain. */
@@ -160,6 +163,7 @@ export function summaryLines(result: RunResult): string[] {
   const lines = [
     ...table,
     "",
+    ...warningLines(result),
     `Tokens are those of ${main}${result.trainings.length > 0 ? "; losses are in nats per token" : ""}.`,
     ...(result.mixture?.notes ?? []).map(sentence),
   ];
@@ -172,6 +176,19 @@ export function summaryLines(result: RunResult): string[] {
     `Weights by ${unitText(resample.unit)}; ${selectionText(resample.selectionSettings)}.`,
     ...resample.notes.map(sentence),
   ];
+}
+
+/** What goes wrong in a training is said while it goes on, and once more here, where somebody looks. */
+function warningLines(result: RunResult): string[] {
+  return warningsOf(result).map(({ stage, ...warning }) => `! ${stage}: ${describeWarning(warning)}`);
+}
+
+function warningsOf({ trainings }: RunResult) {
+  return trainings.flatMap((training) =>
+    (["reference", "proxy"] as const).flatMap((stage) =>
+      (training[stage]?.warnings ?? []).map((warning) => ({ stage: instanceName(stage, training), ...warning })),
+    ),
+  );
 }
 
 /** A note as a line of its own. */

@@ -8,21 +8,29 @@ import { forCpu } from "./passes/for-cpu.ts";
 export const CPU_PRECISIONS: readonly Precision[] = ["float32"];
 
 export interface CpuEngineOptions {
-  /** threads of one operation; default: all processors that this process may use */
+  /** threads of one operation, of which no more than processors that this process may use, which is the default */
   readonly threads?: number;
   /** of files that get the time of every operation, in Chrome's trace format, when a program is closed; default: none */
   readonly profilePrefix?: string;
 }
 
+/**
+ * Threads that compute. They wait for each other without sleeping, so that more than there are processors come to a
+ * standstill; a pipeline file that names more was written for a larger machine.
+ *
+ * @throws DoremiError threads
+ */
+export function cpuThreads(wanted = availableParallelism(), processors = availableParallelism()): number {
+  if (Number.isSafeInteger(wanted) && wanted >= 1) return Math.min(wanted, processors);
+  throw new DoremiError(
+    "bad-configuration",
+    "threads",
+    `engine: threads must be an integer ≥ 1, found ${wanted}; leave it out to use all processors`,
+  );
+}
+
 export async function createCpuEngine(options: CpuEngineOptions = {}): Promise<Engine> {
-  const threads = options.threads ?? availableParallelism();
-  if (!Number.isSafeInteger(threads) || threads < 1) {
-    throw new DoremiError(
-      "bad-configuration",
-      "threads",
-      `engine: threads must be an integer ≥ 1, found ${threads}; leave it out to use all processors`,
-    );
-  }
+  const threads = cpuThreads(options.threads);
   return new OrtEngine(await loadOrt(), {
     name: "cpu",
     device: `${threads} ${threads === 1 ? "thread" : "threads"}`,

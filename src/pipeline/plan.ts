@@ -3,6 +3,7 @@
  * and footers only; writes nothing.
  */
 import { availableParallelism } from "node:os";
+import { cpuThreads } from "../engine/cpu.ts";
 import { availableMemory } from "../lib/available-memory.ts";
 import { toPlainError } from "../lib/errors.ts";
 import { domainOf } from "../manifest/domain-rule.ts";
@@ -119,7 +120,7 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
     engineFault: await trainingEngineFault(pipeline, bound, folder),
   };
   const workers = pipeline.config.workers ?? availableParallelism();
-  const threads = pipeline.config.train.threads ?? availableParallelism();
+  const threads = cpuThreads(pipeline.config.train.threads);
   const empty = { files: { found: 0, bytes: 0 }, domains: [] as PlannedDomain[] };
   const base = {
     name: pipeline.config.name,

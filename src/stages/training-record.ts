@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import type { StepRecord } from "../trainer/contract.ts";
 import { Diagnosis } from "../trainer/diagnosis.ts";
-import type { TrainingWarning } from "../trainer/diagnosis-contract.ts";
+import type { HeldOutLosses, TrainingWarning } from "../trainer/diagnosis-contract.ts";
 import { TRACE, TraceLog } from "./trace.ts";
 import type { RecordedProxy } from "./trace-metadata.ts";
 import { TRAJECTORY, TrajectoryLog } from "./trajectory.ts";
@@ -21,6 +21,8 @@ export interface TrainingRecordOptions {
   readonly batchSize: number;
   /** that the training is to take */
   readonly steps: number;
+  /** V of the model */
+  readonly vocabularySize: number;
   /** how often all steps together go through the text that there is of each domain */
   readonly epochs: readonly number[]; // [K]
   /** null for a training that learns no weights */
@@ -39,12 +41,14 @@ export class TrainingRecord {
   readonly #onWarning: (warning: TrainingWarning) => void;
   readonly #warnings: TrainingWarning[] = [];
 
-  constructor({ folder, domains, batchSize, steps, epochs, proxy, trace, onWarning }: TrainingRecordOptions) {
+  constructor(options: TrainingRecordOptions) {
+    const { folder, domains, batchSize, steps, vocabularySize, epochs, proxy, trace, onWarning } = options;
     this.#folder = folder;
     this.#trajectory = new TrajectoryLog(join(folder, TRAJECTORY_LOG), domains, proxy);
     this.#trace = proxy && trace ? new TraceLog(join(folder, TRACE_LOG), domains, batchSize, proxy) : null;
     this.#diagnosis = new Diagnosis({
       steps,
+      vocabularySize,
       domains,
       epochs,
       ...(proxy && { proxy: { objective: proxy.objective, start: proxy.facts.start } }),
@@ -81,8 +85,8 @@ export class TrainingRecord {
   }
 
   /** After the last step: what only the whole training shows. */
-  diagnose(): void {
-    this.#warn(this.#diagnosis.finish());
+  diagnose(heldOut: HeldOutLosses): void {
+    this.#warn(this.#diagnosis.finish(heldOut));
   }
 
   /** Mean loss over the last tenth of the steps. */

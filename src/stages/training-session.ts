@@ -18,8 +18,11 @@ const FEED = workerModule(import.meta.url, "./feed-thread");
 const REMEDY =
   "if memory ran out, lower train.microBatch or train.batchSize; the same command goes on from the last checkpoint";
 
-/** For a trainer to leave by itself: in the middle of a step when something else failed, and when it has closed its engine. */
-const PATIENCE_MS = { working: 60_000, done: 2_000 } as const;
+/**
+ * For a trainer to leave by itself once it has closed its engine. Before that it leaves after the step that it is in: a
+ * native call that is running cannot be cut short, and a thread that is ended in it takes the process with it.
+ */
+const PATIENCE_MS = 2_000;
 
 export interface TrainingSession {
   readonly job: TrainingJob;
@@ -48,17 +51,17 @@ export async function runTrainer(session: TrainingSession): Promise<TrainingOutc
   });
   let store: CheckpointStore | undefined;
   let trainer: WorkThread<ToTrainer, FromTrainer> | undefined;
-  let state: keyof typeof PATIENCE_MS = "working";
+  let isDone = false;
   const stop = (): void => trainer?.post({ type: "stop" });
   try {
     const outcome = new Promise<TrainingOutcome>((resolve, reject) => {
       const handle = async (message: FromTrainer): Promise<void> => {
         switch (message.type) {
           case "done":
-            state = "done";
+            isDone = true;
             return resolve(message.outcome);
           case "failed":
-            state = "done";
+            isDone = true;
             return reject(fromPlainError(message.error));
           case "record":
             return session.onRecord(message.record);
@@ -100,7 +103,7 @@ export async function runTrainer(session: TrainingSession): Promise<TrainingOutc
   } finally {
     signal.removeEventListener("abort", stop);
     stop();
-    await trainer?.end({ patienceMs: PATIENCE_MS[state] });
+    await trainer?.end({ patienceMs: isDone ? PATIENCE_MS : Number.POSITIVE_INFINITY });
     await feed.end();
     await store?.idle().catch(() => {}); // the trainer heard of it
   }

@@ -4,6 +4,7 @@
  */
 import { parentPort, type Transferable, workerData } from "node:worker_threads";
 import { createEngine } from "../engine/choose.ts";
+import { cpuThreads } from "../engine/cpu.ts";
 import type { Engine } from "../engine/engine.ts";
 import { availableMemory } from "../lib/available-memory.ts";
 import { DoremiError, toPlainError } from "../lib/errors.ts";
@@ -56,6 +57,10 @@ run(job)
 async function run({ engine: wanted, model, batchSize, domains, threads }: TrainingJob): Promise<TrainingOutcome> {
   const { engine, why } = await createEngine({ engine: wanted, threads });
   if (wanted === "auto") post({ type: "note", message: `engine ${why}` });
+  if (engine.name === "cpu" && cpuThreads(threads) < threads) {
+    const message = `train.threads is ${threads}, and ${cpuThreads(threads)} compute: there are no more processors`;
+    post({ type: "note", message });
+  }
   try {
     if (model.kind === "stored") {
       const weights = await loadModel(model.stored.folder, model.stored.demands);

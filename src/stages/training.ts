@@ -72,6 +72,7 @@ export async function trainModel(request: TrainingRequest): Promise<TrainingRepo
   const losses = join(context.cache ?? folder, REFERENCE_LOSSES);
   const record = new TrainingRecord({
     ...{ folder, batchSize, steps, domains: names(input), epochs: epochsOf(request) },
+    vocabularySize: model.vocabularySize,
     proxy: proxy ? recordedProxy(proxy, seed) : null,
     trace: proxy?.trace ?? false,
     onWarning: (warning) => context.emit({ type: "warning", stage, ...warning }),
@@ -142,7 +143,7 @@ export async function trainModel(request: TrainingRequest): Promise<TrainingRepo
       const ids = join(context.folderOf("tokenize"), tokens.vocabulary.path);
       await copyFile(ids, join(folder, MODEL_FOLDER, VOCABULARY_FILE));
     }
-    record.diagnose();
+    record.diagnose(plainEvaluation(evaluation));
     const [finalLoss, trainedTokens, warnings] = [record.finalLoss(), record.tokens(), record.warnings];
     await record.write(); // may fill the disk: what is trained must not be lost by that
     await rm(join(folder, CHECKPOINTS), { recursive: true, force: true });

@@ -68,11 +68,12 @@ export class WorkThread<In, Out> {
 
   /**
    * Ends the thread: as soon as it leaves by itself, or after so long, in the middle of its work. Native code that is cut
-   * off there can take the whole process with it, so a thread that runs some is told to stop first.
+   * off there can take the whole process with it, so a thread that runs some is told to stop first, and waited for.
    */
   async end({ patienceMs = 0 } = {}): Promise<void> {
     this.#ended = true;
-    const alarm = setTimeout(() => void this.#worker.terminate(), patienceMs);
+    const terminate = () => void this.#worker.terminate();
+    const alarm = Number.isFinite(patienceMs) ? setTimeout(terminate, patienceMs) : undefined;
     await this.#exited;
     clearTimeout(alarm);
   }

@@ -9,6 +9,7 @@ export const WARNING_CODES = [
   "domain-never-seen",
   "no-excess",
   "loss-not-falling",
+  "worse-than-uniform",
   "overfitting",
 ] as const;
 export type WarningCode = (typeof WARNING_CODES)[number];
@@ -26,6 +27,8 @@ export interface TrainingWarning {
 export interface DiagnosisSettings {
   /** that the training is to take */
   readonly steps: number;
+  /** V of the model */
+  readonly vocabularySize: number;
   /** names */
   readonly domains: readonly string[]; // [K]
   /** how often all steps together go through the text that there is of each domain */
@@ -51,4 +54,10 @@ export interface Finding {
   readonly domain?: number;
   /** how bad it is; a finding without says the same once and for all */
   readonly severity?: number;
+}
+
+/** Mean held-out loss and tokens of each domain; null where it holds nothing out. */
+export interface HeldOutLosses {
+  readonly loss: readonly (number | null)[]; // [K]
+  readonly tokens: readonly number[]; // [K]
 }

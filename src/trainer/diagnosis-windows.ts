@@ -35,6 +35,9 @@ const RISE = 0.1;
 /** and that chance does not explain: in standard errors. */
 const SURE = 4;
 
+/** Share of ln V, what guessing evenly among all tokens loses, above which a model knows less than nothing. */
+const RUINED = 0.1;
+
 const steps = ({ firstStep, lastStep }: Tally) => `steps ${firstStep} to ${lastStep}`;
 const percent = (share: number) => `${Number((100 * share).toPrecision(2))} %`;
 
@@ -123,7 +126,7 @@ function lossNotFalling(window: Tally, { steps: planned }: DiagnosisSettings, { 
         code: "loss-not-falling",
         message:
           `the loss is ${loss.toFixed(3)} in ${steps(window)} and was ${first.toFixed(3)} in the first step; ` +
-          `take a ${risen ? "smaller" : "larger"} learning rate, or look whether the text is text`,
+          `take a ${risen ? "smaller learning rate" : "larger learning rate or more steps"}, or look whether the text is text`,
       },
     ];
   }
@@ -141,10 +144,32 @@ function lossNotFalling(window: Tally, { steps: planned }: DiagnosisSettings, { 
   ];
 }
 
+/** @param loss nats per token @param where “in steps 1 to 20” */
+export function worseThanUniform(loss: number, where: string, vocabularySize: number): Finding[] {
+  const uniform = Math.log(vocabularySize);
+  if (!(loss > uniform * (1 + RUINED))) return [];
+  return [
+    {
+      code: "worse-than-uniform",
+      message:
+        `the loss is ${loss.toFixed(3)} ${where}, and guessing evenly among ${vocabularySize} tokens loses ${uniform.toFixed(3)}, ` +
+        `so the model knows nothing, and no weights follow from it; ` +
+        `take a smaller learning rate or a longer warm-up, and of a model that was given look whether its tokenizer is this one`,
+    },
+  ];
+}
+
+function ruined(window: Tally, { vocabularySize }: DiagnosisSettings): Finding[] {
+  return worseThanUniform(window.meanLoss, `in ${steps(window)}`, vocabularySize);
+}
+
+/** Of the loss alone, which few steps show. */
+export const LOSS_CHECKS: readonly WindowCheck[] = [lossNotFalling, ruined];
+
 export const WINDOW_CHECKS: readonly WindowCheck[] = [
   weightsCollapsed,
   weightsOscillating,
   domainsNeverSeen,
   noExcess,
-  lossNotFalling,
+  ...LOSS_CHECKS,
 ];

@@ -59,6 +59,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   }
 }
 
+/** Other settings of the optimizer are another training, of which no checkpoint is part. */
+const CALMER =
+  "lower train.optimizer.learningRate, raise train.optimizer.warmup or set train.optimizer.clipNorm; the training then begins anew";
+
 class Loop {
   readonly #options: TrainOptions;
   readonly #stepper: Stepper;
@@ -192,7 +196,7 @@ class Loop {
       throw new DoremiError(
         "bad-data",
         "reference-losses",
-        `reference: losses must be finite, but at step ${step} one is ${at}; train the reference again, with a lower learningRate, or check the model that was given`,
+        `reference: losses must be finite, but at step ${step} one is ${at}; train the reference again, with a lower train.optimizer.learningRate, or check the model that was given`,
       );
     }
     return { reference, before };
@@ -221,7 +225,7 @@ class Loop {
       throw new DoremiError(
         "bad-configuration",
         "diverged",
-        `training: held-out loss must stay finite, but after step ${this.#step} that of domain ${this.#nameOf(wrong)} is ${loss[wrong]}; lower learningRate or raise warmupSteps`,
+        `training: held-out loss must stay finite, but after step ${this.#step} that of domain ${this.#nameOf(wrong)} is ${loss[wrong]}; ${CALMER}`,
       );
     }
     return Float64Array.from(loss, (mean) => mean ?? Number.NaN);
@@ -260,7 +264,7 @@ class Loop {
       "bad-configuration",
       "diverged",
       `training: loss and gradient must stay finite, but at step ${step} ${what} (${engine.name}, ${precision}); ` +
-        `lower learningRate (now ${learningRate}), raise warmupSteps or set clipNorm; the last checkpoint before it is kept`,
+        `the learning rate of this step is ${learningRate}; ${CALMER}`,
     );
   }
 

@@ -8,7 +8,7 @@ import { countLine } from "../../src/cli/counting.ts";
 import { positiveInteger, positiveNumber, tokenBudget } from "../../src/cli/options.ts";
 import { planLines } from "../../src/cli/plan-text.ts";
 import { runLine } from "../../src/cli/running.ts";
-import { summariseDomains, summaryLines } from "../../src/cli/summary.ts";
+import { summariseDomains, summaryEvent, summaryLines } from "../../src/cli/summary.ts";
 import { definePipeline } from "../../src/pipeline/load.ts";
 import type { PipelinePlan } from "../../src/pipeline/plan.ts";
 import type { RunResult } from "../../src/pipeline/run.ts";
@@ -141,6 +141,18 @@ describe("the table of domains", () => {
       "Resampled set: 99,999 tokens of a budget of 100,000, in 3,100 documents.",
       "Weights by tokens; documents chosen whole, domains interleaved in proportion, documents shuffled in every epoch.",
     ]);
+  });
+
+  it("says once more what went wrong in the trainings", () => {
+    const message = "the loss is 85.196";
+    const warning = { code: "worse-than-uniform", message, step: 12 } as const;
+    const [first, ...others] = RESULT.trainings;
+    const again = { ...first!, seed: 2, reference: { ...first!.reference!, warnings: [warning] } };
+    const result = { ...RESULT, trainings: [first!, ...others, again] };
+    expect(summaryLines(result)).toContain(
+      "! reference-seed-2: warning: step 12: the loss is 85.196 [worse-than-uniform]",
+    );
+    expect(summaryEvent(result)).toMatchObject({ warnings: [{ stage: "reference-seed-2", ...warning }] });
   });
 
   it("says which bound decided, and what the notes say", () => {

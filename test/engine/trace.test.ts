@@ -2,7 +2,7 @@
 import "@tensorflow/tfjs-backend-cpu";
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
-import { createCpuEngine } from "../../src/engine/cpu.ts";
+import { cpuThreads, createCpuEngine } from "../../src/engine/cpu.ts";
 import type { Program } from "../../src/engine/engine.ts";
 import { loadTensorFlow, type TensorFlow } from "../../src/engine/tensorflow.ts";
 import { traceProgram } from "../../src/engine/trace.ts";
@@ -126,5 +126,9 @@ describe("CpuEngine", () => {
     expect(() => engine.tensor(new Float32Array(5), [2, 3])).toThrow(/needs 6 values, found 5/);
     await engine.close();
     await expect(createCpuEngine({ threads: 0 })).rejects.toThrow(/threads must be an integer/);
+  });
+
+  test("takes no more threads than there are processors", () => {
+    expect([cpuThreads(1000, 2), cpuThreads(2, 8), cpuThreads(8, 8)]).toEqual([2, 2, 8]);
   });
 });

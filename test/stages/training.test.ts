@@ -138,6 +138,11 @@ describe("a training that is cut off", () => {
   });
 });
 
+it("more threads than processors are no more than processors, and are said", async () => {
+  const { notes } = await proxy({ training: { threads: 1000 } });
+  expect(notes).toContainEqual(expect.stringMatching(/^train\.threads is 1000, and \d+ compute/));
+});
+
 describe("the checkpoints of a training", () => {
   it("are as many of the newest as are to be kept; a damaged one is named and the one before it serves", async () => {
     reportEveryStep();

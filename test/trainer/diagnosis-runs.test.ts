@@ -41,6 +41,7 @@ async function warningsOf(course: Course): Promise<TrainingWarning[]> {
   const proxy = objective && proxyOf(K, objective);
   const diagnosis = new Diagnosis({
     steps,
+    vocabularySize: TINY.vocabularySize,
     domains: NAMES,
     epochs: readers.map(({ sequences }, domain) => {
       const share = sampling[domain]! / sampling.reduce((sum, weight) => sum + weight, 0);

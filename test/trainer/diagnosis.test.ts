@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { Rng } from "../../src/lib/rng.ts";
 import { DOREMI_PRESETS, type ObjectiveSettings } from "../../src/mixture/objective-settings.ts";
-import { Diagnosis } from "../../src/trainer/diagnosis.ts";
+import { Diagnosis, diagnoseModel } from "../../src/trainer/diagnosis.ts";
 import type { DiagnosedStep, DiagnosisSettings } from "../../src/trainer/diagnosis-contract.ts";
 
 const NAMES = ["books", "law", "math", "web"];
@@ -37,6 +37,7 @@ function training(
   const { alpha = settling, loss = falling, heldOut } = course;
   const settings: DiagnosisSettings = {
     steps,
+    vocabularySize: 50_257,
     domains: NAMES,
     epochs,
     ...(objective && { proxy: { objective, start: NAMES.map(() => 1 / K) } }),
@@ -72,6 +73,36 @@ function diagnose({ settings, records }: ReturnType<typeof training>) {
 }
 
 const LENGTHS = [50, 350, 4000];
+
+describe.each([2, 12, 39, ...LENGTHS])("the loss of a training of %i steps", (steps) => {
+  const codes = (loss: NonNullable<Course["loss"]>) =>
+    diagnose(training(steps, { loss }))
+      .map(({ code }) => code)
+      .sort();
+
+  it("is named where it does not fall, and where it is above ln V", () => {
+    expect(codes(falling)).toEqual([]);
+    expect(codes(() => 8)).toEqual(["loss-not-falling"]);
+    expect(codes((_, step) => (step === 1 ? 10.8 : 85.196))).toEqual(["loss-not-falling", "worse-than-uniform"]);
+  });
+});
+
+describe("a held-out loss in the end", () => {
+  // ln 50,257 = 10.825, of which the mean may be a tenth above
+  it.each([
+    [[11.8, 11.8], []],
+    [[12, 12], ["worse-than-uniform"]],
+    [[20, null], ["worse-than-uniform"]],
+    [[null, null], []],
+  ])("of %j nats is warned of: %j", (loss, expected) => {
+    const heldOut = { loss, tokens: loss.map((mean) => (mean === null ? 0 : 100)) };
+    const { settings, records } = training(12, {});
+    const diagnosis = new Diagnosis(settings);
+    for (const record of records) diagnosis.observe(record);
+    expect(diagnosis.finish(heldOut).map(({ code }) => code)).toEqual(expected);
+    expect(diagnoseModel(heldOut, 50_257).map(({ code }) => code)).toEqual(expected);
+  });
+});
 
 describe.each(LENGTHS)("a training of %i steps", (steps) => {
   const found = (course: Course, objective?: ObjectiveSettings | null) => diagnose(training(steps, course, objective));

@@ -347,6 +347,9 @@ describe("train", () => {
     );
     expect(error).toBeInstanceOf(DoremiError);
     expect(error).toMatchObject({ code: "diverged", message: expect.stringMatching(/at step [2-9]/) });
+    for (const setting of ["learningRate", "warmup", "clipNorm"])
+      expect(error.message).toContain(`optimizer.${setting}`);
+    expect(error.message).not.toMatch(/warmupSteps|checkpoint/); // no setting of a pipeline file; none was due
   });
 
   test("says in which sequence of which domain it began", async () => {

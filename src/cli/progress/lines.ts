@@ -1,5 +1,6 @@
 /** One line of text for each thing that a stage says, shared by the live display and the plain log. */
 import type { StageEvent } from "../../stages/stage.ts";
+import type { TrainingWarning } from "../../trainer/diagnosis-contract.ts";
 import {
   formatBytes,
   formatClock,
@@ -45,7 +46,7 @@ export function describeCounted({
 }
 
 /** What goes wrong in a training, and after which step it was found. */
-export function describeWarning({ code, step, message }: Extract<StageEvent, { type: "warning" }>): string {
+export function describeWarning({ code, step, message }: TrainingWarning): string {
   return `warning: step ${formatInteger(step)}: ${printable(message)} [${code}]`;
 }
 

@@ -44,7 +44,11 @@ export const train = z
       .enum(["float32", "bfloat16", "float16"])
       .default("float32")
       .describe("Of products of matrices, on a GPU. Weights, losses and sums stay float32."),
-    threads: positiveInteger.optional().describe("Default: all cores."),
+    threads: positiveInteger
+      .optional()
+      .describe(
+        "Of engine cpu, no more than there are processors, which is the default. Another number may round otherwise.",
+      ),
     microBatch: positiveInteger
       .optional()
       .describe("Sequences computed at once, a divisor of batchSize: less memory, the same batch. Default: all."),

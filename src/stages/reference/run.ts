@@ -1,6 +1,7 @@
 /** reference: trains the small model that excess loss is measured against, on the baseline weights. */
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
+import { diagnoseModel } from "../../trainer/diagnosis.ts";
 import { modelFiles } from "../../trainer/model-folder.ts";
 import type { Stage } from "../stage.ts";
 import { byName, evaluateModel, MODEL_FOLDER, modelReference, trainModel } from "../training.ts";
@@ -27,7 +28,9 @@ export const reference: Stage<ReferenceInput, ReferenceOutput> = {
     for (const file of await modelFiles(external.path))
       await cp(join(external.path, file), join(context.folder, MODEL_FOLDER, file), { recursive: true });
     const copied = await modelReference(context);
-    const untrained = { steps: 0, trainedTokens: 0, finalLoss: null, dataWait: null, notes: [], warnings: [] };
+    const warnings = diagnoseModel(evaluation, model.vocabularySize);
+    for (const warning of warnings) context.emit({ type: "warning", stage: "reference", ...warning });
+    const untrained = { steps: 0, trainedTokens: 0, finalLoss: null, dataWait: null, notes: [], warnings };
     return { ...common, model: copied, ...untrained, evaluation };
   },
 };

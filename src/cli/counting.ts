@@ -2,11 +2,15 @@
 
 import { DoremiError } from "../lib/errors.ts";
 import type { Pipeline } from "../pipeline/load.ts";
+import { countPart, mergeParts } from "../pipeline/parts.ts";
 import { runPipeline } from "../pipeline/run.ts";
 import type { CountOutput } from "../stages/count/contract.ts";
+import type { FilesRange } from "../stages/discover/contract.ts";
+import type { Part } from "../stages/discover/partition.ts";
 import type { StageEvent } from "../stages/stage.ts";
 import { estimateLine, estimateLines } from "./estimating.ts";
 import { formatBytes, formatDuration, formatInteger, formatPoints, formatShare } from "./numbers.ts";
+import { shownPath } from "./paths.ts";
 import type { Session } from "./session.ts";
 import { type Column, formatTable, printable } from "./table.ts";
 
@@ -27,6 +31,46 @@ export async function runCount(session: Session, pipeline: Pipeline, sample?: nu
   if (!count) throw new DoremiError("internal", "no-count", "the run ended without counts");
   session.summarise(["", ...countLines(count, counted)]);
   return countLine(count, counted);
+}
+
+/** Counts a part of the shards. */
+export async function runPart(session: Session, pipeline: Pipeline, part: Part): Promise<object> {
+  let counted: Counted | undefined;
+  const { status, output, range, count } = await countPart(pipeline, part, {
+    signal: session.signal,
+    onEvent: (event) => {
+      if (event.type === "counted") counted = event;
+      session.onEvent(event);
+    },
+  });
+  session.summarise(["", ...countLines(count, counted), "", `${rangeText(range)}: ${shownPath(output)}`]);
+  return { status, output, part: { ...part, ...rangeLine(range) }, ...countLine(count, counted) };
+}
+
+/** @param parts and output absolute */
+export async function runMerge(
+  session: Session,
+  parts: readonly string[],
+  output: string,
+  partial: boolean,
+): Promise<object> {
+  const { status, range, count } = await mergeParts(parts, output, {
+    partial,
+    signal: session.signal,
+    onEvent: session.onEvent,
+  });
+  session.summarise(["", ...countLines(count), "", `${rangeText(range)}: ${shownPath(output)}`]);
+  return { status, output, parts: parts.length, ...rangeLine(range), ...countLine(count) };
+}
+
+type Range = Pick<FilesRange, "start" | "end" | "files">;
+
+const rangeLine = ({ start, end, files }: Range) => ({ start, end, files });
+
+function rangeText({ start, end, files }: Range): string {
+  return start === 0 && end === files
+    ? `all ${formatInteger(files)} files`
+    : `${formatInteger(end - start)} of ${formatInteger(files)} files, from the ${formatInteger(start)}th on (counted from 0)`;
 }
 
 async function runEstimate(session: Session, pipeline: Pipeline, sample: number): Promise<object> {

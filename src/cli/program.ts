@@ -10,6 +10,7 @@ import { evaluateCommand } from "./commands/evaluate.ts";
 import { exportCommand } from "./commands/export.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { materializeCommand } from "./commands/materialize.ts";
+import { mergeCommand } from "./commands/merge.ts";
 import { planCommand } from "./commands/plan.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { resampleCommand } from "./commands/resample.ts";
@@ -37,6 +38,7 @@ export function buildProgram(setStatus: SetStatus): Command {
     runCommand,
     planCommand,
     countCommand,
+    mergeCommand,
     trainCommand,
     resampleCommand,
     evaluateCommand,

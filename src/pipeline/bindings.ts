@@ -8,6 +8,7 @@ import { DoremiError } from "../lib/errors.ts";
 import type { CountInput, CountOutput } from "../stages/count/contract.ts";
 import { count } from "../stages/count/run.ts";
 import type { DiscoverInput, DiscoverOutput } from "../stages/discover/contract.ts";
+import type { Part } from "../stages/discover/partition.ts";
 import { discover } from "../stages/discover/run.ts";
 import type { EstimateInput } from "../stages/estimate/contract.ts";
 import { estimate } from "../stages/estimate/run.ts";
@@ -129,7 +130,7 @@ function refuseAfterNothing({ pipeline, userStages }: Prepared, trained: boolean
   }
 }
 
-function discoverInputOf({ pipeline, transform }: Prepared): DiscoverInput {
+export function discoverInputOf({ pipeline, transform }: Prepared): DiscoverInput {
   const { data } = pipeline.config;
   const absolute = (patterns: readonly string[]) => patterns.map((pattern) => absolutePattern(pipeline.base, pattern));
   const table = data.domains && !Array.isArray(data.domains) ? Object.entries(data.domains) : [];
@@ -153,17 +154,37 @@ function discoverInputOf({ pipeline, transform }: Prepared): DiscoverInput {
 }
 
 function countInputOf(prepared: Prepared, discovered: DiscoverOutput): CountInput {
-  const { data } = prepared.pipeline.config;
   return {
     root: discovered.root,
     domains: domainRuleOf(prepared.pipeline, discovered),
     shards: discovered.shards,
-    tokenizers: [...prepared.countTokenizers],
+    ...countSettingsOf(prepared),
+  };
+}
+
+/** What of count's input does not depend on the shards. */
+export function countSettingsOf({
+  pipeline,
+  countTokenizers,
+  transform,
+}: Prepared): Omit<CountInput, "root" | "domains" | "shards" | "part"> {
+  const { data } = pipeline.config;
+  return {
+    tokenizers: [...countTokenizers],
     textColumn: data.textColumn,
     domainColumn: data.domainColumn ?? null,
-    transform: prepared.transform,
+    transform,
     onBadShard: data.onBadShard,
   };
+}
+
+/** The stages that count a part of the corpus. */
+export function bindPart(prepared: Prepared, part: Part): BoundStage[] {
+  const [discovering] = bindStages(prepared, "discover");
+  return [
+    { ...discovering!, input: () => ({ ...discoverInputOf(prepared), part }) },
+    { stage: count, input: ({ discover }) => ({ ...countInputOf(prepared, discover as DiscoverOutput), part: true }) },
+  ];
 }
 
 /** The stages of a sampled count. Its output is no count, so nothing comes after it. */

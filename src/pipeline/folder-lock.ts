@@ -232,6 +232,11 @@ function locked(subject: string, holder: string): DoremiError {
   );
 }
 
+/** Does the error say that another run holds the folder? */
+export function isLocked(error: unknown): boolean {
+  return error instanceof DoremiError && error.code === "locked";
+}
+
 function takenOver(subject: string, { staleMs }: LockTiming): DoremiError {
   return new DoremiError(
     "interrupted",

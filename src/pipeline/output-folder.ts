@@ -10,14 +10,19 @@
  */
 import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { syncFolder, writeFileAtomic } from "../lib/atomic-write.ts";
 import { DoremiError } from "../lib/errors.ts";
 import { canonicalJson, sha256File } from "../lib/hash.ts";
 import { relativePath } from "../lib/relative-path.ts";
-import { type FolderLock, lockFolder } from "./folder-lock.ts";
+import { type FolderLock, isLocked, lockFolder } from "./folder-lock.ts";
 
 const STATE = ".doremi";
 const DONE = "done.json";
+
+/** The mark is there within moments of the lock. */
+const CLAIM_ATTEMPTS = 100;
+const CLAIM_PAUSE_MS = 100;
 
 export interface DoneMark {
   readonly stage: string;
@@ -55,6 +60,22 @@ export class OutputFolder {
     } catch (error) {
       await lock.release();
       throw error;
+    }
+  }
+
+  /**
+   * Makes the folder this pipeline's without locking it, for tasks that work beside each other in folders of their own.
+   *
+   * @throws DoremiError as open does
+   */
+  async claim(pipelineName: string): Promise<void> {
+    for (let attempt = 1; !(await this.#refuseForeign(pipelineName)); attempt++) {
+      // One of the tasks makes the mark, under the lock; the others wait for it.
+      const lock = await this.open(pipelineName).catch((error: unknown) => {
+        if (!isLocked(error) || attempt >= CLAIM_ATTEMPTS) throw error;
+      });
+      if (lock) return lock.release();
+      await wait(CLAIM_PAUSE_MS);
     }
   }
 

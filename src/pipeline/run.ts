@@ -82,13 +82,17 @@ async function run(pipeline: Pipeline, options: RunOptions): Promise<RunResult> 
   return { status, output: pipeline.output, stages: reports, ...resultOf(pipeline, outputs) };
 }
 
-/** Runs stages in the pipeline's output folder, which belongs to this run alone meanwhile. */
+/**
+ * Runs stages in an output folder, which belongs to this run alone meanwhile.
+ * @param output in place of the pipeline's
+ */
 export async function runInFolder(
   pipeline: Pipeline,
   stages: readonly BoundStage[],
   options: Pick<RunOptions, "signal" | "onEvent">,
+  output = pipeline.output,
 ): Promise<{ status: RunResult["status"]; reports: StageReport[]; outputs: Outputs }> {
-  const { config, output } = pipeline;
+  const { config } = pipeline;
   const folder = new OutputFolder(output);
   await checkTrainingEngine(pipeline, stages, folder);
   const lock = await folder.open(config.name);

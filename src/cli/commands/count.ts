@@ -19,8 +19,9 @@ import {
   type RunningOptions,
 } from "../options.ts";
 import { Session, type SetStatus } from "../session.ts";
+import { numShards, partOf, type ShardingOptions, shardIndex } from "../sharding.ts";
 
-interface CountOptions extends RunningOptions {
+interface CountOptions extends RunningOptions, ShardingOptions {
   readonly data?: readonly string[];
   readonly tokenizer?: readonly string[];
   readonly specialTokens?: SpecialTokens;
@@ -50,7 +51,13 @@ export function countCommand(setStatus: SetStatus): Command {
     .option("--domain-column <path>", "column that names each document's domain", nonEmpty)
     .option("--domain-map <value=domain...>", "domain of a value of that column, where it is not the value itself")
     .option("--unlisted <fail|drop|domain>", "documents without a listed domain: stop, leave out, or this domain")
-    .option("--sample <part>", "estimate from a random part of the row groups, with 95 % intervals", fractionOfAll);
+    .option("--sample <part>", "estimate from a random part of the row groups, with 95 % intervals", fractionOfAll)
+    .option(
+      "--shard-index <i>",
+      "count a part of the shards only: the i-th, from 0 (default: the array task)",
+      shardIndex,
+    )
+    .option("--num-shards <n|auto>", "of so many parts, for doremi merge; auto: of the Slurm array", numShards);
   addRunningOptions(command);
   addExample(
     command,
@@ -60,13 +67,17 @@ export function countCommand(setStatus: SetStatus): Command {
     "    --domain-map Pile-CC=web OpenWebText2=web Github=code --unlisted other",
     "doremi count --data 'corpus/{domain}/*.parquet' --tokenizer r50k cl100k --sample 1%",
     "doremi count mine.yaml --max-memory 2GB --cache /scratch/counts",
+    "sbatch --array=0-7 --wrap 'doremi count mine.yaml --num-shards 8'   # then: doremi merge",
   );
   return command.action(async (path: string | undefined, options: CountOptions) => {
     const session = new Session("count", options);
     const status = await session.finish(async () => {
       checkUsage(path, options);
+      const part = partOf(options, process.env);
+      if (part) checkPart(path, options);
       const run = async (pipeline: Pipeline) => {
-        const { runCount } = await import("../counting.ts");
+        const { runCount, runPart } = await import("../counting.ts");
+        if (part) return { result: await runPart(session, pipeline, part) };
         return { result: await runCount(session, pipeline, options.sample) };
       };
       if (path !== undefined) return run(await openPipeline(path, options));
@@ -97,6 +108,23 @@ function checkUsage(path: string | undefined, options: CountOptions): void {
   if (option !== undefined) {
     throw usage(
       `${option} is for counting without a pipeline file, and ${path} is given: it says what to count and how`,
+    );
+  }
+}
+
+function checkPart(path: string | undefined, { sample, output }: CountOptions): void {
+  if (sample !== undefined) {
+    throw new DoremiError(
+      "usage",
+      "count-arguments",
+      "--sample: an estimate is made in one piece; leave out --num-shards",
+    );
+  }
+  if (path === undefined && output === undefined) {
+    throw new DoremiError(
+      "usage",
+      "count-arguments",
+      "--num-shards needs --output where no pipeline file says it: the folder that all parts go into",
     );
   }
 }

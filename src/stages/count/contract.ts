@@ -36,6 +36,8 @@ export const countInput = z.strictObject({
   domainColumn: z.string().nullable(),
   transform: transformReference.nullable(),
   onBadShard: z.enum(["fail", "skip"]),
+  /** the shards are a part of the corpus: a domain may have no document among them */
+  part: z.literal(true).optional(),
 });
 
 const totals = z.strictObject({

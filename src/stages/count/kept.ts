@@ -17,7 +17,7 @@ const LIST_SUFFIX = ".kept.jsonl";
 const LIST_VERSION = 2;
 
 /** Where kept counts come from. */
-export type Origin = "work" | "previous" | "cache";
+export type Origin = "work" | "previous" | "cache" | "part";
 
 /** Of one value of the domain column or path, a number for each unit of the shard; null = documents without a value. */
 export interface ValueTotals {

@@ -148,16 +148,17 @@ export class CorpusTotals {
 
   /**
    * In the order of the list, or of the names.
+   * @param part of a corpus: domains without a document are left out, and there may be none
    * @throws DoremiError no-documents, empty-domain
    */
-  finish(rule: DomainRule, skipped: CountOutput["skipped"]): Pick<CountOutput, "domains" | "notes"> {
+  finish(rule: DomainRule, skipped: CountOutput["skipped"], part = false): Pick<CountOutput, "domains" | "notes"> {
     const rest = typeof rule.unlisted === "object" ? rule.unlisted.domain : undefined;
     const hasDocuments = (name: string) => (this.#domains.get(name)?.documents ?? 0) > 0;
     const names = rule.listed
       ? // The domain of what is not listed is there where something is.
-        rule.listed.filter((name) => name !== rest || hasDocuments(name))
+        rule.listed.filter((name) => (name !== rest && !part) || hasDocuments(name))
       : [...this.#domains.keys()].filter(hasDocuments).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
-    if (names.length === 0) {
+    if (names.length === 0 && !part) {
       throw new DoremiError(
         "bad-data",
         "no-documents",

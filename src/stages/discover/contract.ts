@@ -19,6 +19,13 @@ export const discoverInput = z.strictObject({
   /** further columns that the transform is given */
   extraColumns: z.array(z.string()),
   onBadShard: z.enum(["fail", "skip"]),
+  /** look at a part of the files only: the index-th (from 0) of so many, or a range of them; all where absent */
+  part: z
+    .union([
+      z.strictObject({ index: z.int().min(0), of: z.int().min(1) }),
+      z.strictObject({ start: z.int(), end: z.int() }),
+    ])
+    .optional(),
 });
 
 export const shardUnit = z.strictObject({
@@ -52,6 +59,14 @@ export const discoveredShard = z.strictObject({
 /** The shards are a file of JSON lines in the stage's folder, because there may be a hundred thousand of them. */
 export const shardList = z.strictObject({ path: z.string(), sha256: z.string(), shards: z.int() });
 
+const filesRange = z.strictObject({
+  start: z.int(),
+  end: z.int(),
+  files: z.int(),
+  /** fingerprint of the list of all files and their sizes */
+  corpus: z.string(),
+});
+
 export const discoverOutput = z.strictObject({
   /** deepest folder that holds every shard, absolute */
   root: z.string(),
@@ -62,8 +77,11 @@ export const discoverOutput = z.strictObject({
   domains: z.array(z.string()).nullable(),
   shards: shardList,
   skipped: z.array(skippedShard),
+  /** of a part: its files, start..end (exclusive) of all, and what all are */
+  part: filesRange.optional(),
 });
 
 export type DiscoverInput = z.output<typeof discoverInput>;
+export type FilesRange = z.output<typeof filesRange>;
 export type DiscoverOutput = z.output<typeof discoverOutput>;
 export type DiscoveredShard = z.output<typeof discoveredShard>;

@@ -20,10 +20,14 @@ import {
   type DiscoverOutput,
   discoverInput,
   discoverOutput,
+  type FilesRange,
 } from "./contract.ts";
+import { rangeOf } from "./partition.ts";
 
 /** shards opened at once */
 const CONCURRENCY = 16;
+/** files whose size and time are asked for at once */
+const STATS = 64;
 
 interface Candidate {
   readonly path: string; // absolute
@@ -55,6 +59,73 @@ export async function discoverShards(
   context: Pick<StageContext, "previous" | "signal" | "emit">,
 ): Promise<{ output: DiscoverOutput; shards: DiscoveredShard[] }> {
   const report = reporter(context, "discover");
+  const { candidates, listed, kept, unlisted, root } = await findCandidates(input);
+  if (unlisted.size > 0) {
+    report.note(
+      `${candidates - kept.length} files are of domains that data.domains does not list: ${[...unlisted].join(", ")}`,
+    );
+  }
+  const part = input.part && (await findPart(kept, input.part, root, context.signal));
+  const own = part ? kept.slice(part.start, part.end) : kept;
+  const known = await previousLayouts(context, input, root);
+  const shards: DiscoveredShard[] = [];
+  const skipped: DiscoverOutput["skipped"] = [];
+  for (let at = 0; at < own.length; at += CONCURRENCY) {
+    throwIfAborted(context.signal);
+    const opened = await Promise.allSettled(
+      own.slice(at, at + CONCURRENCY).map((file) => openShard(file, root, input, known)),
+    );
+    for (const result of opened) {
+      if (result.status === "rejected") throw result.reason; // the first in order, whichever failed first
+      const shard = result.value;
+      if ("layout" in shard) shards.push(shard);
+      else {
+        skipped.push(shard);
+        report.note(`left out ${shard.path}: ${shard.reason}`);
+      }
+    }
+    report.progress(Math.min(at + CONCURRENCY, own.length), own.length, "shards");
+  }
+  if (!part && !shards.some((shard) => shard.split === "train")) {
+    throw new DoremiError(
+      "bad-data",
+      "no-readable-shard",
+      `none of the ${kept.length} shards can be read; see the notes above`,
+    );
+  }
+  const { textColumn, domainColumn, extraColumns } = input;
+  const list = { path: SHARDS, sha256: hashJsonLines(shards), shards: shards.length };
+  const output = { root, textColumn, domainColumn, extraColumns, domains: listed, shards: list, skipped };
+  return { output: part ? { ...output, part } : output, shards };
+}
+
+/** Which of the files the part is, and the fingerprint of all: parts of another list do not belong together. */
+async function findPart(
+  files: readonly Candidate[],
+  part: NonNullable<DiscoverInput["part"]>,
+  root: string,
+  signal: AbortSignal,
+): Promise<FilesRange> {
+  const sizes: number[] = [];
+  for (let at = 0; at < files.length; at += STATS) {
+    throwIfAborted(signal);
+    const stats = await Promise.all(files.slice(at, at + STATS).map(({ path }) => storage.stat(path)));
+    sizes.push(...stats.map(({ size }) => size));
+  }
+  // Without their versions: machines need not see the same times and numbers of a file that they share.
+  const list = files.map(({ path, domain, split }, i) => [relativePath(root, path), domain, split, sizes[i]]);
+  const range = "index" in part ? rangeOf(sizes, part) : part;
+  return { ...range, files: files.length, corpus: hashJsonLines(list) };
+}
+
+/** The fingerprint of all files and how they are divided, without opening any. */
+export async function describeCorpus(input: DiscoverInput, signal: AbortSignal): Promise<FilesRange> {
+  const { kept, root } = await findCandidates(input);
+  return findPart(kept, input.part ?? { index: 0, of: 1 }, root, signal);
+}
+
+/** The files that belong to the corpus, in order, and the domains as far as paths tell them. */
+async function findCandidates(input: DiscoverInput) {
   const candidates = await findFiles(input);
   const listed = listDomains(input, candidates);
   const rule = { ...input.domains, listed };
@@ -67,41 +138,8 @@ export async function discoverShards(
     else if (input.domains.listed === null && isRefused(rule, file.value)) throw unlistedFile(file, listed ?? []);
     else unlisted.add(file.value ?? "(none)");
   }
-  if (unlisted.size > 0) {
-    report.note(
-      `${candidates.length - kept.length} files are of domains that data.domains does not list: ${[...unlisted].join(", ")}`,
-    );
-  }
   const root = commonFolder(kept.map((file) => file.path));
-  const known = await previousLayouts(context, input, root);
-  const shards: DiscoveredShard[] = [];
-  const skipped: DiscoverOutput["skipped"] = [];
-  for (let at = 0; at < kept.length; at += CONCURRENCY) {
-    throwIfAborted(context.signal);
-    const opened = await Promise.allSettled(
-      kept.slice(at, at + CONCURRENCY).map((file) => openShard(file, root, input, known)),
-    );
-    for (const result of opened) {
-      if (result.status === "rejected") throw result.reason; // the first in order, whichever failed first
-      const shard = result.value;
-      if ("layout" in shard) shards.push(shard);
-      else {
-        skipped.push(shard);
-        report.note(`left out ${shard.path}: ${shard.reason}`);
-      }
-    }
-    report.progress(Math.min(at + CONCURRENCY, kept.length), kept.length, "shards");
-  }
-  if (!shards.some((shard) => shard.split === "train")) {
-    throw new DoremiError(
-      "bad-data",
-      "no-readable-shard",
-      `none of the ${kept.length} shards can be read; see the notes above`,
-    );
-  }
-  const { textColumn, domainColumn, extraColumns } = input;
-  const list = { path: SHARDS, sha256: hashJsonLines(shards), shards: shards.length };
-  return { output: { root, textColumn, domainColumn, extraColumns, domains: listed, shards: list, skipped }, shards };
+  return { candidates: candidates.length, listed, kept, unlisted, root };
 }
 
 /** @param folder of the discover stage */

@@ -1,0 +1,34 @@
+/** `doremi merge`: the parts of a count that several machines made, put together to what one would have written. */
+import { resolve } from "node:path";
+import { Command } from "commander";
+import { addCommonOptions, addExample } from "../options.ts";
+import { type CommonOptions, Session, type SetStatus } from "../session.ts";
+
+interface MergeOptions extends CommonOptions {
+  readonly output: string;
+  readonly partial?: boolean;
+}
+
+export function mergeCommand(setStatus: SetStatus): Command {
+  const command = new Command("merge")
+    .description("Put the parts of a divided count together: the same bytes as a count on one machine.")
+    .argument("<part...>", "folders of the parts, in any order: runs/mine/parts/*-of-00008")
+    .requiredOption("-o, --output <folder>", "the pipeline's output folder, or a new one")
+    .option("--partial", "parts that follow each other but are not all: to a larger part");
+  addCommonOptions(command);
+  addExample(
+    command,
+    "doremi count mine.yaml --shard-index 0 --num-shards 2",
+    "doremi count mine.yaml --shard-index 1 --num-shards 2",
+    "doremi merge runs/mine/parts/*-of-00002 --output runs/mine",
+  );
+  return command.action(async (paths: string[], options: MergeOptions) => {
+    const session = new Session("merge", options);
+    const status = await session.finish(async () => {
+      const { runMerge } = await import("../counting.ts");
+      const parts = paths.map((path) => resolve(path));
+      return { result: await runMerge(session, parts, resolve(options.output), options.partial === true) };
+    });
+    setStatus(status);
+  });
+}

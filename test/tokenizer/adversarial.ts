@@ -162,6 +162,7 @@ export const CONTEXTS: Readonly<Record<string, (scalar: string) => string>> = {
 };
 
 const SCALARS_PER_DOCUMENT = 32;
+const SURROGATES = 0x800;
 
 /** All 1,112,064 Unicode scalar values in a context, in 34,752 documents. */
 export function everyScalar(context: (scalar: string) => string): Buffer[] {
@@ -172,6 +173,21 @@ export function everyScalar(context: (scalar: string) => string): Buffer[] {
     documents.push(Buffer.from(text.join("")));
   }
   return documents;
+}
+
+/**
+ * Which blocks of `everyScalar`'s documents to look at. Planes 4 to 13 hold no character and no rule tells them apart,
+ * so of these only the blocks at both ends are; DOREMI_EXHAUSTIVE=1 looks at all.
+ *
+ * @param perBlock documents of a block
+ */
+export function scalarBlocks(perBlock: number): number[] {
+  const documents = (LAST_SCALAR + 1 - SURROGATES) / SCALARS_PER_DOCUMENT;
+  const blockOf = (scalar: number) => Math.floor((scalar - SURROGATES) / SCALARS_PER_DOCUMENT / perBlock);
+  const [first, last] = [blockOf(0x40000), blockOf(0xdffff)];
+  return times(Math.ceil(documents / perBlock), (i) => i).filter(
+    (block) => block <= first || block >= last || process.env.DOREMI_EXHAUSTIVE === "1",
+  );
 }
 
 /** One number for the counts and ids of documents, which changes with each of them and with their order. */

@@ -11,7 +11,7 @@ import {
 } from "../../src/tokenizer/normalizers/normalizer.ts";
 import type { Part } from "../../src/tokenizer/tokenizer-json.ts";
 import { toValidUtf8 } from "../../src/tokenizer/utf8.ts";
-import { everyScalar, GROUPS } from "./adversarial.ts";
+import { everyScalar, GROUPS, scalarBlocks } from "./adversarial.ts";
 import { FILES } from "./vectors.ts";
 
 const expected: {
@@ -60,10 +60,12 @@ describe.each(Object.entries(expected.configs))("%s", (name, part) => {
   const steps = plan(part);
   it("makes of every scalar value what Hugging Face's makes", () => {
     for (const [context, texts] of Object.entries(documents)) {
-      const found = expected.scalars[name]![context]!.map((_, i) =>
-        checksum(texts.slice(i * PER_CHECKSUM, (i + 1) * PER_CHECKSUM).map((text) => normalize(steps, text))),
-      );
-      expect({ [context]: found }).toEqual({ [context]: expected.scalars[name]![context] });
+      const all = expected.scalars[name]![context]!;
+      for (const i of scalarBlocks(PER_CHECKSUM).filter((block) => block < all.length)) {
+        const block = texts.slice(i * PER_CHECKSUM, (i + 1) * PER_CHECKSUM);
+        const found = checksum(block.map((text) => normalize(steps, text)));
+        expect({ context, block: i, found }).toEqual({ context, block: i, found: all[i] });
+      }
     }
   });
 

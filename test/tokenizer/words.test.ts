@@ -9,7 +9,7 @@ import { decimal } from "../../src/tokenizer/decimal.ts";
 import { openTokenizer } from "../../src/tokenizer/open.ts";
 import { resolveTokenizer } from "../../src/tokenizer/resolve.ts";
 import type { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
-import { CONTEXTS, everyScalar, GROUPS } from "./adversarial.ts";
+import { CONTEXTS, everyScalar, GROUPS, scalarBlocks } from "./adversarial.ts";
 import { batch, FILES } from "./vectors.ts";
 
 interface Variant {
@@ -90,7 +90,10 @@ describe.each(Object.entries(expected.variants))("%s", (name, variant) => {
   // of one variant for each model and way of splitting: the others differ in what no single character shows
   if (name in expected.scalars) {
     it("has Hugging Face's ids of every scalar value", () => {
-      expect(checksums(tokenizer, scalars, PER_SCALAR_CHECKSUM)).toEqual(expected.scalars[name]);
+      for (const i of scalarBlocks(PER_SCALAR_CHECKSUM)) {
+        const block = scalars.slice(i * PER_SCALAR_CHECKSUM, (i + 1) * PER_SCALAR_CHECKSUM);
+        expect(checksums(tokenizer, block, PER_SCALAR_CHECKSUM)).toEqual([expected.scalars[name]![i]]);
+      }
     });
   }
 });

@@ -1,5 +1,9 @@
 /** Numbers as a person reads them: thousands separators, sizes, rates, durations. Text only; tables are for table.ts. */
 
+import { scaled } from "../lib/byte-size.ts";
+
+export { formatBytes } from "../lib/byte-size.ts";
+
 /** 1234567 → "1,234,567" */
 export function formatInteger(value: number): string {
   // not Intl.NumberFormat: to make one takes as long as to count ten megabytes
@@ -15,30 +19,6 @@ export function formatShare(value: number): string {
 export function formatPoints(value: number): string {
   const text = value.toFixed(2);
   return value > 0 && text !== "0.00" ? `+${text}` : text.replace(/^-(0\.00)$/, "$1");
-}
-
-const SCALES = ["", "k", "M", "G", "T", "P", "E"] as const;
-
-/** Three significant digits and a decimal prefix: 12345 → "12.3 k", 999 → "999". */
-function scaled(
-  value: number,
-  scales: readonly string[] = SCALES,
-): { readonly number: string; readonly prefix: string } {
-  let scale = 0;
-  let rest = Math.abs(value);
-  // 999.5 would print as 1000: it belongs to the next prefix.
-  while (rest >= 999.5 && scale < scales.length - 1) {
-    rest /= 1000;
-    scale++;
-  }
-  const decimals = rest >= 99.95 || (scale === 0 && Number.isInteger(rest)) ? 0 : rest >= 9.995 ? 1 : 2;
-  return { number: `${value < 0 ? "-" : ""}${rest.toFixed(decimals)}`, prefix: scales[scale]! };
-}
-
-/** Decimal units, as disks are sold: 12345678 → "12.3 MB". */
-export function formatBytes(bytes: number): string {
-  const { number, prefix } = scaled(bytes);
-  return `${number} ${prefix}B`;
 }
 
 /** Words for large counts: 1234567890 → "1.23 billion", 12345 → "12,345". */
@@ -61,13 +41,14 @@ export function formatRate(perSecond: number, unit: RateUnit): string {
   return unit === "bytes" ? `${number} ${prefix}B/s` : `${number} ${prefix === "" ? "" : `${prefix} `}${unit}/s`;
 }
 
-/** Two units at most: 0.42 s, 12.3 s, 3 min 05 s, 2 h 03 min, 4 d 01 h. */
+/** Two units at most: 0.42 s, 12.3 s, 3 min 05 s, 2 h 03 min, 4 d 01 h; from 1,000 days on 2.7 years. */
 export function formatDuration(milliseconds: number): string {
   if (!Number.isFinite(milliseconds)) return "unknown";
   const seconds = milliseconds / 1000;
   if (seconds < 9.995) return `${seconds.toFixed(2)} s`;
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
   const [days, hours, minutes, rest] = splitSeconds(Math.round(seconds));
+  if (days >= 1000) return formatYears(days);
   if (days > 0) return `${days} d ${twoDigits(hours)} h`;
   if (hours > 0) return `${hours} h ${twoDigits(minutes)} min`;
   return `${minutes} min ${twoDigits(rest)} s`;
@@ -77,6 +58,7 @@ export function formatDuration(milliseconds: number): string {
 export function formatClock(seconds: number): string {
   if (!Number.isFinite(seconds)) return "--:--";
   const [days, hours, minutes, rest] = splitSeconds(Math.ceil(seconds));
+  if (days >= 1000) return formatYears(days);
   if (days > 0) return `${days} d ${twoDigits(hours)} h`;
   return hours > 0 ? `${hours}:${twoDigits(minutes)}:${twoDigits(rest)}` : `${minutes}:${twoDigits(rest)}`;
 }
@@ -86,6 +68,11 @@ export function formatFigure(value: number): string {
   if (Number.isInteger(value)) return formatInteger(value);
   const size = Math.abs(value);
   return size >= 1e-4 && size < 1e6 ? String(Number(value.toPrecision(4))) : value.toExponential(2);
+}
+
+function formatYears(days: number): string {
+  const years = days / 365.25;
+  return `${years < 10 ? years.toFixed(1) : formatCount(Math.round(years))} years`;
 }
 
 function splitSeconds(seconds: number): [number, number, number, number] {

@@ -72,7 +72,7 @@ function missingLines({ missing }: PipelinePlan): string[] {
 }
 
 function trainingLines({ training }: PipelinePlan): string[] {
-  const { model, parameters, bodyParameters, tokensPerStep, reference, proxy, memory } = training;
+  const { model, vocabularyKnown, parameters, bodyParameters, tokensPerStep, reference, proxy, memory } = training;
   const { architecture, layers, width, heads, innerWidth, sequenceLength, vocabularySize } = model;
   const amount = ({ steps, tokens, flops }: typeof proxy) =>
     `${plural(steps, "step")}, ${formatCount(tokens)} tokens, ${formatFlops(flops)} FLOP`;
@@ -84,7 +84,7 @@ function trainingLines({ training }: PipelinePlan): string[] {
     ],
     [
       "sizes",
-      `${plural(layers, "layer")} of width ${width} and inner width ${innerWidth}, ${plural(heads, "head")}, ${formatInteger(sequenceLength)} positions, vocabulary ${formatInteger(vocabularySize)}`,
+      `${plural(layers, "layer")} of width ${width} and inner width ${innerWidth}, ${plural(heads, "head")}, ${formatInteger(sequenceLength)} positions, vocabulary ${formatInteger(vocabularySize)}${vocabularyKnown ? "" : " (a guess)"}`,
     ],
     ["reference", reference.from === "training" ? amount(reference) : UNTRAINED[reference.from]],
     ["proxy", amount(proxy)],

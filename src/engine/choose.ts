@@ -102,7 +102,7 @@ function open(choice: EngineChoice, options: CpuEngineOptions): Promise<Engine> 
 
 /**
  * Refuses, before any work is done for it, an engine that was named and does not work here, or a precision that it lacks.
- * Of `auto` nothing is known before the training chooses.
+ * What `auto` comes to is asked only where the precision depends on it.
  *
  * @throws DoremiError engine, precision
  */
@@ -116,8 +116,11 @@ export async function checkEngine(
     refusePrecision(report.name, precisions(report), precision);
   };
   switch (name) {
-    case "auto":
-      return;
+    case "auto": {
+      if (precision === "float32") return; // which all have
+      const choice = await chooseEngine(probes);
+      return refusePrecision(choice.name, precisionsOf(choice), precision);
+    }
     case "cpu":
       return refusePrecision(name, CPU_PRECISIONS, precision);
     case "cuda":
@@ -128,6 +131,22 @@ export async function checkEngine(
       return check(await probes.tfjs(), () => TFJS_PRECISIONS);
     default:
       return name satisfies never;
+  }
+}
+
+/** Of an engine that works here. */
+function precisionsOf(choice: EngineChoice): readonly Precision[] {
+  switch (choice.name) {
+    case "cpu":
+      return CPU_PRECISIONS;
+    case "cuda":
+      return choice.report ? cudaPrecisions(choice.report) : [];
+    case "webgpu":
+      return choice.report ? webGpuPrecisions(choice.report) : [];
+    case "tfjs":
+      return TFJS_PRECISIONS;
+    default:
+      return choice satisfies never;
   }
 }
 

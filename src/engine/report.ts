@@ -27,6 +27,7 @@ export function refusePrecision(name: EngineName, has: readonly Precision[], wan
   throw new DoremiError(
     "bad-configuration",
     "precision",
-    `training: precision must be one that engine ${name} has (${has.join(", ")}), found ${wanted}`,
+    `training: precision must be one that engine ${name} has (${has.join(", ")}), found ${wanted}; ` +
+      `set train.precision to ${has.length === 1 ? has[0] : "one of them"}, or train.engine to one that has it`,
   );
 }

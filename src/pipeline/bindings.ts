@@ -130,7 +130,7 @@ function refuseAfterNothing({ pipeline, userStages }: Prepared, trained: boolean
   }
 }
 
-export function discoverInputOf({ pipeline, transform }: Prepared): DiscoverInput {
+export function discoverInputOf({ pipeline, transform }: Pick<Prepared, "pipeline" | "transform">): DiscoverInput {
   const { data } = pipeline.config;
   const absolute = (patterns: readonly string[]) => patterns.map((pattern) => absolutePattern(pipeline.base, pattern));
   const table = data.domains && !Array.isArray(data.domains) ? Object.entries(data.domains) : [];

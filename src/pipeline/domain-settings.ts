@@ -15,6 +15,7 @@ import type { ObjectiveSettings } from "../mixture/objective-settings.ts";
 import { matchWeights } from "../mixture/weights.ts";
 import type { CountOutput } from "../stages/count/contract.ts";
 import { indexCounts } from "../stages/resample/run.ts";
+import { atSetting, type Pipeline } from "./load.ts";
 import { describeRegression, regressionNotes, regressionWeights, runsOf } from "./regression-weights.ts";
 import type { PipelineFile } from "./schema.ts";
 import type { SizedSource, TableSource, WeightsSource } from "./weights-source.ts";
@@ -170,6 +171,8 @@ export function checkUnit(unit: WeightUnit, source: WeightsSource): void {
 }
 
 export interface NamedSettings {
+  /** where they stand */
+  readonly pipeline: Pick<Pipeline, "placeOf">;
   readonly weights: readonly WeightsSource[];
   readonly maxEpochs: MaxEpochs;
   readonly minShare: MinShare;
@@ -177,17 +180,26 @@ export interface NamedSettings {
 }
 
 /** @throws DoremiError unknown-domain, missing-domain, bad-weights, bad-min-share, bad-setting, and what runs of a regression are refused for */
-export function checkDomainNames(settings: NamedSettings, domains: readonly string[]): void {
-  const { weights, maxEpochs, minShare, objective } = settings;
+export function checkDomainNames(
+  { pipeline, weights, maxEpochs, minShare, objective }: NamedSettings,
+  domains: readonly string[],
+): void {
+  const check = (setting: string, rule: () => unknown): void => {
+    try {
+      rule();
+    } catch (error) {
+      throw atSetting(pipeline, setting, error);
+    }
+  };
   for (const source of weights) {
     const table = source.kind === "regression" ? source.prior : source;
-    if (table.kind === "table") matchWeights(table.table, domains, table.from, table.file);
+    if (table.kind === "table") check(table.setting, () => matchWeights(table.table, domains, table.from, table.file));
     if (source.kind === "regression") runsOf(source, domains);
   }
-  epochCaps(maxEpochs, domains);
+  check("resample.maxEpochs", () => epochCaps(maxEpochs, domains));
   // A number is for domains with weight, which are not known here.
-  if (typeof minShare !== "number") leastShares(minShare, domains, null);
-  checkAdjustments(objective, domains);
+  if (typeof minShare !== "number") check("resample.minShare", () => leastShares(minShare, domains, null));
+  check("train.proxy.objective", () => checkAdjustments(objective, domains));
 }
 
 /** Adjustments of single domains stand in the order of the domains, so there is one for each. @throws DoremiError bad-setting */

@@ -6,11 +6,11 @@ import { readFile } from "node:fs/promises";
 import { basename, dirname, isAbsolute, resolve } from "node:path";
 import { LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
-import { DoremiError } from "../lib/errors.ts";
+import { DoremiError, explainSystemError } from "../lib/errors.ts";
 import { didYouMean } from "../lib/nearest.ts";
-import { describeFault, type SettingFault } from "../trainer/settings.ts";
+import { describeFault, type SettingFault, shownValue } from "../trainer/settings.ts";
 import { type PipelineFile, pipelineSchema } from "./schema.ts";
-import { flattenIssues, type Issue, ruleOf } from "./schema-issues.ts";
+import { flattenIssues, type Issue, ruleOf, wordsOf } from "./schema-issues.ts";
 
 export interface Pipeline {
   /** absolute path of the pipeline file; undefined for one made in memory */
@@ -19,7 +19,15 @@ export interface Pipeline {
   readonly base: string;
   /** absolute path of the output folder */
   readonly output: string;
+  /** where a setting stands in the pipeline file, or the table that it is left out of; undefined for one made in memory */
+  readonly placeOf: (setting: string) => SettingPlace | undefined;
   readonly config: PipelineFile;
+}
+
+export interface SettingPlace {
+  /** as the user named it */
+  readonly file: string;
+  readonly line: number;
 }
 
 /** @param overrides `output` replaces the file's, relative to the current folder */
@@ -40,8 +48,9 @@ export async function loadPipeline(path: string, overrides: { output?: string } 
     }
     throw error;
   }
-  const config = parsePipeline(text, path);
-  return pipelineFrom(config, { path: absolute, base: dirname(absolute), ...overrides });
+  const { config, lineOf } = readPipeline(text, path);
+  const placeOf = (setting: string): SettingPlace => ({ file: path, line: lineOf(setting.split(".")) ?? 1 });
+  return pipelineFrom(config, { path: absolute, base: dirname(absolute), placeOf, ...overrides });
 }
 
 /** A pipeline from an object, as the library API takes it. */
@@ -51,16 +60,36 @@ export function definePipeline(
 ): Pipeline {
   const result = pipelineSchema.safeParse(value);
   if (!result.success) throw describeIssues(result.error.issues, "the pipeline", value, () => undefined);
-  return pipelineFrom(result.data, { path: undefined, base: options.base ?? process.cwd(), ...options });
+  const at = { path: undefined, base: options.base ?? process.cwd(), placeOf: () => undefined };
+  return pipelineFrom(result.data, { ...at, ...options });
 }
 
-function pipelineFrom(config: PipelineFile, at: { path: string | undefined; base: string; output?: string }): Pipeline {
-  const output = at.output === undefined ? resolve(at.base, config.output) : resolve(at.output);
-  return { path: at.path, base: at.base, output, config };
+function pipelineFrom(
+  config: PipelineFile,
+  { path, base, placeOf, output }: Pick<Pipeline, "path" | "base" | "placeOf"> & { output?: string },
+): Pipeline {
+  return { path, base, placeOf, output: output === undefined ? resolve(base, config.output) : resolve(output), config };
 }
+
+/** A failure of what a setting asks for, with the place of the setting; any other error as it is. */
+export function atSetting({ placeOf }: Pick<Pipeline, "placeOf">, setting: string, error: unknown): unknown {
+  const explained = explainSystemError(error, setting);
+  const place = placeOf(setting);
+  if (!(explained instanceof DoremiError) || explained.kind === "internal" || !place) return explained;
+  const { kind, code, message, file = place.file, cause } = explained;
+  const key = message.includes(setting) ? "" : `“${setting}”: `;
+  const at = { file, ...(file === place.file && { line: place.line }), cause };
+  return new DoremiError(kind, code, `${place.file}:${place.line}: ${key}${message}`, at);
+}
+
+type LineOf = (path: readonly PropertyKey[]) => number | undefined;
 
 /** @param file name for messages */
 export function parsePipeline(text: string, file: string): PipelineFile {
+  return readPipeline(text, file).config;
+}
+
+function readPipeline(text: string, file: string): { readonly config: PipelineFile; readonly lineOf: LineOf } {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
   const fault = document.errors[0];
@@ -91,9 +120,7 @@ export function parsePipeline(text: string, file: string): PipelineFile {
       { file, line: 1 },
     );
   }
-  const result = pipelineSchema.safeParse(value);
-  if (result.success) return result.data;
-  throw describeIssues(result.error.issues, file, value, (path) => {
+  const lineOf: LineOf = (path) => {
     for (let length = path.length; length > 0; length--) {
       const node = document.getIn(path.slice(0, length), true);
       const range =
@@ -101,7 +128,10 @@ export function parsePipeline(text: string, file: string): PipelineFile {
       if (range) return keyLine(document, lines, path.slice(0, length)) ?? lines.linePos(range[0]).line;
     }
     return undefined;
-  });
+  };
+  const result = pipelineSchema.safeParse(value);
+  if (result.success) return { config: result.data, lineOf };
+  throw describeIssues(result.error.issues, file, value, lineOf);
 }
 
 /** Line of the key itself, which for a nested table is above the line of its value. */
@@ -118,39 +148,61 @@ function keyLine(
   return undefined;
 }
 
-function describeIssues(
-  issues: readonly Issue[],
-  file: string,
-  value: unknown,
-  lineOf: (path: readonly PropertyKey[]) => number | undefined,
-): DoremiError {
+/** Of more faults than these, most follow from the others. */
+const MOST_FAULTS = 10;
+
+interface DescribedIssue {
+  readonly code: string;
+  readonly message: string;
+  readonly line: number | undefined;
+}
+
+/** All that is wrong in the file, a line each. */
+function describeIssues(issues: readonly Issue[], file: string, value: unknown, lineOf: LineOf): DoremiError {
   const flat = flattenIssues(issues, value);
   // An unknown key is the likeliest cause of whatever else is missing.
-  const first = flat.find((issue) => issue.code === "unrecognized_keys") ?? flat[0]!;
-  const path = first.code === "unrecognized_keys" ? [...first.path, first.keys[0]!] : first.path;
-  const line = lineOf(path);
-  const where = line === undefined ? file : `${file}:${line}`;
-  const rest = issues.length > 1 ? ` (and ${issues.length - 1} more)` : "";
-  const key = path.map(String).join(".");
-  const place = line === undefined ? { file } : { file, line };
-  if (first.code === "unrecognized_keys") {
-    const known = knownKeys(first.path, value).filter((known) => known !== path.at(-1));
-    const hint =
-      didYouMean(String(path.at(-1)), known) || (known.length > 0 ? `; known here: ${known.join(", ")}` : "");
-    return new DoremiError("bad-configuration", "unknown-key", `${where}: unknown key “${key}”${hint}${rest}`, place);
+  const isUnknown = (issue: Issue) => issue.code === "unrecognized_keys";
+  const ordered = [...flat.filter(isUnknown), ...flat.filter((issue) => !isUnknown(issue))];
+  const faults = ordered
+    .flatMap((issue) => describeIssue(issue, value))
+    .map(({ path, ...fault }): DescribedIssue => {
+      const line = lineOf(path);
+      return { ...fault, message: `${line === undefined ? file : `${file}:${line}`}: ${fault.message}`, line };
+    });
+  const [first] = faults;
+  const messages = [...new Set(faults.map(({ message }) => message))];
+  const shown = messages.slice(0, MOST_FAULTS);
+  const rest = messages.length > shown.length ? [`and ${messages.length - shown.length} more`] : [];
+  const place = first!.line === undefined ? { file } : { file, line: first!.line };
+  return new DoremiError("bad-configuration", first!.code, [...shown, ...rest].join("\n"), place);
+}
+
+function describeIssue(
+  issue: Issue,
+  value: unknown,
+): { readonly code: string; readonly message: string; readonly path: readonly PropertyKey[] }[] {
+  const { path } = issue;
+  if (issue.code === "unrecognized_keys") {
+    const known = knownKeys(path, value).filter((key) => !issue.keys.includes(key));
+    return issue.keys.map((key) => {
+      const hint = didYouMean(key, known) || (known.length > 0 ? `; known here: ${known.join(", ")}` : "");
+      const message = `unknown key “${[...path, key].map(String).join(".")}”${hint}`;
+      return { code: "unknown-key", message, path: [...path, key] };
+    });
   }
-  if (first.code === "custom" && first.params) {
+  const key = path.map(String).join(".");
+  if (issue.code === "custom" && issue.params) {
     // A rule over settings some of which have defaults, so that what it found need not stand in the file.
-    const fault = describeFault(first.params as unknown as SettingFault);
-    return new DoremiError("bad-configuration", "bad-setting", `${where}: “${key}” ${fault}${rest}`, place);
+    const fault = describeFault(issue.params as unknown as SettingFault);
+    return [{ code: "bad-setting", message: `“${key}” ${fault}`, path }];
   }
   const found = path.reduce<unknown>((at, part) => (at as Record<PropertyKey, unknown> | undefined)?.[part], value);
-  const seen = found === undefined ? "nothing" : JSON.stringify(found);
+  const hint = typeof found === "string" ? didYouMean(found, wordsOf(issue)) : "";
   const message =
-    first.code === "invalid_type" && found === undefined
-      ? `needs “${key}”: it ${ruleOf(first)}`
-      : `“${key}” ${ruleOf(first)}, found ${seen}`;
-  return new DoremiError("bad-configuration", "bad-setting", `${where}: ${message}${rest}`, place);
+    issue.code === "invalid_type" && found === undefined
+      ? `needs “${key}”: it ${ruleOf(issue)}`
+      : `“${key}” ${ruleOf(issue)}, found ${shownValue(found) ?? "nothing"}${hint}`;
+  return [{ code: "bad-setting", message, path }];
 }
 
 /** The keys that the schema knows at a path; of tables that are of one kind or another, those of the value's kind. */

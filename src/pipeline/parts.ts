@@ -91,7 +91,7 @@ export async function countPart(
   const prepared = await prepare(pipeline);
   await new OutputFolder(pipeline.output).claim(pipeline.config.name);
   const output = partFolder(pipeline.output, part);
-  const { status, outputs } = await runInFolder(pipeline, bindPart(prepared, part), options, output);
+  const { status, outputs } = await runInFolder(pipeline, bindPart(prepared, part), options, { output });
   await writeRecord(output, settingsOf(prepared));
   return { status, output, part, ...resultOf(outputs) };
 }

@@ -5,7 +5,7 @@
 import { availableParallelism } from "node:os";
 import { cpuThreads } from "../engine/cpu.ts";
 import { availableMemory } from "../lib/available-memory.ts";
-import { toPlainError } from "../lib/errors.ts";
+import { type PlainError, toPlainError } from "../lib/errors.ts";
 import { domainOf } from "../manifest/domain-rule.ts";
 import type { CountOutput } from "../stages/count/contract.ts";
 import type { DiscoveredShard, DiscoverInput, DiscoverOutput } from "../stages/discover/contract.ts";
@@ -14,7 +14,7 @@ import { storage } from "../stages/files.ts";
 import type { ResampleInput } from "../stages/resample/contract.ts";
 import { expandPattern } from "../storage/pattern.ts";
 import { type CompleteModel, completeModel, countParameters, forwardFlops, trainingFlops } from "../trainer/model.ts";
-import { bindStages, type StageName } from "./bindings.ts";
+import { bindStages, discoverInputOf, type StageName } from "./bindings.ts";
 import { resolveWeights, selectionSettings, weightUnit } from "./domain-settings.ts";
 import type { Pipeline } from "./load.ts";
 import { OutputFolder } from "./output-folder.ts";
@@ -78,6 +78,8 @@ export interface PipelinePlan {
   readonly training: {
     /** the reference's, where it is trained here, and the proxy's */
     readonly model: CompleteModel;
+    /** false: the tokenizer is missing, and the vocabulary a guess */
+    readonly vocabularyKnown: boolean;
     readonly parameters: number;
     /** without embeddings */
     readonly bodyParameters: number;
@@ -105,13 +107,14 @@ export interface PipelinePlan {
 
 export async function planPipeline(pipeline: Pipeline, until: StageName = "resample"): Promise<PipelinePlan> {
   const missing: { what: string; domain: string | null; message: string }[] = [];
+  const note = ({ file = "", message }: PlainError): void => void missing.push({ what: file, domain: null, message });
   let prepared: Prepared | undefined;
   try {
-    prepared = await prepare(pipeline);
+    prepared = await prepare(pipeline, [], note);
   } catch (error) {
     const plain = toPlainError(error);
     if (plain.kind !== "missing-input") throw error;
-    missing.push({ what: plain.file ?? "", domain: null, message: plain.message });
+    note(plain);
   }
   const bound = prepared ? bindStages(prepared, until) : [];
   const folder = new OutputFolder(pipeline.output);
@@ -121,7 +124,6 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
   };
   const workers = pipeline.config.workers ?? availableParallelism();
   const threads = cpuThreads(pipeline.config.train.threads);
-  const empty = { files: { found: 0, bytes: 0 }, domains: [] as PlannedDomain[] };
   const base = {
     name: pipeline.config.name,
     output: pipeline.output,
@@ -129,10 +131,9 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
     resample: prepared && until === "resample" ? planResampling(prepared) : null,
     assumptions: assumptions(workers, threads),
   };
-  if (!prepared) return { ...base, ...empty, missing, stages: [], seconds: null };
-
-  const input = discover.input.parse(bound[0]!.input({}));
+  const input = discover.input.parse(discoverInputOf(prepared ?? { pipeline, transform: null }));
   const found = await findInputs(input, missing);
+  if (!prepared) return { ...base, ...found, missing, stages: [], seconds: null };
   if (missing.length > 0) {
     const stages = bound.map(
       (stage): PlannedStage => ({ name: nameOf(stage), status: "waits", why: "for the missing files", seconds: null }),
@@ -153,8 +154,11 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
     tokenize:
       Math.min(textBytes, (training.reference.tokens + training.proxy.tokens) * BYTES_PER_TOKEN) /
       (COUNT_BYTES_PER_SECOND * workers),
-    reference: training.reference.flops / (TRAIN_FLOPS_PER_SECOND * threads),
-    proxy: training.proxy.flops / (TRAIN_FLOPS_PER_SECOND * threads),
+    // Of an engine that does not work here, nothing can be said.
+    ...(training.engineFault === null && {
+      reference: training.reference.flops / (TRAIN_FLOPS_PER_SECOND * threads),
+      proxy: training.proxy.flops / (TRAIN_FLOPS_PER_SECOND * threads),
+    }),
     discover: 0,
     mixture: 0,
     resample: 0,
@@ -304,6 +308,7 @@ function planTraining(
   const { total, body } = countParameters(model);
   return {
     model,
+    vocabularyKnown: prepared !== undefined,
     parameters: total,
     bodyParameters: body,
     tokensPerStep,

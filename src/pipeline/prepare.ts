@@ -2,7 +2,7 @@
  * What a pipeline file refers to, found and fingerprinted before anything runs: tokenizers, plug-ins, weight files, a
  * model from outside. So that stage inputs are plain data, and a missing piece is reported at once.
  */
-import { DoremiError } from "../lib/errors.ts";
+import { DoremiError, type PlainError, toPlainError } from "../lib/errors.ts";
 import { sha256File } from "../lib/hash.ts";
 import { importModule } from "../lib/import-module.ts";
 import type { TransformReference } from "../stages/count/contract.ts";
@@ -12,7 +12,7 @@ import type { TokenizerDescriptor } from "../tokenizer/tokenizer.ts";
 import type { CompleteModel } from "../trainer/model.ts";
 import { checkModel, modelSha256 } from "../trainer/model-folder.ts";
 import { checkDomainNames, checkUnit, type NamedSettings, namedDomains, weightUnit } from "./domain-settings.ts";
-import { fromBase, type Pipeline } from "./load.ts";
+import { atSetting, fromBase, type Pipeline } from "./load.ts";
 import type { WeightsSetting } from "./schema/weights.ts";
 import { readWeights as readWeightsSource, type WeightsSource } from "./weights-source.ts";
 
@@ -41,8 +41,15 @@ export interface Prepared {
   readonly userStages: readonly UserStage[];
 }
 
-/** @param comparedWeights of mixtures that are to be compared */
-export async function prepare(pipeline: Pipeline, comparedWeights: readonly WeightsSource[] = []): Promise<Prepared> {
+/**
+ * @param comparedWeights of mixtures that are to be compared
+ * @param onMissing told of a model that is not there, which is then left out: for a plan. Default: it is an error
+ */
+export async function prepare(
+  pipeline: Pipeline,
+  comparedWeights: readonly WeightsSource[] = [],
+  onMissing?: (error: PlainError) => void,
+): Promise<Prepared> {
   const { config, base } = pipeline;
   const resolve = (name: string) => resolveTokenizer(name, base, config.specialTokens);
   const tokenizer = await resolve(config.tokenizer);
@@ -57,7 +64,12 @@ export async function prepare(pipeline: Pipeline, comparedWeights: readonly Weig
     referenceWeights: await readWeights(pipeline, config.train.reference.weights, "train.reference.weights"),
     resampleWeights: await readWeights(pipeline, config.resample.weights, "resample.weights"),
     comparedWeights,
-    externalReference: await prepareExternal(pipeline, modelTokenizer),
+    externalReference: await prepareExternal(pipeline, modelTokenizer).catch((error: unknown) => {
+      const plain = toPlainError(error);
+      if (!onMissing || plain.kind !== "missing-input") throw error;
+      onMissing(plain);
+      return null;
+    }),
     userStages: await Promise.all(config.stages.map((entry) => loadUserStage(pipeline, entry))),
   };
   checkUnit(weightUnit(config.resample.unit), prepared.resampleWeights);
@@ -74,6 +86,7 @@ export function namedSettings({
   comparedWeights,
 }: Prepared): NamedSettings {
   return {
+    pipeline,
     weights: [referenceWeights, resampleWeights, ...comparedWeights],
     maxEpochs: pipeline.config.resample.maxEpochs,
     minShare: pipeline.config.resample.minShare,
@@ -126,7 +139,11 @@ export function readWeights(
 ): Promise<WeightsSource> {
   const { seed, resample } = pipeline.config;
   const resolve = (path: string) => fromBase(pipeline, path);
-  return readWeightsSource(weights, { setting, resolve, seed, budgetTokens: resample.budgetTokens });
+  return readWeightsSource(weights, { setting, resolve, seed, budgetTokens: resample.budgetTokens }).catch(
+    (error: unknown) => {
+      throw atSetting(pipeline, setting, error);
+    },
+  );
 }
 
 async function prepareExternal(
@@ -136,8 +153,12 @@ async function prepareExternal(
   const { model, reference } = pipeline.config.train;
   if (reference.model === undefined) return null;
   const path = fromBase(pipeline, reference.model);
-  const stored = await checkModel(path, { vocabularySize, sequenceLength: model.sequenceLength });
-  return { path, sha256: await modelSha256(path), model: stored };
+  try {
+    const stored = await checkModel(path, { vocabularySize, sequenceLength: model.sequenceLength });
+    return { path, sha256: await modelSha256(path), model: stored };
+  } catch (error) {
+    throw atSetting(pipeline, "train.reference.model", error);
+  }
 }
 
 async function loadUserStage(pipeline: Pipeline, entry: Pipeline["config"]["stages"][number]): Promise<UserStage> {

@@ -13,14 +13,16 @@ import { WEIGHTS } from "../stages/proxy/run.ts";
 import type { ReferenceOutput } from "../stages/reference/contract.ts";
 import type { ResampleOutput } from "../stages/resample/contract.ts";
 import type { StageEvent } from "../stages/stage.ts";
+import type { ModelConfig } from "../trainer/contract.ts";
 import { bindEstimate, bindStages, type StageName } from "./bindings.ts";
-import { fromBase, type Pipeline } from "./load.ts";
+import { atSetting, fromBase, type Pipeline } from "./load.ts";
 import { OutputFolder } from "./output-folder.ts";
-import { prepare } from "./prepare.ts";
+import { type Prepared, prepare } from "./prepare.ts";
 import { instanceName, type Replicate, replicatesOf } from "./replicates.ts";
 import { type BoundStage, type Outputs, runStages, type StageReport } from "./runner.ts";
 import { learnedOf } from "./training-bindings.ts";
-import { checkTrainingEngine } from "./training-engine.ts";
+import { beginsTraining, checkTrainingEngine } from "./training-engine.ts";
+import { checkTrainingMemory } from "./training-memory.ts";
 
 export interface RunOptions {
   /** last stage to run; default resample */
@@ -78,23 +80,50 @@ async function run(pipeline: Pipeline, options: RunOptions): Promise<RunResult> 
   const prepared = await prepare(pipeline);
   const stages =
     options.sample === undefined ? bindStages(prepared, options.until) : bindEstimate(prepared, options.sample);
-  const { reports, outputs, status } = await runInFolder(pipeline, stages, options);
+  const { train } = pipeline.config;
+  const learns = stages.some(({ stage }) => stage.name === "proxy" || stage.name === "reference");
+  const models = learns ? [{ train, model: modelOf(prepared, train.model) }] : [];
+  const { reports, outputs, status } = await runInFolder(pipeline, stages, options, { models });
   return { status, output: pipeline.output, stages: reports, ...resultOf(pipeline, outputs) };
+}
+
+export interface ModelToTrain {
+  readonly train: Parameters<typeof checkTrainingMemory>[0];
+  readonly model: ModelConfig;
+}
+
+/** A model of a pipeline, as far as its vocabulary is known before anything is tokenized. */
+export function modelOf(
+  { pipeline, modelTokenizer }: Prepared,
+  model: Pipeline["config"]["train"]["model"],
+): ModelConfig {
+  return { ...model, vocabularySize: pipeline.config.train.vocabulary === "full" ? modelTokenizer.vocabularySize : 1 };
 }
 
 /**
  * Runs stages in an output folder, which belongs to this run alone meanwhile.
+ *
+ * @param models that they train, which have to fit into memory
  * @param output in place of the pipeline's
  */
 export async function runInFolder(
   pipeline: Pipeline,
   stages: readonly BoundStage[],
   options: Pick<RunOptions, "signal" | "onEvent">,
-  output = pipeline.output,
+  {
+    models = [],
+    output = pipeline.output,
+  }: { readonly models?: readonly ModelToTrain[]; readonly output?: string } = {},
 ): Promise<{ status: RunResult["status"]; reports: StageReport[]; outputs: Outputs }> {
   const { config } = pipeline;
   const folder = new OutputFolder(output);
   await checkTrainingEngine(pipeline, stages, folder);
+  if (await beginsTraining(stages, folder)) {
+    for (const { train, model } of models)
+      await checkTrainingMemory(train, model).catch((error) => {
+        throw atSetting(pipeline, "train", error);
+      });
+  }
   const lock = await folder.open(config.name);
   const pool = new WorkerPool({
     ...(config.workers !== undefined && { workers: config.workers }),

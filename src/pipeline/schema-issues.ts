@@ -21,6 +21,12 @@ function oneOf(values: readonly unknown[]): string {
   return `must be ${values.map((value) => JSON.stringify(value)).join(" or ")}`;
 }
 
+/** The words that a value may be, as far as the fault knows them. */
+export function wordsOf(issue: Issue): string[] {
+  if (issue.code === "invalid_union") return issue.errors.flat().flatMap((branch) => wordsOf(branch as Issue));
+  return issue.code === "invalid_value" ? issue.values.filter((word) => typeof word === "string") : [];
+}
+
 /** The faults, their paths from the top. A failed union is reported by the branch that got furthest, not as “invalid input”. */
 export function flattenIssues(issues: readonly Issue[], value: unknown, at: readonly PropertyKey[] = []): Issue[] {
   return issues.flatMap((issue) => {

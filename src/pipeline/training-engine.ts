@@ -4,12 +4,19 @@
  */
 import { checkEngine } from "../engine/choose.ts";
 import { toPlainError } from "../lib/errors.ts";
-import type { Pipeline } from "./load.ts";
+import { atSetting, type Pipeline } from "./load.ts";
 import type { OutputFolder } from "./output-folder.ts";
 import { type BoundStage, nameOf } from "./runner.ts";
 
 /** Stages that need an engine. */
 const TRAINING: ReadonlySet<string> = new Set(["reference", "proxy", "main"]);
+
+/** Are any of the stages trainings, and none of them finished before? */
+export async function beginsTraining(stages: readonly BoundStage[], folder: OutputFolder): Promise<boolean> {
+  const training = stages.filter(({ stage }) => TRAINING.has(stage.name));
+  const marks = await Promise.all(training.map((stage) => folder.done(nameOf(stage))));
+  return training.length > 0 && marks.every((mark) => !mark);
+}
 
 /**
  * Where a training was finished before, nothing is asked: there may be nothing left to train, and what comes before it is
@@ -18,14 +25,16 @@ const TRAINING: ReadonlySet<string> = new Set(["reference", "proxy", "main"]);
  * @throws DoremiError engine, precision
  */
 export async function checkTrainingEngine(
-  { config }: Pipeline,
+  pipeline: Pipeline,
   stages: readonly BoundStage[],
   folder: OutputFolder,
 ): Promise<void> {
-  const training = stages.filter(({ stage }) => TRAINING.has(stage.name));
-  const marks = await Promise.all(training.map((stage) => folder.done(nameOf(stage))));
-  if (training.length === 0 || marks.some((mark) => mark)) return;
-  await checkEngine(config.train.engine, config.train.precision);
+  if (!(await beginsTraining(stages, folder))) return;
+  const { engine, precision } = pipeline.config.train;
+  await checkEngine(engine, precision).catch((error: unknown) => {
+    const { code } = toPlainError(error);
+    throw atSetting(pipeline, code === "precision" ? "train.precision" : "train.engine", error);
+  });
 }
 
 /** The same for a plan, which may be made on another machine than the one that trains: null where there is no fault. */

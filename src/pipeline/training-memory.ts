@@ -1,8 +1,17 @@
-/** What memory the training stages of a pipeline will need, and what to set where that is more than there is. Pure. */
-import type { AvailableMemory } from "../lib/available-memory.ts";
+/** What memory the training stages of a pipeline will need, and what to set where that is more than there is. */
+import { chooseEngine } from "../engine/choose.ts";
+import { type AvailableMemory, availableMemory } from "../lib/available-memory.ts";
+import { formatBytes } from "../lib/byte-size.ts";
 import { needsReference } from "../mixture/objective-settings.ts";
 import type { ModelConfig } from "../trainer/contract.ts";
-import { adviceText, adviseMemory, type MemoryNeed, type MemorySettings, trainingMemory } from "../trainer/memory.ts";
+import {
+  adviceText,
+  adviseMemory,
+  type MemoryNeed,
+  type MemorySettings,
+  refuseTooLarge,
+  trainingMemory,
+} from "../trainer/memory.ts";
 import type { PipelineFile } from "./schema.ts";
 import { optimizerOf } from "./training-bindings.ts";
 
@@ -22,19 +31,14 @@ export interface PlannedMemory {
  * @returns null where another engine is set, whose memory is not the machine's
  */
 export function planMemory(
-  { engine, reference, ...train }: PipelineFile["train"],
+  train: PipelineFile["train"],
   model: ModelConfig,
   external: ModelConfig | null,
   machine: AvailableMemory,
 ): PlannedMemory | null {
+  const { engine, reference } = train;
   if (engine !== "cpu" && engine !== "auto") return null;
-  const common = {
-    model,
-    optimizer: optimizerOf(train.optimizer, 0),
-    batchSize: train.batchSize,
-    microBatch: train.microBatch ?? train.batchSize,
-    recompute: train.recompute,
-  };
+  const common = commonSettings(train, model);
   const needed = needsReference(train.proxy.objective);
   const trained = needed && reference.model === undefined;
   // auto may come to resident, which needs more
@@ -48,6 +52,35 @@ export function planMemory(
   };
 }
 
+type TrainedSettings = Pick<PipelineFile["train"], "optimizer" | "batchSize" | "microBatch" | "recompute">;
+
+/** Of any training, a proxy's too, whose reference may be elsewhere. */
+function commonSettings(train: TrainedSettings, model: ModelConfig): MemorySettings {
+  const { optimizer, batchSize, microBatch = batchSize, recompute } = train;
+  return { model, optimizer: optimizerOf(optimizer, 0), batchSize, microBatch, recompute };
+}
+
+/**
+ * Refuses before anything is counted what surely cannot fit on the processors of this machine, if they are to train it.
+ *
+ * @param model as far as it is known: of a vocabulary that is to be cut, one token  @throws DoremiError memory
+ */
+export async function checkTrainingMemory(
+  train: TrainedSettings & Pick<PipelineFile["train"], "engine">,
+  model: ModelConfig,
+  { limit }: AvailableMemory = availableMemory(),
+): Promise<void> {
+  const { engine } = train;
+  const settings = commonSettings(train, model);
+  try {
+    refuseTooLarge(settings, limit);
+  } catch (error) {
+    // A batch is made here, whatever computes on it.
+    const here = engine === "cpu" || trainingMemory(settings).batch > limit;
+    if (here || (engine === "auto" && (await chooseEngine()).name === "cpu")) throw error;
+  }
+}
+
 /** That a training will not fit, and what to set; nothing where it does. */
 export function warningOf(stage: string, settings: MemorySettings, { available, limit }: AvailableMemory): string[] {
   const { total } = trainingMemory(settings);
@@ -55,9 +88,7 @@ export function warningOf(stage: string, settings: MemorySettings, { available, 
   const remedy = adviceText(settings, adviseMemory(settings, available));
   const found =
     total <= limit
-      ? `only ${gigabytes(available)} of ${gigabytes(limit)} are free now: free some, or`
-      : `there are ${gigabytes(limit)}:`;
-  return [`${stage} needs about ${gigabytes(total)} of memory, and ${found} ${remedy}`];
+      ? `only ${formatBytes(available)} of ${formatBytes(limit)} are free now: free some, or`
+      : `there are ${formatBytes(limit)}:`;
+  return [`${stage} needs about ${formatBytes(total)} of memory, and ${found} ${remedy}`];
 }
-
-const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;

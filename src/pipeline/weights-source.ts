@@ -20,6 +20,8 @@ export type SizedSource =
 /** Still to be matched with the domains. */
 export interface TableSource {
   readonly kind: "table";
+  /** that names it */
+  readonly setting: string;
   readonly table: Readonly<Record<string, unknown>>;
   /** the setting, or the file that it names */
   readonly from: string;
@@ -68,7 +70,8 @@ async function readSized(
   if (weights === "natural" || weights === "uniform") return { kind: weights };
   if (typeof weights === "string") {
     const path = context.resolve(weights);
-    return { kind: "table", table: parseWeightsTable(await readFile(path, "utf8"), path), from: path, file: path };
+    const table = parseWeightsTable(await readFile(path, "utf8"), path);
+    return { kind: "table", setting: context.setting, table, from: path, file: path };
   }
   const { temperature, exponent, unimax } = weights as Partial<Record<string, number>> & { unimax?: UniMaxSetting };
   const [only, ...others] = Object.keys(weights);
@@ -79,7 +82,8 @@ async function readSized(
       return { kind: "unimax", maxEpochs: unimax.maxEpochs, budgetTokens: budgetOf(unimax, "unimax", context) };
     }
   }
-  return { kind: "table", table: weights as Readonly<Record<string, number>>, from: context.setting };
+  const { setting } = context;
+  return { kind: "table", setting, table: weights as Readonly<Record<string, number>>, from: setting };
 }
 
 interface UniMaxSetting {

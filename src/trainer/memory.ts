@@ -4,6 +4,7 @@
  * (bench/train/memory.ts), because its arena keeps more than is alive at once.
  */
 import { elements } from "../engine/graph.ts";
+import { formatBytes } from "../lib/byte-size.ts";
 import { DoremiError } from "../lib/errors.ts";
 import type { ModelConfig, OptimizerConfig } from "./contract.ts";
 import { type CompleteModel, completeModel, parameterCount, parameterShapes } from "./model.ts";
@@ -42,6 +43,8 @@ export interface MemoryNeed {
   readonly reference: number;
   /** a copy of parameters and optimizer state, which is written */
   readonly checkpoint: number;
+  /** the batch itself, whatever of it is computed at once */
+  readonly batch: number;
   readonly total: number;
 }
 
@@ -59,6 +62,8 @@ export const MEASURED: MemoryTerms = {
 export const TOLERANCE = 0.15;
 
 const FLOAT_BYTES = 4;
+/** [B, T]: inputs, targets, mask, losses */
+const BATCH_ARRAYS = 4;
 
 /** What the memory of a run is a sum of, beside what is known: bytes each, times what was measured. */
 export interface MemoryTerms {
@@ -87,6 +92,7 @@ export function trainingMemory(settings: MemorySettings): MemoryNeed {
     output: of("output"),
     reference: known.reference + of("forward"),
     checkpoint: of("copies"),
+    batch: known.batch,
   };
   return { ...need, total: Object.values(need).reduce((sum, bytes) => sum + bytes, 0) };
 }
@@ -99,6 +105,7 @@ export function knownMemory(settings: MemorySettings) {
   return {
     state: FLOAT_BYTES * (parameters + accumulated) + storedBytes(settings),
     reference: proxy?.resident ? FLOAT_BYTES * parameterCount(proxy.resident) : 0,
+    batch: FLOAT_BYTES * BATCH_ARRAYS * batchSize * model.sequenceLength,
   };
 }
 
@@ -149,8 +156,7 @@ export interface MemoryAdvice {
  */
 export function adviseMemory(settings: MemorySettings, available: number): MemoryAdvice | null {
   const { batchSize, microBatch, recompute = false } = settings;
-  const smaller = Array.from({ length: microBatch }, (_, i) => microBatch - i).filter((rows) => batchSize % rows === 0);
-  for (const rows of smaller) {
+  for (const rows of divisors(batchSize).filter((rows) => rows <= microBatch)) {
     for (const again of recompute ? [true] : [false, true]) {
       const need = trainingMemory({ ...settings, microBatch: rows, recompute: again });
       if (need.total <= available) return { microBatch: rows, recompute: again, need };
@@ -159,9 +165,21 @@ export function adviseMemory(settings: MemorySettings, available: number): Memor
   return null;
 }
 
+/** From the largest down. */
+function divisors(whole: number): number[] {
+  const small: number[] = [];
+  for (let d = 1; d * d <= whole; d++) if (whole % d === 0) small.push(d);
+  const large = small.map((d) => whole / d);
+  return [...new Set([...large, ...small.reverse()])];
+}
+
 /** “set train.recompute: true and train.microBatch: 4” */
 export function adviceText(settings: MemorySettings, advice: MemoryAdvice | null): string {
-  if (!advice) return "take a smaller model, a shorter sequence or a smaller vocabulary (train.tokenizer)";
+  if (!advice) {
+    const { batch, total } = trainingMemory({ ...settings, microBatch: 1, recompute: true });
+    const smaller = "a smaller model, a shorter sequence or a smaller vocabulary (train.tokenizer)";
+    return batch > total / 2 ? "take a smaller train.batchSize" : `take ${smaller}`;
+  }
   const changes = [
     ...(advice.recompute === (settings.recompute ?? false) ? [] : ["train.recompute: true"]),
     ...(advice.microBatch === settings.microBatch ? [] : [`train.microBatch: ${advice.microBatch}`]),
@@ -177,8 +195,6 @@ export function refuseTooLarge(settings: MemorySettings, limit: number): void {
   throw new DoremiError(
     "bad-configuration",
     "memory",
-    `training: it must fit into the ${megabytes(limit)} of memory that there are, but needs about ${megabytes(total)}; ${remedy}`,
+    `training: it must fit into the ${formatBytes(limit)} of memory that there are, but needs about ${formatBytes(total)}; ${remedy}`,
   );
 }
-
-const megabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;

@@ -6,6 +6,7 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { writeSafetensors } from "../formats/safetensors.ts";
 import { writeFileAtomic } from "../lib/atomic-write.ts";
+import { DoremiError } from "../lib/errors.ts";
 import { sha256, sha256File } from "../lib/hash.ts";
 import { OUTPUT_LAYER } from "./architectures/architecture.ts";
 import type { ModelConfig } from "./contract.ts";
@@ -106,7 +107,16 @@ async function openModel(
   demands: ModelDemands | undefined,
 ): Promise<{ tensors: ModelTensors; stored: CompleteModel; prefix: string }> {
   const path = join(folder, CONFIG_FILE);
-  const file = parseConfigFile(path, await readFile(path, "utf8"));
+  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOTDIR") throw error;
+    throw new DoremiError(
+      "missing-input",
+      "missing-file",
+      `${folder}: must be a folder with config.json and model.safetensors, and is a file; name the folder that it is in`,
+      { file: folder, cause: error },
+    );
+  });
+  const file = parseConfigFile(path, text);
   const format = formatOf(file);
   const stored = format.fromConfigFile(file);
   const [fault] = modelFaults(stored);

@@ -102,6 +102,11 @@ function scheduleRules(config: UnfinishedAdamW | UnfinishedAdafactor): Optimizer
     ["learningRate", positive(learningRate), "be > 0 as a 32-bit float"],
     ["finalLearningRate", finalLearningRate === 0 || positive(finalLearningRate), "be ≥ 0 as a 32-bit float"],
     ["finalLearningRate", shape !== "exponential" || finalLearningRate > 0, "be > 0 for exponential decay"],
+    [
+      "finalLearningRate",
+      decay === "constant" || !(finalLearningRate > learningRate),
+      `be at most learningRate ${learningRate}, for the rate falls, unless decay is constant`,
+    ],
     ["warmupSteps", Number.isSafeInteger(warmupSteps) && warmupSteps >= 0, "be an integer ≥ 0"],
     ["decayShare", decayShare === undefined || wsd, "be left out unless decay is wsd"],
     ["decayShare", !wsd || decayShare === undefined || (decayShare > 0 && decayShare <= 1), "be in (0, 1]"],
@@ -140,5 +145,13 @@ export function refuseFaults(who: "model" | "optimizer", faults: readonly Settin
 
 /** “must be > 0, found -1”, to follow the setting's name. */
 export function describeFault({ rule, found, remedy }: SettingFault): string {
-  return `must ${rule}, found ${JSON.stringify(found) ?? String(found)}${remedy === undefined ? "" : `; ${remedy}`}`;
+  return `must ${rule}, found ${shownValue(found) ?? "nothing"}${remedy === undefined ? "" : `; ${remedy}`}`;
+}
+
+/** A value for a message, as JSON but for numbers that JSON has not; undefined for undefined. */
+export function shownValue(value: unknown): string | undefined {
+  if (typeof value === "number") return String(value);
+  return JSON.stringify(value, (_, inner) =>
+    typeof inner === "number" && !Number.isFinite(inner) ? String(inner) : inner,
+  );
 }

@@ -382,6 +382,7 @@ describe("plan, for a person", () => {
     domains: [{ name: "books", files: 1, bytes: 1e9, tokens: 3e8, counted: false }],
     training: {
       model: completeModel({ architecture: "gpt2", vocabularySize: 50_257, ...PRESETS["280M"] }),
+      vocabularyKnown: true,
       parameters: 124_439_808,
       bodyParameters: 85_056_000,
       tokensPerStep: 524_288,
@@ -467,7 +468,7 @@ describe("plan, for a person", () => {
   });
 
   it("says what memory training will need, and what to set where that is too much", () => {
-    const need = { runtime: 2e8, state: 1e9, activations: 2e9, output: 1e9, reference: 0, checkpoint: 1e9 };
+    const need = { runtime: 2e8, state: 1e9, activations: 2e9, output: 1e9, reference: 0, checkpoint: 1e9, batch: 0 };
     const memory = {
       machine: { limit: 8e9, available: 4e9 },
       reference: null,
@@ -480,6 +481,8 @@ describe("plan, for a person", () => {
     );
     expect(text).toContain(`! ${memory.warnings[0]}.`);
     expect(planLines(plan).some((line) => /^memory|^!/.test(line))).toBe(false);
+    const unknown = planLines({ ...plan, training: { ...plan.training, vocabularyKnown: false } });
+    expect(unknown.join("\n")).toContain("vocabulary 50,257 (a guess)");
   });
 
   it("says that the engine cannot be used here", () => {

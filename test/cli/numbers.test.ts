@@ -54,6 +54,8 @@ describe("numbers for a person", () => {
     [7_380_000, "2 h 03 min"],
     [349_200_000, "4 d 01 h"],
     [Number.NaN, "unknown"],
+    [1000 * 86_400_000, "2.7 years"],
+    [41_481_574 * 86_400_000, "113,570 years"],
   ])("duration %d ms", (value, text) => expect(formatDuration(value)).toBe(text));
 
   it.each([
@@ -63,6 +65,7 @@ describe("numbers for a person", () => {
     [3723, "1:02:03"],
     [273_600, "3 d 04 h"],
     [Number.POSITIVE_INFINITY, "--:--"],
+    [8766 * 86_400, "24 years"],
   ])("clock %d s", (value, text) => expect(formatClock(value)).toBe(text));
 
   it("shares, figures, FLOP, plurals", () => {

@@ -94,7 +94,9 @@ describe("checkEngine", () => {
   ] as const)("refuses on %s a precision that it lacks: %s", async (name, precision, machine, has) => {
     await expect(checkEngine(name, precision, { ...plain, ...machine })).rejects.toMatchObject({
       code: "precision",
-      message: `training: precision must be one that engine ${name} has (${has}), found ${precision}`,
+      message:
+        `training: precision must be one that engine ${name} has (${has}), found ${precision}; set train.precision to ` +
+        `${has === "float32" ? has : "one of them"}, or train.engine to one that has it`,
     });
   });
 
@@ -108,9 +110,14 @@ describe("checkEngine", () => {
     await expect(checkEngine(name, precision, { ...plain, ...machine })).resolves.toBeUndefined();
   });
 
-  test("asks nothing of the machine for auto", async () => {
+  test("asks of the machine what auto comes to where the precision depends on it, and nothing else", async () => {
     const silent = { ...plain, cuda: never, webgpu: never, tfjs: never, processor: never };
-    await expect(checkEngine("auto", "bfloat16", silent)).resolves.toBeUndefined();
+    await expect(checkEngine("auto", "float32", silent)).resolves.toBeUndefined();
+    await expect(checkEngine("auto", "bfloat16", { ...plain, ...card(9) })).resolves.toBeUndefined();
+    await expect(checkEngine("auto", "bfloat16", plain)).rejects.toMatchObject({
+      code: "precision",
+      message: expect.stringMatching(/engine cpu has \(float32\), found bfloat16/),
+    });
   });
 });
 

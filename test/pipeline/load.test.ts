@@ -175,6 +175,48 @@ describe("a pipeline file", () => {
       8,
       /“train.optimizer.epsilon” must be > 0 as a 32-bit float, found 1e-60/,
     ],
+    [
+      "numbers that are none, as such",
+      `${HEAD}data:\n  files: a\ntrain:\n  optimizer: { learningRate: .nan }\n`,
+      "bad-setting",
+      8,
+      /“train.optimizer.learningRate” must be number, found NaN$/,
+    ],
+    [
+      "infinity, as such",
+      `${HEAD}data:\n  files: a\nresample:\n  maxEpochs: .inf\n`,
+      "bad-setting",
+      8,
+      /“resample.maxEpochs” .*, found Infinity$/,
+    ],
+    [
+      "a word that is nearly a method, with the method",
+      `${HEAD}data:\n  files: a\ntrain:\n  reference: { weights: natrual }\n`,
+      "bad-setting",
+      8,
+      /“train.reference.weights” must be .*, found "natrual"; did you mean “natural”\?$/,
+    ],
+    [
+      "a preset in small letters, with the preset",
+      `${HEAD}data:\n  files: a\ntrain:\n  model: { preset: 1m }\n`,
+      "bad-setting",
+      8,
+      /found "1m"; did you mean “1M”\?$/,
+    ],
+    [
+      "an accumulation without parts",
+      `${HEAD}data:\n  files: a\ntrain:\n  accumulation: stale\n`,
+      "bad-setting",
+      8,
+      /“train.accumulation” must be left out without microBatch.*, found "stale"$/,
+    ],
+    [
+      "a learning rate that would rise",
+      `${HEAD}data:\n  files: a\ntrain:\n  optimizer:\n    learningRate: 0.00005\n`,
+      "bad-setting",
+      8,
+      /“train.optimizer.finalLearningRate” must be at most learningRate 0.00005.*, found 0.0001$/,
+    ],
     ["broken YAML", "version: 1\na: [", "bad-yaml", 2, /valid YAML/],
     ["a key twice", `${HEAD}name: b\n`, "bad-yaml", 5, /unique/],
     ["a list", "- 1\n", "bad-yaml", 1, /table of settings/],
@@ -211,6 +253,19 @@ describe("a pipeline file", () => {
       heads: 4,
       sequenceLength: 256,
     });
+  });
+
+  it("names every fault by its line, an unknown key first, and of many the first ten", () => {
+    const faults = fault(`${HEAD}seed: -1\ndata: { files: a, fils: b }\ntrain:\n  batchSize: 0\n`);
+    expect(faults).toMatchObject({ code: "unknown-key", line: 6 });
+    expect(faults.message.split("\n")).toEqual([
+      "p.yaml:6: unknown key “data.fils”; did you mean “files”?",
+      expect.stringMatching(/^p\.yaml:5: “seed” must be .*, found -1$/),
+      expect.stringMatching(/^p\.yaml:8: “train\.batchSize” must be .*, found 0$/),
+    ]);
+    const keys = Array.from({ length: 12 }, (_, i) => `key${i}: 1\n`).join("");
+    const many = fault(`${HEAD}data: { files: a }\n${keys}`).message.split("\n");
+    expect([many.length, many.at(-1)]).toEqual([11, "and 2 more"]);
   });
 
   it("names a missing setting", () => {

@@ -1,5 +1,5 @@
 /** Plans: what is there, what is missing, what would be done; nothing written. */
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
@@ -11,7 +11,15 @@ import { initializeWeights } from "../../src/trainer/initialization.ts";
 import { completeModel, forwardFlops, trainingFlops } from "../../src/trainer/model.ts";
 import { saveModel } from "../../src/trainer/model-folder.ts";
 import { PRESETS } from "../../src/trainer/presets.ts";
-import { smallPipeline, smallTraining, temporaryFolder } from "../e2e/small.ts";
+import { CORPUS, smallPipeline, smallTraining, TOKENIZER, temporaryFolder } from "../e2e/small.ts";
+
+/** @param train a line of its settings, the file's eighth */
+function writePipeline(train: string): string {
+  const path = join(temporaryFolder(), "p.yaml");
+  const head = `version: 1\nname: a\noutput: out\ntokenizer: ${TOKENIZER}\n`;
+  writeFileSync(path, `${head}data:\n  files: ${CORPUS}/folders/{domain}/part-*\ntrain:\n  ${train}\n`);
+  return path;
+}
 
 const shipped = (name: string) => fileURLToPath(new URL(`../../pipelines/${name}.yaml`, import.meta.url));
 
@@ -44,6 +52,34 @@ describe("plans", () => {
     const plan = await planPipeline(smallPipeline(output, { data: { ...data, domains: ["math", "csource"] } }));
     expect(plan.domains.map(({ name }) => name).sort()).toEqual(["csource", "math"]);
     expect(plan.files.found).toBe(plan.domains.reduce((sum, { files }) => sum + files, 0));
+  });
+
+  it.each([
+    ["model: nowhere", /:8: “train\.reference\.model”: .*nowhere\/config\.json: no such file or folder/],
+    [
+      "model: p.yaml",
+      /:8: “train\.reference\.model”: .*p\.yaml: must be a folder with config\.json .* name the folder/,
+    ],
+  ])("of a reference that is not there (%s) says so, and what else is there", async (reference, message) => {
+    const path = writePipeline(`reference: { ${reference} }`);
+    await expect(runPipeline(await loadPipeline(path))).rejects.toMatchObject({ exitStatus: 66 });
+    const { missing, files, training } = await planPipeline(await loadPipeline(path));
+    expect(missing.map((one) => one.message)).toEqual([expect.stringMatching(message)]);
+    expect(files.found).toBe(5);
+    expect([training.model.vocabularySize, training.vocabularyKnown]).toEqual([4096, true]);
+    const untold = await planPipeline({
+      ...(await loadPipeline(path)),
+      config: { ...(await loadPipeline(path)).config, tokenizer: "nowhere.json" },
+    });
+    expect([untold.files.found, untold.training.vocabularyKnown]).toEqual([5, false]);
+  });
+
+  it("refuses weights of a domain that there is not by the line", async () => {
+    const path = writePipeline("reference: { weights: { csource: 1, factbok: 2, math: 3 } }");
+    await expect(planPipeline(await loadPipeline(path))).rejects.toMatchObject({
+      ...{ code: "unknown-domain", exitStatus: 78, file: path, line: 8 },
+      message: expect.stringMatching(/p\.yaml:8: train\.reference\.weights: .*“factbok”.*did you mean “factbook”/),
+    });
   });
 
   it.each([

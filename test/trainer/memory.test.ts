@@ -93,8 +93,17 @@ describe("advice", () => {
   it("is another model where no setting of how it is computed is enough", () => {
     expect(adviseMemory(settings, 1e6)).toBeNull();
     expect(() => refuseTooLarge(settings, 1e6)).toThrow(
-      /^training: it must fit into the 1 MB of memory that there are, but needs about \d+ MB; take a smaller model/,
+      /^training: it must fit into the 1\.00 MB of memory that there are, but needs about \d+ MB; take a smaller model/,
     );
+  });
+
+  it("is a smaller batch where the batch alone is too much", () => {
+    // inputs, targets, mask and losses: 16 bytes a token
+    const batchSize = 1e12;
+    const bytes = 16 * batchSize * settings.model.sequenceLength;
+    const huge = { ...settings, batchSize, microBatch: batchSize };
+    expect(trainingMemory(huge).batch).toBe(bytes);
+    expect(() => refuseTooLarge(huge, 1e11)).toThrow(/; take a smaller train\.batchSize$/);
   });
 
   it("refuses only what is over by more than predictions are off", () => {

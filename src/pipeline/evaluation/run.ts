@@ -5,7 +5,7 @@ import type { CountOutput } from "../../stages/count/contract.ts";
 import type { EvaluateOutput } from "../../stages/evaluate/contract.ts";
 import { EVALUATION, EVALUATION_TABLE, EVALUATION_TEXT } from "../../stages/evaluate/run.ts";
 import type { Pipeline } from "../load.ts";
-import { type RunOptions, type RunResult, runInFolder } from "../run.ts";
+import { modelOf, type RunOptions, type RunResult, runInFolder } from "../run.ts";
 import { bindEvaluation, prepareEvaluation } from "./bindings.ts";
 
 export interface EvaluationResult extends Pick<RunResult, "status" | "output" | "stages"> {
@@ -22,8 +22,12 @@ export async function runEvaluation(
 ): Promise<EvaluationResult> {
   const { output } = pipeline;
   try {
-    const stages = bindEvaluation(await prepareEvaluation(pipeline));
-    const { status, reports, outputs } = await runInFolder(pipeline, stages, options);
+    const evaluation = await prepareEvaluation(pipeline);
+    const stages = bindEvaluation(evaluation);
+    const { optimizer, batchSize, model } = evaluation.settings;
+    const { train } = pipeline.config;
+    const main = { train: { ...train, optimizer, batchSize }, model: modelOf(evaluation.prepared, model) };
+    const { status, reports, outputs } = await runInFolder(pipeline, stages, options, { models: [main] });
     const path = (file: string) => join(output, "evaluate", file);
     return {
       status,

@@ -29,7 +29,9 @@ export const model = z
     keyValueHeads: positiveInteger.optional().describe("llama: heads of keys and values. Default: heads."),
     innerWidth: positiveInteger
       .optional()
-      .describe("Of the feed-forward layers. Default: the preset's; else 4 times the width, for llama 8/3 of it."),
+      .describe(
+        "Of the feed-forward layers. Default: the preset's; else 4 times the width, for llama 8/3 of it, rounded up to a multiple of 64.",
+      ),
     sequenceLength: positiveInteger.optional().describe("Tokens."),
     tied: z.boolean().optional().describe("The output layer is the token embedding. Default: true."),
     activation: z.enum(["gelu_new", "gelu"]).optional().describe("gpt2. Default: gelu_new, the tanh approximation."),
@@ -45,7 +47,7 @@ export const model = z
 
 const schedule = {
   learningRate: z.number().positive().default(1e-3),
-  finalLearningRate: z.number().min(0).default(1e-4),
+  finalLearningRate: z.number().min(0).default(1e-4).describe("At most learningRate."),
   warmup: fraction.default(0.06).describe("Share of the steps."),
   decay: z
     .enum(["exponential", "cosine", "linear", "constant", "wsd"])

@@ -85,6 +85,15 @@ export const train = z
       ...(microBatch === undefined || batchSize % microBatch === 0
         ? []
         : [{ setting: "microBatch", rule: `divide batchSize ${batchSize}`, found: microBatch }]),
+      ...(accumulation === "exact" || microBatch !== undefined
+        ? []
+        : [
+            {
+              setting: "accumulation",
+              rule: "be left out without microBatch, whose parts it is of",
+              found: accumulation,
+            },
+          ]),
       ...(accumulation === "exact" || allowsStaleWeights(proxy.objective)
         ? []
         : [

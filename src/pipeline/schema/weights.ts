@@ -6,8 +6,9 @@ import { name, positiveInteger } from "./common.ts";
 
 /** `{domain: weight}`, at least one positive. */
 const weightTable = z.record(name, z.number().min(0));
-const weightsFile = z.string().endsWith(".json");
-const csvFile = z.string().endsWith(".csv");
+// Aborting, so that another word is told of all that might have been meant.
+const weightsFile = z.string().endsWith(".json", { abort: true });
+const csvFile = z.string().endsWith(".csv", { abort: true });
 const maxEpochs = z.number().positive();
 const budgetTokens = positiveInteger
   .optional()

@@ -5,7 +5,7 @@
 import type { OutputFormatName } from "../../src/manifest/materialized.ts";
 
 /** light: installs in under a minute, in CI; the others on request */
-export type Environment = "light" | "torch" | "levanter";
+export type Environment = "light" | "torch" | "levanter" | "nanotron";
 
 /** Reads a materialized set; its hash is over what the documents hold there. */
 export interface SetReader {
@@ -47,5 +47,6 @@ export const EXPORT_READERS: readonly ExportReader[] = [
   { script: "export_streaming.py", environment: "torch", stack: "streaming", format: "mds", unit: "documents" },
   { script: "torchtitan.py", environment: "torch", stack: "torchtitan", format: "jsonl", unit: "sequences" },
   { script: "litgpt.py", environment: "torch", stack: "litgpt", format: "litdata", unit: "sequences" },
+  { script: "nanotron.py", environment: "nanotron", stack: "nanotron", format: "datatrove", unit: "sequences" },
   { script: "levanter.py", environment: "levanter", stack: "levanter", format: "jsonl", unit: "sequences" },
 ];

@@ -13,7 +13,11 @@ const HASH = "0123456789abcdef".repeat(4);
 const ENDINGS: Partial<Record<OutputFormatName, string[]>> = {
   megatron: [".bin", ".idx"],
   npy: [".npy"],
+  datatrove: [".ds", ".ds.index"],
+  mds: [".mds"],
+  litdata: [".bin"],
   jsonl: [".jsonl.zst"],
+  parquet: [".parquet"],
 };
 
 /** 4000 tokens asked and achieved: books 2 epochs of 10 documents, web half of 100; "ads" without weight. */
@@ -65,7 +69,7 @@ const MANIFEST = {
 } as unknown as Manifest;
 
 function setOf(output: OutputFormatName, repeats: "written" | "once", change: Partial<MaterializedSet> = {}) {
-  const ids = output === "megatron" || output === "npy";
+  const ids = !["jsonl", "parquet"].includes(output);
   const groups = DOMAINS.slice(0, 2).map(({ name, documents, tokens, selected, achieved }) => {
     const totals = {
       documents: repeats === "written" ? selected : Math.min(documents, selected),
@@ -162,6 +166,130 @@ describe("exports", () => {
     const { proportions } = exporterOf("datasets").export(request(null));
     // half the tokens each, at 100 and at 40 tokens a document
     expect(proportions).toEqual({ books: expect.closeTo(20 / 70, 12), web: expect.closeTo(50 / 70, 12) });
+  });
+
+  // Shares of ids, and of the text as a stack tokenizes it: a separator behind each of 20 and of 50 documents.
+  const [BOOKS, WEB] = [expect.closeTo(2020 / 4070, 12), expect.closeTo(2050 / 4070, 12)];
+  const parsed = (stack: string, set: MaterializedSet, index = 0) =>
+    parse(exporterOf(stack).export(request(set)).files[index]!.text);
+
+  it("give NeMo and Megatron Bridge the blend as a list of text", () => {
+    const set = setOf("megatron", "written");
+    const { paths, ...rest } = parsed("nemo", set);
+    expect(paths.map(String)).toEqual(paths);
+    expect(paths.filter((_: string, i: number) => i % 2 === 1)).toEqual([
+      "/data/books/part-00000",
+      "/data/web/part-00000",
+    ]);
+    expect([Number(paths[0]), Number(paths[2])]).toEqual([BOOKS, WEB]);
+    expect(rest).toEqual({ split: "1,0,0", seq_length: 512, seed: 7 });
+    const { dataset } = parsed("nemo", set, 1);
+    expect(dataset).toEqual({ data_path: paths, split: "1,0,0", seq_length: 512, random_seed: 7 });
+  });
+
+  it("give MosaicML Streaming the manifest's numbers of documents", () => {
+    for (const repeats of ["written", "once"] as const) {
+      expect(parsed("streaming", setOf("mds", repeats))).toEqual({
+        streams: { books: { local: "/data/books", choose: 20 }, web: { local: "/data/web", choose: 50 } },
+        shuffle: true,
+        shuffle_seed: 7,
+      });
+    }
+  });
+
+  it("give nanotron folders, weights of sequences and the tokenizer that the files name", () => {
+    const [{ data, ...stage }] = parsed("nanotron", setOf("datatrove", "once")).data_stages;
+    expect(stage).toEqual({ name: "test", start_training_step: 1, sequence_length: 512 });
+    expect(data.dataset).toEqual({
+      dataset_folder: ["/data/books", "/data/web"],
+      dataset_weights: [BOOKS, WEB],
+      tokenizer_name: "r50k",
+      vocab_size: 50257,
+      token_size_in_bytes: 2,
+    });
+    expect(data.seed).toBe(7);
+  });
+
+  it("give levanter the sources and weights of sequences, for both of its configurations", () => {
+    const set = setOf("jsonl", "written");
+    const format = { type: "text", text_key: "text" };
+    const urls = (name: string) => ({ train_urls: [`/data/${name}/part-00000.jsonl.zst`] });
+    const { components, ...rest } = parsed("levanter", set).data;
+    expect(components).toEqual({
+      books: { source: { type: "url", ...urls("books") }, format },
+      web: { source: { type: "url", ...urls("web") }, format },
+    });
+    expect(rest).toEqual({
+      tokenizer: "gpt2",
+      cache_dir: "cache/",
+      train_weights: { books: BOOKS, web: WEB },
+      stop_strategy: "restart",
+      mixture_block_size: 2048,
+      shuffle: false,
+    });
+    expect(parsed("levanter", set, 1).data).toEqual({
+      ...rest,
+      configs: { books: { ...urls("books"), format }, web: { ...urls("web"), format } },
+    });
+  });
+
+  it.each([
+    ["torchtitan", "jsonl"],
+    ["litgpt", "litdata"],
+  ] as const)("give %s the weights of sequences as literals of Python", (stack, output) => {
+    const { files } = exporterOf(stack).export(request(setOf(output, "written"), { leaveOut: ["ads"] }));
+    const rows = [...files[0]!.text.matchAll(/^ {4}(\{.*\}),$/gm)].map(([, row]) => JSON.parse(row!));
+    expect(rows).toMatchObject([
+      { domain: "books", weight: BOOKS },
+      { domain: "web", weight: WEB },
+    ]);
+  });
+
+  it("describe the set in Croissant: files with their hashes, the mixture, and documents that lie beside it", () => {
+    const set = setOf("parquet", "written");
+    const describe = (folder: string) =>
+      JSON.parse(exporterOf("croissant").export(request(set, { data: { folder, set } })).files[0]!.text);
+    const { distribution, recordSet } = describe("/out/data");
+    expect(distribution[2]).toMatchObject({
+      "@type": "cr:FileObject",
+      contentUrl: "../corpus/books/a.jsonl",
+      contentSize: "9 B",
+      encodingFormat: "application/jsonlines",
+      sha256: HASH,
+    });
+    expect(recordSet.map((one: { "@id": string }) => one["@id"])).toEqual(["domains", "selection_rows", "documents"]);
+    expect(recordSet[0].data[0]).toMatchObject({
+      "domains/name": "books",
+      "domains/achieved_weight": 0.5,
+      "domains/tokens": 2000,
+      "domains/documents": 20,
+      "domains/epochs": 2,
+    });
+    expect(distribution.at(-1)).toMatchObject({
+      "@type": "cr:FileSet",
+      includes: ["data/books/part-00000.parquet", "data/web/part-00000.parquet"],
+    });
+    expect(describe("/elsewhere").recordSet).toHaveLength(2);
+  });
+
+  it("tell OpenLineage of one run, from the source files to the selection and the set", () => {
+    const set = setOf("jsonl", "written");
+    const { files } = exporterOf("openlineage").export(request(set));
+    const [start, complete] = files[0]!.text
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect([start.eventType, complete.eventType]).toEqual(["START", "COMPLETE"]);
+    expect(start.run.runId).toBe(complete.run.runId);
+    expect(complete.run.runId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    expect(complete.inputs.map((one: { name: string }) => one.name)).toEqual(["/corpus/books/a.jsonl"]);
+    expect(complete.inputs[0].inputFacets.inputStatistics).toMatchObject({ rowCount: 10, size: 9, fileCount: 1 });
+    expect(complete.outputs.map((one: { name: string }) => one.name)).toEqual([
+      "/m/selection.parquet",
+      "/data/books",
+      "/data/web",
+    ]);
+    expect(complete.outputs[2].outputFacets.outputStatistics).toMatchObject({ rowCount: 50, size: 1, fileCount: 1 });
   });
 
   it("refuse what a stack would misread", () => {

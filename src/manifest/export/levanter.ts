@@ -19,7 +19,7 @@ export const levanter: Exporter = {
   unit: "sequences",
   reads: ["jsonl", "parquet"],
   needsData: true,
-  writes: ["levanter.yaml"],
+  writes: ["levanter.yaml", "levanter-1.2.yaml"],
   export(request) {
     const { manifest, data } = request;
     const mixture = mixtureOf(levanter, request, { draw: "packed-text", repeatsItself: true });
@@ -51,32 +51,45 @@ export const levanter: Exporter = {
         `a weight must give a sequence in a block of at most ${LARGEST_BLOCK}, and ${name} has ${least}; resample with a minimum share for it, or with its weight at 0`,
       );
     }
+    const format = { type: "text", text_key: "text" };
+    const section = (sources: object) => ({
+      data: {
+        tokenizer: tokenizerOf(request),
+        cache_dir: "cache/",
+        ...sources,
+        train_weights: Object.fromEntries(configs.map(({ name, share }) => [name, share])),
+        stop_strategy: "restart",
+        mixture_block_size: block,
+        // The set is shuffled already, and laid out mixed its order is the manifest's.
+        shuffle: false,
+      },
+    });
+    const named = (source: (urls: readonly string[]) => object) =>
+      Object.fromEntries(configs.map(({ name, urls }) => [name, source(urls)]));
     return {
       files: [
         {
           path: "levanter.yaml",
-          text: yamlText(["The data section of a levanter config (LMMixtureDatasetConfig)."], {
-            data: {
-              tokenizer: tokenizerOf(request),
-              cache_dir: "cache/",
-              configs: Object.fromEntries(
-                configs.map(({ name, urls }) => [
-                  name,
-                  { train_urls: urls, format: { type: "text", text_key: "text" } },
-                ]),
-              ),
-              train_weights: Object.fromEntries(configs.map(({ name, share }) => [name, share])),
-              stop_strategy: "restart",
-              mixture_block_size: block,
-            },
-          }),
+          text: yamlText(
+            ["The data section of a levanter config (LmDataConfig)."],
+            section({
+              components: named((urls) => ({ source: { type: "url", train_urls: urls }, format })),
+            }),
+          ),
+        },
+        {
+          path: "levanter-1.2.yaml",
+          text: yamlText(
+            ["The data section of a config of levanter 1.2 (LMMixtureDatasetConfig)."],
+            section({ configs: named((urls) => ({ train_urls: urls, format })) }),
+          ),
         },
       ],
       proportions: mixture.proportions,
       notes: [
         ...mixture.notes,
         `Weights are of the counts of ${manifest.tokenizer.name}: the tokenizer here must be the same, with one id behind each document.`,
-        "Mixtures came after levanter 1.1: install it from its repository.",
+        "levanter.yaml is for marin-levanter, levanter-1.2.yaml for the pre-releases of levanter 1.2; levanter 1.1 has no such mixtures.",
       ],
     };
   },

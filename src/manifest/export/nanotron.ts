@@ -13,6 +13,7 @@ export const nanotron: Exporter = {
   export(request) {
     const { manifest, sequenceLength } = request;
     const mixture = mixtureOf(nanotron, request, { draw: "written-ids", repeatsItself: true });
+    const { set } = mixture;
     const folders = mixture.components.map((component) => component.folder);
     refusePaths(nanotron, folders, GLOB, GLOB_NAMES);
     return {
@@ -34,6 +35,10 @@ export const nanotron: Exporter = {
                     dataset: {
                       dataset_folder: folders,
                       dataset_weights: mixture.components.map((component) => component.share),
+                      // Unsaid, nanotron asks transformers for a tokenizer of the name that the .metadata files have.
+                      tokenizer_name: set.tokenizer.name,
+                      vocab_size: set.tokenizer.vocabularySize,
+                      token_size_in_bytes: set.idBytes,
                     },
                     num_loading_workers: 1,
                     seed: manifest.seed % 2 ** 32,

@@ -44,7 +44,7 @@ describe.skipIf(!there && !required)(`stacks of Python${title}`, { timeout: 180_
   });
 
   it.each(EXPORT_READERS.filter(({ environment }) => environment === "light"))(
-    "$script reads the weights of an export to $stack in $unit",
+    "$script reads the weights of an export to $stack in $unit, of a set in $format",
     async (reader) => {
       expect((await readExport(subject, reader)).disagreements).toEqual([]);
     },

@@ -19,6 +19,7 @@ FACETS = {
     "jobType": facet_v2.job_type_job.JobTypeJobFacet,
     "documentation": facet_v2.documentation_job.DocumentationJobFacet,
     "version": facet_v2.dataset_version_dataset.DatasetVersionDatasetFacet,
+    "columnLineage": facet_v2.column_lineage_dataset.ColumnLineageDatasetFacet,
     "schema": facet_v2.schema_dataset.SchemaDatasetFacet,
     "inputStatistics": facet_v2.input_statistics_input_dataset.InputStatisticsInputDatasetFacet,
     "outputStatistics": facet_v2.output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet,
@@ -34,9 +35,21 @@ def facets(values: dict) -> dict:
         fields = {key: item for key, item in value.items() if not key.startswith("_")}
         if name == "schema":
             fields["fields"] = [facet_v2.schema_dataset.SchemaDatasetFacetFields(**item) for item in fields["fields"]]
+        if name == "columnLineage":
+            fields["fields"] = {column: lineage(item["inputFields"]) for column, item in fields["fields"].items()}
         built[name] = FACETS[name](**fields, producer=value["_producer"])
         assert built[name]._schemaURL == value["_schemaURL"], (built[name]._schemaURL, value["_schemaURL"])
     return built
+
+
+def lineage(inputs: list) -> facet_v2.column_lineage_dataset.Fields:
+    module = facet_v2.column_lineage_dataset
+    return module.Fields(
+        inputFields=[
+            module.InputField(**{**one, "transformations": [module.Transformation(**of) for of in one["transformations"]]})
+            for one in inputs
+        ]
+    )
 
 
 def event_of(value: dict) -> event_v2.RunEvent:
@@ -92,6 +105,11 @@ def main(folder: pathlib.Path, spec: pathlib.Path | None) -> dict:
     for value, event in zip(values, events, strict=True):
         again = attr.asdict(event)
         assert [one["name"] for one in again["inputs"]] == [one["name"] for one in value["inputs"]]
+    # Whatever a column is made of is a column of an input.
+    known = {(one["name"], field["name"]) for one in values[1]["inputs"] for field in one["facets"]["schema"]["fields"]}
+    for output in events[1].outputs:
+        for column in output.facets["columnLineage"].fields.values():
+            assert column.inputFields and all((one.name, one.field) in known for one in column.inputFields), output.name
     mixture = values[1]["run"]["facets"]["doremi_mixture"]
     return {
         "unit": "tokens",

@@ -77,9 +77,9 @@ export async function readSet(
 
 export async function readExport(
   subject: Subject,
-  { script, environment, stack, format, unit }: ExportReader,
+  { script, environment, stack, format, around, unit }: ExportReader,
 ): Promise<Finding> {
-  const output = join(subject.folder, `export-${stack}`);
+  const output = around ? subject.folder : join(subject.folder, `export-${stack}`);
   const data = format && (await setOf(subject, format, "domain"));
   await exportManifest(stack, subject.manifest, {
     output,
@@ -101,9 +101,47 @@ export async function readExport(
           ? []
           : [`weight of ${name}: read ${weights[name]}, not ${weight} ± ${TOLERANCE[unit]}`],
       ),
+      ...(read.drawn === undefined ? [] : sampled(weights, read.drawn as Record<string, number>)),
+      ...compared("tokens", read.tokens, (name) => domains.get(name)?.tokens),
+      ...compared("documents", read.documents, (name) => domains.get(name)?.documents),
+      ...(read.sha256 === undefined ? [] : differ("sha256", read.sha256, subject.expectation.sha256.domain.texts)),
+      ...Object.entries((read.tokenShares as Record<string, Sampled> | undefined) ?? {}).flatMap(
+        ([name, { share: found, error }]) => {
+          const wanted = (domains.get(name)?.tokens ?? 0) / all.tokens;
+          return Math.abs(found - wanted) <= DEVIATIONS * error
+            ? []
+            : [`tokens of ${name}: drew a share of ${found} ± ${error}, not ${wanted}`];
+        },
+      ),
       ...("complete" in read ? differ("complete", read.complete, true) : []),
     ],
   };
+}
+
+/** Counts by domain, where a script says some. */
+function compared(what: string, read: unknown, expected: (domain: string) => number | undefined): string[] {
+  const counts = (read ?? {}) as Record<string, number>;
+  return Object.entries(counts).flatMap(([name, count]) => differ(`${what} of ${name}`, count, expected(name)));
+}
+
+/** A share of what was drawn, and its standard error. */
+interface Sampled {
+  readonly share: number;
+  readonly error: number;
+}
+
+/** Standard errors that a sample may be off by: in 10 shares, one test of 1,500 would fail by chance. */
+const DEVIATIONS = 4;
+
+/** Draws against the weights that they were made by. Stacks that count them out are a whole draw off at most. */
+function sampled(weights: Readonly<Record<string, number>>, drawn: Readonly<Record<string, number>>): string[] {
+  const total = Object.values(drawn).reduce((sum, count) => sum + count, 0);
+  return Object.entries(weights).flatMap(([name, weight]) => {
+    const off = Math.abs((drawn[name] ?? 0) - weight * total);
+    return off <= DEVIATIONS * Math.sqrt(total * weight * (1 - weight)) + 1
+      ? []
+      : [`draws of ${name}: ${drawn[name] ?? 0} of ${total}, by a weight of ${weight}`];
+  });
 }
 
 function differ(what: string, read: unknown, expected: unknown): string[] {

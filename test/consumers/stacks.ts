@@ -33,12 +33,15 @@ export interface ExportReader {
   readonly stack: string;
   /** of the materialized set, a folder for each domain; null: the manifest's own files */
   readonly format: OutputFormatName | null;
+  /** the export is written around the set, where it describes the documents too */
+  readonly around?: true;
   /** what the stack's weights are shares of */
   readonly unit: "tokens" | "sequences" | "documents";
 }
 
 export const EXPORT_READERS: readonly ExportReader[] = [
   { script: "croissant.py", environment: "light", stack: "croissant", format: null, unit: "tokens" },
+  { script: "croissant.py", environment: "light", stack: "croissant", format: "parquet", around: true, unit: "tokens" },
   { script: "openlineage.py", environment: "light", stack: "openlineage", format: null, unit: "tokens" },
   { script: "export_datasets.py", environment: "light", stack: "datasets", format: "jsonl", unit: "documents" },
   { script: "nemo.py", environment: "torch", stack: "megatron", format: "megatron", unit: "sequences" },

@@ -3,12 +3,19 @@ import { spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** `run` ends with $RUN_STATUS; where that is "signal" it waits for one and ends with the status that doremi gives it. */
+/**
+ * `run` refuses an $OUTPUT with files in it, which it did not make, and ends with $RUN_STATUS; where that is
+ * "signal" it waits for one and ends with the status that doremi gives it.
+ */
 const STAND_IN = `#!/usr/bin/env bash
 printf '%s\\n' "$*" >>"$CALLS"
 if [ "$1" = verify ]; then
   echo '{"command":"verify","ok":true,"problems":[]}'
   exit 0
+fi
+if [ -n "\${OUTPUT:-}" ] && [ -n "$(ls -A "$OUTPUT" 2>/dev/null)" ]; then
+  echo '{"command":"run","error":{"code":"foreign-folder","message":"it is not empty"}}'
+  exit 78
 fi
 stopped() { echo '{"command":"run","error":{"code":"interrupted","message":"stopped"}}'; exit "$1"; }
 trap 'stopped 75' USR1
@@ -19,6 +26,7 @@ if [ "$RUN_STATUS" = signal ]; then
   while :; do sleep 0.05; done
 fi
 if [ "$RUN_STATUS" -eq 0 ]; then
+  if [ -n "\${OUTPUT:-}" ]; then mkdir -p "$OUTPUT"; fi
   echo '{"command":"run","status":"done","output":"/runs/x","manifest":"/runs/x y/manifest.json","weights":{"a":1}}'
 else
   echo '{"command":"run","error":{"code":"bad-thing","message":"it is bad"}}'
@@ -52,7 +60,7 @@ export async function callWithStandIn({ folder, command, runStatus, env, signal 
   writeFileSync(join(bin, "doremi"), STAND_IN);
   writeFileSync(join(bin, "scontrol"), `#!/usr/bin/env bash\nprintf 'scontrol %s\\n' "$*" >>"$CALLS"\n`);
   for (const name of ["doremi", "scontrol"]) chmodSync(join(bin, name), 0o755);
-  const { DOREMI: _, ...inherited } = process.env;
+  const { DOREMI: _, OUTPUT: __, ...inherited } = process.env;
   const child = spawn(command[0], command.slice(1), {
     cwd: folder,
     env: { ...inherited, ...env, PATH: `${bin}:${process.env.PATH}`, CALLS: calls, RUN_STATUS: String(runStatus) },

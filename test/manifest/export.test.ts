@@ -289,6 +289,28 @@ describe("exports", () => {
       "/data/books",
       "/data/web",
     ]);
+    const column = (field: string, subtype: string) => ({
+      inputFields: [
+        { namespace: "file", name: "/corpus/books/a.jsonl", field, transformations: [{ type: "DIRECT", subtype }] },
+      ],
+    });
+    expect(complete.outputs.map((one: { facets: Record<string, unknown> }) => one.facets.columnLineage)).toMatchObject([
+      { fields: { tokens: column("text", "AGGREGATION") } },
+      { fields: { text: column("text", "IDENTITY"), tokens: column("text", "TRANSFORMATION") } },
+      { fields: { tokens: { inputFields: [] } } },
+    ]);
+    const several = {
+      ...MANIFEST,
+      columns: { text: "text", domain: "meta.set" },
+      files: MANIFEST.files.map((file) => ({ ...file, domain: null })),
+    };
+    const inColumn = exporterOf("openlineage")
+      .export(request(null, { manifest: several }))
+      .files[0]!.text.split("\n");
+    expect(JSON.parse(inColumn[1]!).outputs[0].facets.columnLineage.fields).toEqual({
+      tokens: column("text", "AGGREGATION"),
+      domain: column("meta.set", "TRANSFORMATION"),
+    });
     expect(complete.outputs[2].outputFacets.outputStatistics).toMatchObject({ rowCount: 50, size: 1, fileCount: 1 });
   });
 

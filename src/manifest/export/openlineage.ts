@@ -1,6 +1,6 @@
 /**
  * OpenLineage: the events of the run that made the set, for a lineage store to take in after the fact. Source files are
- * its inputs; the manifest's selection, and a materialized set where there is one, its outputs.
+ * its inputs; the manifest's selection, and a materialized set where there is one, its outputs, by columns too.
  */
 import { dirname, sep } from "node:path";
 import type { Manifest } from "../contract.ts";
@@ -112,13 +112,19 @@ function jobFacets(producer: string) {
 }
 
 function inputsOf({ manifest, root }: ExportRequest, producer: string) {
-  const column = { name: manifest.columns.text, type: "string" };
+  const { text, domain } = manifest.columns;
   return manifest.files.map((file) => ({
     namespace: NAMESPACE,
     name: absolute(root, file.path),
     facets: {
       version: { ...facet(producer, "1-0-1/DatasetVersionDatasetFacet"), datasetVersion: `sha256:${file.sha256}` },
-      schema: { ...facet(producer, "1-2-0/SchemaDatasetFacet"), fields: [column] },
+      schema: {
+        ...facet(producer, "1-2-0/SchemaDatasetFacet"),
+        fields: [text, ...(file.domain === null && domain !== null ? [domain] : [])].map((name) => ({
+          name,
+          type: "string",
+        })),
+      },
     },
     inputFacets: {
       inputStatistics: {
@@ -131,7 +137,8 @@ function inputsOf({ manifest, root }: ExportRequest, producer: string) {
   }));
 }
 
-function outputsOf({ manifest, manifestPath, selectionSize, data }: ExportRequest, producer: string) {
+function outputsOf(request: ExportRequest, producer: string) {
+  const { manifest, manifestPath, selectionSize, data } = request;
   const folder = dirname(manifestPath).split(sep).join("/");
   const selection = {
     namespace: NAMESPACE,
@@ -141,19 +148,57 @@ function outputsOf({ manifest, manifestPath, selectionSize, data }: ExportReques
         ...facet(producer, "1-0-1/DatasetVersionDatasetFacet"),
         datasetVersion: `sha256:${manifest.selection.sha256}`,
       },
+      columnLineage: columnLineage(request, producer, null, { tokens: "AGGREGATION" }),
     },
     outputFacets: { outputStatistics: statistics(producer, manifest.selection.rows, selectionSize, 1) },
   };
   if (data === null) return [selection];
+  const text: Derivation = manifest.transform === null ? "IDENTITY" : "TRANSFORMATION";
+  const columns: Readonly<Record<string, Derivation>> = {
+    ...(data.set.idBytes === null && { text }),
+    tokens: "TRANSFORMATION",
+  };
   return [
     selection,
     ...data.set.groups.map((group) => ({
       namespace: NAMESPACE,
       name: absolute(data.folder, group.folder),
-      facets: {},
+      facets: { columnLineage: columnLineage(request, producer, group.domain, columns) },
       outputFacets: { outputStatistics: groupStatistics(producer, group) },
     })),
   ];
+}
+
+type Derivation = "IDENTITY" | "TRANSFORMATION" | "AGGREGATION";
+
+/**
+ * What columns of an output were made of: of the text column of the files that have documents of the domain (null = all),
+ * and `domain` of the column that names it, where there is one.
+ */
+function columnLineage(
+  { manifest, root }: ExportRequest,
+  producer: string,
+  domain: string | null,
+  ofText: Readonly<Record<string, Derivation>>,
+) {
+  const { text, domain: domainColumn } = manifest.columns;
+  const files = manifest.files.filter((file) => file.domain === null || domain === null || file.domain === domain);
+  const made = (of: typeof files, field: string, subtype: Derivation) => ({
+    inputFields: of.map((file) => ({
+      namespace: NAMESPACE,
+      name: absolute(root, file.path),
+      field,
+      transformations: [{ type: "DIRECT", subtype }],
+    })),
+  });
+  const several = domainColumn === null ? [] : files.filter((file) => file.domain === null);
+  return {
+    ...facet(producer, "1-2-0/ColumnLineageDatasetFacet"),
+    fields: {
+      ...Object.fromEntries(Object.entries(ofText).map(([column, subtype]) => [column, made(files, text, subtype)])),
+      ...(several.length > 0 && { domain: made(several, domainColumn!, "TRANSFORMATION") }),
+    },
+  };
 }
 
 function groupStatistics(producer: string, { documents, shards }: MaterializedGroup) {

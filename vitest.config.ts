@@ -1,6 +1,27 @@
-import { defineConfig } from "vitest/config";
+import { existsSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import { defineConfig, type Plugin } from "vitest/config";
 
-export default defineConfig({
+const SOURCES = join(import.meta.dirname, "src");
+
+/**
+ * With `--mode built`, as `npm test` runs it after the build, tests import dist/ where they name src/: worker threads
+ * then load JavaScript as a user's do, which halves the time of a small run. Without, they run from the sources.
+ */
+const built: Plugin = {
+  name: "doremi-built",
+  enforce: "pre",
+  resolveId(source, importer) {
+    if (importer === undefined || !source.startsWith(".")) return null;
+    const path = relative(SOURCES, resolve(importer, "..", source));
+    if (path.startsWith("..") || !path.endsWith(".ts")) return null;
+    const compiled = join(import.meta.dirname, "dist", path.replace(/\.ts$/, ".js"));
+    return existsSync(compiled) ? { id: compiled, external: true } : null;
+  },
+};
+
+export default defineConfig(({ mode }) => ({
+  plugins: mode === "built" ? [built] : [],
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/built.ts"],
@@ -10,4 +31,4 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
   },
-});
+}));

@@ -2,6 +2,8 @@
  * What a pipeline file refers to, found and fingerprinted before anything runs: tokenizers, plug-ins, weight files, a
  * model from outside. So that stage inputs are plain data, and a missing piece is reported at once.
  */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import { DoremiError, type PlainError, toPlainError } from "../lib/errors.ts";
 import { sha256File } from "../lib/hash.ts";
 import { importModule } from "../lib/import-module.ts";
@@ -157,8 +159,23 @@ async function prepareExternal(
     const stored = await checkModel(path, { vocabularySize, sequenceLength: model.sequenceLength });
     return { path, sha256: await modelSha256(path), model: stored };
   } catch (error) {
-    throw atSetting(pipeline, "train.reference.model", error);
+    throw atSetting(pipeline, "train.reference.model", await withModelNearby(error, path));
   }
+}
+
+/** Where a model is in a run's output folder, or in its stage's. */
+const MODEL_PLACES = ["reference/model", "model"];
+
+/** A missing model's error; where a run was named in its place, with the model that is in it. */
+async function withModelNearby(error: unknown, path: string): Promise<unknown> {
+  const { kind, code, message, file } = toPlainError(error);
+  if (code !== "missing-file") return error;
+  for (const place of MODEL_PLACES) {
+    const near = join(path, place);
+    if (!(await stat(join(near, "config.json")).catch(() => null))) continue;
+    return new DoremiError(kind, code, `${message}; did you mean “${near}”?`, file === undefined ? {} : { file });
+  }
+  return error;
 }
 
 async function loadUserStage(pipeline: Pipeline, entry: Pipeline["config"]["stages"][number]): Promise<UserStage> {

@@ -1,5 +1,5 @@
 /** Plans: what is there, what is missing, what would be done; nothing written. */
-import { existsSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
@@ -11,7 +11,7 @@ import { initializeWeights } from "../../src/trainer/initialization.ts";
 import { completeModel, forwardFlops, trainingFlops } from "../../src/trainer/model.ts";
 import { saveModel } from "../../src/trainer/model-folder.ts";
 import { PRESETS } from "../../src/trainer/presets.ts";
-import { CORPUS, smallPipeline, smallTraining, TOKENIZER, temporaryFolder } from "../e2e/small.ts";
+import { CORPUS, FILES, smallPipeline, smallTraining, TOKENIZER, temporaryFolder } from "../e2e/small.ts";
 
 /** @param train a line of its settings, the file's eighth */
 function writePipeline(train: string): string {
@@ -72,6 +72,13 @@ describe("plans", () => {
       config: { ...(await loadPipeline(path)).config, tokenizer: "nowhere.json" },
     });
     expect([untold.files.found, untold.training.vocabularyKnown]).toEqual([5, false]);
+  });
+
+  it("of a run's folder in place of its reference names the model in it", async () => {
+    const folder = temporaryFolder();
+    cpSync(join(FILES, "trainer/gpt2"), join(folder, "reference/model"), { recursive: true });
+    const { missing } = await planPipeline(await loadPipeline(writePipeline(`reference: { model: ${folder} }`)));
+    expect(missing[0]!.message).toContain(`; did you mean “${join(folder, "reference/model")}”?`);
   });
 
   it("refuses weights of a domain that there is not by the line", async () => {

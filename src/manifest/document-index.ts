@@ -16,7 +16,6 @@ export interface Segment {
   /** row of each, counted from the start of the file; null where they are consecutive rows from `firstRow` on */
   readonly rows: Uint32Array | null;
   readonly firstRow: number;
-  readonly tokens: Uint32Array; // [count]
 }
 
 export interface DomainDocuments {
@@ -26,6 +25,8 @@ export interface DomainDocuments {
   readonly heldOutDocuments: number;
   /** 1 = held out, by ordinal */
   readonly heldOut: Uint8Array; // [allDocuments]
+  /** by ordinal */
+  readonly documentTokens: Uint32Array; // [allDocuments]
   /** of what training may see: everything but the held-out documents */
   readonly documents: number;
   readonly bytes: number;
@@ -61,7 +62,7 @@ export async function indexDocuments(request: IndexRequest): Promise<DocumentInd
   const maskOf = (domain: number, documents: number) => heldOutMask(rule, seed, domains[domain]!, documents);
   const known = request.documents?.map((documents, domain) => ({ documents, mask: maskOf(domain, documents) }));
   const files: ManifestFile[] = [];
-  const building = domains.map(() => new DomainBuilder());
+  const building = domains.map((_, domain) => new DomainBuilder(known?.[domain]?.documents));
   for await (const shard of counts()) {
     signal?.throwIfAborted();
     checkCounts(shard, domains.length);
@@ -91,6 +92,8 @@ export async function indexDocuments(request: IndexRequest): Promise<DocumentInd
 class DomainBuilder {
   documents = 0;
   readonly #segments: Segment[] = [];
+  /** longer than what is filled: what nobody wrote to takes no memory */
+  #documentTokens: Uint32Array;
   /** by segment, where it is not known yet which of its documents are held out */
   readonly #pendingBytes: (Uint32Array | null)[] = [];
   #bytes = 0;
@@ -98,13 +101,18 @@ class DomainBuilder {
   #longestTokens = 0;
   #heldOutDocuments = 0;
 
+  /** @param expected number of documents, if it is known by now */
+  constructor(expected = 0) {
+    this.#documentTokens = new Uint32Array(expected);
+  }
+
   /** @param mask of the domain's held-out documents, if it is known by now */
   add(
     { file, count, rows, firstRow, tokens, bytes, totalBytes }: SegmentWithBytes,
     mask: Uint8Array | undefined,
   ): void {
-    const segment = { file, ordinal: this.documents, count, rows, firstRow, tokens };
-    this.documents += count;
+    const segment = { file, ordinal: this.documents, count, rows, firstRow };
+    this.#append(tokens);
     this.#bytes += totalBytes;
     if (mask) this.#settle(segment, bytes, mask);
     else this.#pendingBytes.push(bytes);
@@ -118,6 +126,7 @@ class DomainBuilder {
       allDocuments: this.documents,
       heldOutDocuments: this.#heldOutDocuments,
       heldOut,
+      documentTokens: this.#documentTokens.subarray(0, this.documents),
       documents: this.documents - this.#heldOutDocuments,
       bytes: this.#bytes,
       tokens: this.#tokens,
@@ -126,15 +135,27 @@ class DomainBuilder {
     };
   }
 
+  #append(tokens: Uint32Array): void {
+    const end = this.documents + tokens.length;
+    if (end > this.#documentTokens.length) {
+      const grown = new Uint32Array(2 * end);
+      grown.set(this.#documentTokens.subarray(0, this.documents));
+      this.#documentTokens = grown;
+    }
+    this.#documentTokens.set(tokens, this.documents);
+    this.documents = end;
+  }
+
   /** Takes what is held out from the totals. @param bytes null where nothing is */
-  #settle({ ordinal, count, tokens }: Segment, bytes: Uint32Array | null, mask: Uint8Array): void {
+  #settle({ ordinal, count }: Segment, bytes: Uint32Array | null, mask: Uint8Array): void {
     for (let i = 0; i < count; i++) {
       if (mask[ordinal + i] === 1) {
         this.#heldOutDocuments += 1;
         this.#bytes -= bytes![i]!;
       } else {
-        this.#tokens += tokens[i]!;
-        if (tokens[i]! > this.#longestTokens) this.#longestTokens = tokens[i]!;
+        const tokens = this.#documentTokens[ordinal + i]!;
+        this.#tokens += tokens;
+        if (tokens > this.#longestTokens) this.#longestTokens = tokens;
       }
     }
   }
@@ -147,6 +168,7 @@ export function rowOf(segment: Segment, i: number): number {
 
 interface SegmentWithBytes extends Omit<Segment, "ordinal"> {
   readonly domain: number;
+  readonly tokens: Uint32Array; // [count]
   /** of each document; null where they are not asked for */
   readonly bytes: Uint32Array | null;
   readonly totalBytes: number;

@@ -36,12 +36,13 @@ export class Recounted {
     const first = find(segment, rowStart);
     const size = rowEnd - rowStart;
     if (first < 0 || first + size > segment.count || rowOf(segment, first + size - 1) !== rowEnd - 1) return null;
-    const { heldOut: mask } = this.index.domains[domain]!;
+    const { heldOut: mask, documentTokens } = this.index.domains[domain]!;
     let tokens = 0;
     let heldOut = 0;
-    for (let i = first; i < first + size; i++) {
-      tokens += segment.tokens[i]!;
-      heldOut += mask[segment.ordinal + i]!;
+    const ordinal = segment.ordinal + first;
+    for (let i = ordinal; i < ordinal + size; i++) {
+      tokens += documentTokens[i]!;
+      heldOut += mask[i]!;
     }
     return { tokens, heldOut };
   }

@@ -3,7 +3,7 @@
  * twice in a pass. Reads no text; the chosen rows stream out.
  */
 import { DoremiError } from "../lib/errors.ts";
-import type { SelectionRow } from "./contract.ts";
+import type { ManifestFile, SelectionRow } from "./contract.ts";
 import { type DocumentIndex, rowOf } from "./document-index.ts";
 import { chooseUnits } from "./selection/choose.ts";
 import { FairQueue } from "./selection/fair-queue.ts";
@@ -51,7 +51,7 @@ export function selectDocuments(
   seed: number,
   settings: SelectionSettings,
 ): Selection {
-  const groupStarts = index.files.map((file) => startsOf(file.rowGroups));
+  const groups = new GroupLookup(index.files);
   const streams = index.domains.map(
     (domain, i) =>
       new DomainStream(
@@ -64,16 +64,15 @@ export function selectDocuments(
   );
   const lookups = index.domains.map((domain) => new SegmentLookup(domain));
   return selectionOf(index, streams, settings, (domainIndex, { from, to, epoch }, into) => {
-    const { heldOut, segments } = index.domains[domainIndex]!;
+    const { heldOut, segments, documentTokens } = index.domains[domainIndex]!;
     let place = lookups[domainIndex]!.placeOf(from);
     for (let ordinal = from; ordinal < to; ordinal++) {
       if (heldOut[ordinal] === 1) continue;
       let segment = segments[place]!;
       while (ordinal >= segment.ordinal + segment.count) segment = segments[++place]!;
-      const i = ordinal - segment.ordinal;
-      const row = rowOf(segment, i);
-      const rowGroup = groupOf(groupStarts[segment.file]!, row);
-      into.append(segment.file, rowGroup, row, row + 1, domainIndex, epoch, segment.tokens[i]!);
+      const row = rowOf(segment, ordinal - segment.ordinal);
+      const rowGroup = groups.groupOf(segment.file, row);
+      into.append(segment.file, rowGroup, row, row + 1, domainIndex, epoch, documentTokens[ordinal]!);
     }
   });
 }
@@ -180,9 +179,26 @@ export function startsOf(rowGroups: readonly number[]): number[] {
   return starts;
 }
 
-/** The row group that holds a row, by halving unless the groups are all as long as the first, which most files' are. */
-function groupOf(starts: readonly number[], row: number): number {
-  const guess = Math.min(Math.floor(row / starts[1]!), starts.length - 2); // NaN or too far where the first is empty
-  if (starts[guess]! <= row && row < starts[guess + 1]!) return guess;
-  return lastAtMost(starts.length - 1, row, (group) => starts[group]!);
+/** The row group that holds a row: by division where all but the last of a file are equally long, as most files' are. */
+class GroupLookup {
+  readonly #length: Float64Array; // by file; 0 where they differ
+  readonly #starts: readonly (readonly number[] | null)[]; // of these
+
+  constructor(files: readonly Pick<ManifestFile, "rowGroups">[]) {
+    this.#length = Float64Array.from(files, ({ rowGroups }) => equalLength(rowGroups));
+    this.#starts = files.map(({ rowGroups }, file) => (this.#length[file] === 0 ? startsOf(rowGroups) : null));
+  }
+
+  groupOf(file: number, row: number): number {
+    const length = this.#length[file]!;
+    if (length > 0) return Math.floor(row / length);
+    const starts = this.#starts[file]!;
+    return lastAtMost(starts.length - 1, row, (group) => starts[group]!);
+  }
+}
+
+/** Rows of each row group, of which the last may have fewer; 0 where another does. */
+function equalLength(rowGroups: readonly number[]): number {
+  const [first = 0] = rowGroups;
+  return rowGroups.every((rows, i) => rows === first || (i === rowGroups.length - 1 && rows < first)) ? first : 0;
 }

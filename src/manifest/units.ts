@@ -20,13 +20,12 @@ export function countUnits(
     case "documents":
       return domain.documents;
     case "sequences": {
-      const { segments, heldOut } = domain;
-      if (!segments || !heldOut) throw new DoremiError("internal", "units", "sequences take the tokens of documents");
+      const { documentTokens, heldOut } = domain;
+      if (!documentTokens || !heldOut)
+        throw new DoremiError("internal", "units", "sequences take the tokens of documents");
       let sequences = 0;
-      for (const { ordinal, count, tokens } of segments) {
-        for (let i = 0; i < count; i++) {
-          if (heldOut[ordinal + i] === 0) sequences += Math.ceil(tokens[i]! / unit.length);
-        }
+      for (let ordinal = 0; ordinal < documentTokens.length; ordinal++) {
+        if (heldOut[ordinal] === 0) sequences += Math.ceil(documentTokens[ordinal]! / unit.length);
       }
       return sequences;
     }

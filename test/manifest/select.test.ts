@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { HeldOutRule, SelectionRow } from "../../src/manifest/contract.ts";
+import type { HeldOutRule, SelectionRow, ShardCounts } from "../../src/manifest/contract.ts";
 import { indexDocuments } from "../../src/manifest/document-index.ts";
 import { heldOutCount, heldOutMask } from "../../src/manifest/held-out.ts";
 import { type SelectionSettings, selectDocuments } from "../../src/manifest/select.ts";
@@ -192,6 +192,42 @@ describe("selection", () => {
       [0, 0, 3, 5],
       [1, 0, 3, 5],
     ]);
+  });
+
+  it("names the row group of every row, whatever the groups' lengths", async () => {
+    const lengths = fc.oneof(
+      fc.array(fc.nat(6), { minLength: 1, maxLength: 12 }), // empty ones too
+      fc
+        .tuple(fc.integer({ min: 1, max: 5 }), fc.nat(5), fc.nat(5))
+        .map(([rows, times, last]) => [...new Array<number>(times).fill(rows), Math.min(last, rows)]),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(lengths, { minLength: 1, maxLength: 3 }), async (files) => {
+        const shards = files.map((groups) =>
+          Array.from({ length: groups.reduce((a, b) => a + b) }, (): [number, number] => [0, 7]),
+        );
+        const counts = () =>
+          [...(countsFrom(shards)() as Iterable<ShardCounts>)].map((shard, i) => ({
+            ...shard,
+            file: { ...shard.file, rowGroups: files[i]! },
+          }));
+        const index = await indexDocuments({ counts, domains: names, heldOut: NONE, seed: 1 });
+        const settings: SelectionSettings = { granularity: "document", order: "domain", shuffle: "document" };
+        const targets = [index.domains[0]!.tokens, 0, 0, 0];
+        const found = [...selectDocuments(index, targets, 1, settings).rows()].flatMap((run) =>
+          Array.from(
+            { length: run.rowEnd - run.rowStart },
+            (_, i) => `${run.file} ${run.rowStart + i} ${run.rowGroup}`,
+          ),
+        );
+        const expected = files.flatMap((groups, file) =>
+          groups
+            .flatMap((rows, group) => new Array<number>(rows).fill(group))
+            .map((group, row) => `s${file}.jsonl ${row} ${group}`),
+        );
+        expect(found.sort()).toEqual(expected.sort());
+      }),
+    );
   });
 
   it("refuses tokens from a domain that has documents and no tokens, and gives nothing to a target of 0", async () => {

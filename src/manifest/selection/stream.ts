@@ -41,6 +41,9 @@ export class DomainStream {
   }
 }
 
+/** Pieces that are looked up together: memory is waited for once, not once for each. */
+const BATCH = 256;
+
 /**
  * Goes through the pieces: after each `advance`, its fields are those of the next. An object for each of many millions of
  * pieces would cost more than all else.
@@ -54,11 +57,19 @@ export class PieceCursor {
   readonly #stream: DomainStream;
   readonly #pieces: Units;
   readonly #epochs: number;
-  /** moved units of this epoch; null where nothing is moved */
+  /** the pieces to come, as far as they are known, by place */
+  readonly #units = new Float64Array(BATCH);
+  readonly #unitEpochs = new Int32Array(BATCH);
+  readonly #unitTokens = new Float64Array(BATCH);
+  #place = 0;
+  #places = 0;
+  /** epoch of the units that are put in order now */
+  #ordering = -1;
+  /** moved units of that epoch; null where nothing is moved */
   #order: FeistelPermutation | null = null;
   #rank = 0;
   #ranks = 0;
-  /** 1 = chosen in this epoch, by unit; null = all are, or the order holds no others */
+  /** 1 = chosen in that epoch, by unit; null = all are, or the order holds no others */
   #taken: Uint8Array | null = null;
   /** chosen units inside the moved one that are still to come */
   #inside = 0;
@@ -73,15 +84,40 @@ export class PieceCursor {
 
   /** @returns false after the last piece */
   advance(): boolean {
+    if (this.#place === this.#places && !this.#lookUp()) return false;
+    const place = this.#place++;
+    const unit = this.#units[place]!;
+    this.epoch = this.#unitEpochs[place]!;
+    this.from = this.#pieces.firstOrdinal(unit);
+    this.to = this.#pieces.firstOrdinal(unit + 1);
+    this.tokens = this.#unitTokens[place]!;
+    return true;
+  }
+
+  /** Fills the places with the pieces that come next, without empty ones. @returns false where none do */
+  #lookUp(): boolean {
     const pieces = this.#pieces;
-    for (let unit = this.#next(); unit >= 0; unit = this.#next()) {
-      if (pieces.documentsOf(unit) === 0) continue;
-      this.from = pieces.firstOrdinal(unit);
-      this.to = pieces.firstOrdinal(unit + 1);
-      this.tokens = pieces.tokensOf(unit);
-      return true;
+    this.#place = 0;
+    this.#places = 0;
+    while (this.#places === 0) {
+      let found = 0;
+      for (; found < BATCH; found++) {
+        const unit = this.#next();
+        if (unit < 0) break;
+        this.#units[found] = unit;
+        this.#unitEpochs[found] = this.#ordering;
+      }
+      if (found === 0) return false;
+      for (let i = 0; i < found; i++) {
+        const unit = this.#units[i]!;
+        if (pieces.documentsOf(unit) === 0) continue;
+        const place = this.#places++;
+        this.#units[place] = unit;
+        this.#unitEpochs[place] = this.#unitEpochs[i]!;
+        this.#unitTokens[place] = pieces.tokensOf(unit);
+      }
     }
-    return false;
+    return true;
   }
 
   /** The next unit of the pieces' size, −1 after the last. */
@@ -92,8 +128,8 @@ export class PieceCursor {
         if (this.#taken === null || this.#taken[unit] === 1) return unit;
       }
       while (this.#rank >= this.#ranks) {
-        if (this.epoch + 1 >= this.#epochs) return -1;
-        this.#start(this.epoch + 1);
+        if (this.#ordering + 1 >= this.#epochs) return -1;
+        this.#start(this.#ordering + 1);
       }
       const rank = this.#rank++;
       const { settings, chosen, moved } = this.#stream;
@@ -118,7 +154,7 @@ export class PieceCursor {
     const { choice, chosen, moved, domain, seed } = this.#stream;
     const ranks = epoch < choice.passes ? chosen.count : choice.partial!.ranks;
     const choiceOf = choiceOrder(seed, domain.name, epoch, chosen.count);
-    this.epoch = epoch;
+    this.#ordering = epoch;
     this.#rank = 0;
     this.#taken = null;
     if (moved === chosen) {

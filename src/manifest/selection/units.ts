@@ -3,7 +3,7 @@
  * and rows. A file or row group may hold several domains; a unit is this domain's part of it.
  */
 import type { Granularity, ManifestFile } from "../contract.ts";
-import { type DomainDocuments, rowOf, type Segment } from "../document-index.ts";
+import { type DomainDocuments, rowOf } from "../document-index.ts";
 
 /** What is known of a domain, however finely: without held-out documents. */
 export interface CountedDomain {
@@ -43,12 +43,12 @@ export function unitsOf(domain: DomainDocuments, granularity: Granularity, files
 class DocumentUnits implements Units {
   readonly count: number;
   readonly #heldOut: Uint8Array;
-  readonly #segments: SegmentLookup;
+  readonly #tokens: Uint32Array;
 
-  constructor(domain: DomainDocuments) {
-    this.count = domain.allDocuments;
-    this.#heldOut = domain.heldOut;
-    this.#segments = new SegmentLookup(domain);
+  constructor({ allDocuments, heldOut, documentTokens }: DomainDocuments) {
+    this.count = allDocuments;
+    this.#heldOut = heldOut;
+    this.#tokens = documentTokens;
   }
 
   documentsOf(unit: number): number {
@@ -56,9 +56,7 @@ class DocumentUnits implements Units {
   }
 
   tokensOf(unit: number): number {
-    if (this.#heldOut[unit] === 1) return 0;
-    const segment = this.#segments.at(unit);
-    return segment.tokens[unit - segment.ordinal]!;
+    return this.#heldOut[unit] === 1 ? 0 : this.#tokens[unit]!;
   }
 
   firstOrdinal(unit: number): number {
@@ -82,14 +80,13 @@ class SpanUnits implements Units {
     this.#firsts.set(firsts);
     this.#documents = new Float64Array(this.count);
     this.#tokens = new Float64Array(this.count);
+    const { allDocuments, heldOut, documentTokens } = domain;
     let unit = 0;
-    for (const { ordinal, count, tokens } of domain.segments) {
-      for (let i = 0; i < count; i++) {
-        while (ordinal + i >= this.#firsts[unit + 1]!) unit += 1;
-        if (domain.heldOut[ordinal + i] === 1) continue;
-        this.#documents[unit]! += 1;
-        this.#tokens[unit]! += tokens[i]!;
-      }
+    for (let ordinal = 0; ordinal < allDocuments; ordinal++) {
+      while (ordinal >= this.#firsts[unit + 1]!) unit += 1;
+      if (heldOut[ordinal] === 1) continue;
+      this.#documents[unit]! += 1;
+      this.#tokens[unit]! += documentTokens[ordinal]!;
     }
   }
 
@@ -129,33 +126,29 @@ function groupFirsts(domain: DomainDocuments, files: readonly ManifestFile[]): n
 
 /** Which segment holds a document, in a step or two wherever it is: documents are asked for in any order. */
 export class SegmentLookup {
-  readonly #segments: readonly Segment[];
+  readonly #ordinals: Float64Array; // [segments + 1] of the first document, and infinity
   /** place of the segment that holds the first document of each stretch of 2^shift */
   readonly #places: Int32Array;
   /** 2^−shift */
   readonly #scale: number;
 
   constructor({ segments, allDocuments }: DomainDocuments) {
-    this.#segments = segments;
+    this.#ordinals = new Float64Array(segments.length + 1).fill(Number.POSITIVE_INFINITY);
+    for (const [place, { ordinal }] of segments.entries()) this.#ordinals[place] = ordinal;
     let size = 1;
     while (size * (2 * segments.length + 1) < allDocuments) size *= 2;
     this.#scale = 1 / size;
     this.#places = new Int32Array(Math.ceil(allDocuments / size));
     let place = 0;
     for (let stretch = 0; stretch < this.#places.length; stretch++) {
-      while (place + 1 < segments.length && segments[place + 1]!.ordinal <= stretch * size) place += 1;
+      while (this.#ordinals[place + 1]! <= stretch * size) place += 1;
       this.#places[stretch] = place;
     }
   }
 
-  at(ordinal: number): Segment {
-    return this.#segments[this.placeOf(ordinal)]!;
-  }
-
   placeOf(ordinal: number): number {
-    const segments = this.#segments;
     let place = this.#places[Math.floor(ordinal * this.#scale)]!;
-    while (place + 1 < segments.length && segments[place + 1]!.ordinal <= ordinal) place += 1;
+    while (this.#ordinals[place + 1]! <= ordinal) place += 1;
     return place;
   }
 }

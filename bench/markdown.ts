@@ -27,3 +27,11 @@ export function goalsTable(goals: readonly Goal[]): string[] {
     goals.map(({ what, goal, found, met }) => [what, goal, found, met ? "met" : "**missed**"]),
   );
 }
+
+const READING = "## Reading it";
+
+/** What somebody wrote below the figures of an earlier run, to be written below these as well; "" where there is nothing. */
+export function readingOf(page: string): string {
+  const at = page.indexOf(READING);
+  return at < 0 ? "" : `\n${page.slice(at)}`;
+}

@@ -9,13 +9,14 @@ import { writeFileAtomic } from "../../src/lib/atomic-write.ts";
 import { VERSION } from "../../src/lib/version.ts";
 import { runBench } from "../command.ts";
 import { machine } from "../machine.ts";
+import { readingOf } from "../markdown.ts";
 import { lastLine, runProgram } from "../process.ts";
 import { describeContest, OURS, PROXY_CASES, planContests } from "./contenders.ts";
 import { differenceOf, goalsOf, isSameWork, machinePeak, timeOf } from "./figures.ts";
 import { writeJob } from "./job.ts";
 import { type ContestResult, runContest } from "./measure.ts";
 import { HELP, type Options, parseOptions } from "./options.ts";
-import { readingOf, reportOf } from "./report.ts";
+import { reportOf } from "./report.ts";
 import { writeRecipe } from "./stores.ts";
 
 const PEERS = fileURLToPath(new URL("peers.py", import.meta.url));

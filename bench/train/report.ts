@@ -50,14 +50,6 @@ export function reportOf(about: Circumstances, results: readonly ContestResult[]
     .concat("\n");
 }
 
-const READING = "## Reading it";
-
-/** What somebody wrote below the figures of an earlier run, to be written below these as well; "" where there is nothing. */
-export function readingOf(page: string): string {
-  const at = page.indexOf(READING);
-  return at < 0 ? "" : `\n${page.slice(at)}`;
-}
-
 function method(
   { date, machine, doremi, peers, options }: Circumstances,
   peak: number | undefined,

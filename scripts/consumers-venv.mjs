@@ -1,12 +1,17 @@
-// Makes virtual environments with the training stacks that read what doremi writes, one for each list of requirements in
-// test/consumers: node scripts/consumers-venv.mjs FOLDER [light] [torch]. One that holds its list is kept.
+// Makes virtual environments for tests, one for each list of requirements: the training stacks that read what doremi writes
+// (light, torch), and a store that speaks S3 (s3): node scripts/consumers-venv.mjs FOLDER [light] [torch] [s3]. One that
+// holds its list is kept.
 // stdout: a line of JSON for each, with the seconds that it took and its size.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-const LISTS = { light: "requirements.txt", torch: "requirements-torch.txt" };
+const LISTS = {
+  light: "consumers/requirements.txt",
+  torch: "consumers/requirements-torch.txt",
+  s3: "storage/requirements.txt",
+};
 
 const [folder, ...asked] = process.argv.slice(2);
 const names = asked.length > 0 ? asked : ["light"];
@@ -35,7 +40,7 @@ function megabytes(path) {
 
 mkdirSync(folder, { recursive: true });
 for (const name of names) {
-  const list = join(import.meta.dirname, "..", "test", "consumers", LISTS[name]);
+  const list = join(import.meta.dirname, "..", "test", LISTS[name]);
   const key = createHash("sha256").update(readFileSync(list)).digest("hex");
   const environment = join(folder, name);
   const mark = join(environment, "requirements.sha256");

@@ -12,6 +12,8 @@ export const EXIT_STATUS = {
   internal: 70,
   "cannot-write": 73,
   interrupted: 75,
+  unavailable: 75,
+  "no-permission": 77,
   "bad-configuration": 78,
 } as const;
 

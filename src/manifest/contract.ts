@@ -5,12 +5,15 @@
 
 import type { DomainRule } from "./domain-rule.ts";
 
-/** One input file. `path` is relative to the manifest's root, with `/` between its parts. */
+/** One input file. `path` is relative to the manifest's root, with `/` between its parts; or the URI of an object. */
 export interface ManifestFile {
   readonly path: string;
   /** bytes */
   readonly size: number;
-  readonly sha256: string;
+  /** null of an object that was not read whole: then `version` says what it is */
+  readonly sha256: string | null;
+  /** of an object: its ETag, or what its store says in place of one */
+  readonly version?: string | undefined;
   readonly format: "parquet" | "arrow-file" | "arrow-stream" | "jsonl";
   readonly rows: number;
   /** rows of each row group or record batch, in order; one entry for JSONL */

@@ -1,9 +1,10 @@
 /**
  * Files that lie among a manifest's and look like them, and that it does not name: shards that came later, or were left
- * out. Looks at names only, in the folders that have files of the manifest.
+ * out. Looks at names only, in the folders of this machine that have files of the manifest.
  */
 import { readdir } from "node:fs/promises";
 import { posix } from "node:path";
+import { isRemote } from "../storage/location.ts";
 import type { Manifest } from "./contract.ts";
 import { type RootOptions, resolveInside } from "./paths.ts";
 
@@ -12,6 +13,7 @@ export async function extraFiles(root: string, manifest: Manifest, options: Root
   const named = new Set(manifest.files.map((file) => file.path));
   const folders = new Map<string, FolderNames>();
   for (const { path } of manifest.files) {
+    if (isRemote(path)) continue;
     const folder = posix.dirname(path);
     const names = folders.get(folder) ?? new FolderNames();
     names.add(posix.basename(path));
@@ -29,6 +31,7 @@ export async function extraFiles(root: string, manifest: Manifest, options: Root
 
 async function list(root: string, folder: string, options: RootOptions): Promise<string[]> {
   try {
+    if (isRemote(root)) return [];
     const path = folder === "." ? root : await resolveInside(root, folder, options);
     const entries = await readdir(path, { withFileTypes: true });
     return entries.filter((entry) => entry.isFile() || entry.isSymbolicLink()).map((entry) => entry.name);

@@ -1,6 +1,6 @@
-/** Reads manifest.json from the disk. The selection is read by selection-file.ts, documents by read.ts. */
-import { readFile, stat } from "node:fs/promises";
+/** Reads manifest.json, of this machine or by its URI. The selection is read by selection-file.ts, documents by read.ts. */
 import { DoremiError, withPlace } from "../lib/errors.ts";
+import { readWhole, storage } from "../storage/files.ts";
 import type { Manifest } from "./contract.ts";
 import { checkManifest } from "./schema.ts";
 
@@ -23,8 +23,9 @@ export async function loadManifest(path: string): Promise<Manifest> {
 }
 
 async function readText(path: string): Promise<string> {
-  const { size } = await stat(path);
-  if (size <= MAX_BYTES) return readFile(path, "utf8");
+  const found = await storage.stat(path);
+  const { size } = found;
+  if (size <= MAX_BYTES) return Buffer.from(await readWhole(path, found)).toString("utf8");
   const message = `${path}: a manifest has at most ${MAX_BYTES} bytes, this file has ${size}; is it the right one?`;
   throw new DoremiError("bad-data", "too-large", message, { file: path });
 }

@@ -3,9 +3,11 @@
  * it names may lie outside its root: not by `..`, not by an absolute path, not through a symbolic link.
  */
 import { realpath } from "node:fs/promises";
-import { dirname, isAbsolute, join, resolve, sep, win32 } from "node:path";
+import { isAbsolute, join, sep, win32 } from "node:path";
 import { DoremiError } from "../lib/errors.ts";
-import type { Manifest } from "./contract.ts";
+import { folderOf, isRemote, joinLocation, parseObjectUri, resolveLocation } from "../storage/location.ts";
+import type { FileStat } from "../storage/storage.ts";
+import type { Manifest, ManifestFile } from "./contract.ts";
 
 export interface RootOptions {
   /** folder that the manifest's file paths start from, in place of the one that the manifest names */
@@ -14,10 +16,10 @@ export interface RootOptions {
   readonly followLinks?: boolean;
 }
 
-/** Absolute path of the root. */
+/** Absolute path, or URI, of the root. */
 export function rootOf(manifestPath: string, manifest: Manifest, options: RootOptions): string {
-  if (options.root !== undefined) return resolve(options.root);
-  if (isAbsolute(manifest.root) || manifest.root.includes("\0")) {
+  if (options.root !== undefined) return resolveLocation(process.cwd(), options.root);
+  if (isAbsolute(manifest.root) || isRemote(manifest.root) || manifest.root.includes("\0")) {
     throw new DoremiError(
       "bad-data",
       "path-outside-root",
@@ -26,15 +28,24 @@ export function rootOf(manifestPath: string, manifest: Manifest, options: RootOp
       { file: manifestPath },
     );
   }
-  return resolve(dirname(manifestPath), manifest.root);
+  return resolveLocation(folderOf(resolveLocation(process.cwd(), manifestPath)), manifest.root);
+}
+
+/** The state that the manifest found an object in. */
+export function knownState({ size, version }: ManifestFile): FileStat | undefined {
+  return version === undefined ? undefined : { size, version };
 }
 
 /**
- * Absolute path of a file named relative to `root`. The file need not exist.
+ * Absolute path, or URI, of a file named relative to `root`; of an object, its own URI. The file need not exist.
  *
- * @throws DoremiError path-outside-root
+ * @throws DoremiError path-outside-root, bad-uri
  */
 export async function resolveInside(root: string, path: string, options: RootOptions = {}): Promise<string> {
+  if (isRemote(path)) {
+    parseObjectUri(path);
+    return path;
+  }
   const parts = path.split("/");
   const plain =
     !isAbsolute(path) &&
@@ -43,6 +54,7 @@ export async function resolveInside(root: string, path: string, options: RootOpt
     // a name may have a backslash, but not where that parts names
     parts.every((part) => part !== "" && part !== "." && part !== ".." && !part.includes(sep));
   if (!plain) throw outside(path, root, "must be relative, without “..”, “.” or empty parts");
+  if (isRemote(root)) return joinLocation(root, path);
   const full = join(root, ...parts);
   if (options.followLinks) return full;
   const [realRoot, real] = await Promise.all([realOrSelf(root), realOrSelf(full)]);

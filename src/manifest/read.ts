@@ -2,8 +2,8 @@
  * Reads a resampled set: the manifest, its selection, and the documents that it selects, in its order, for one reader
  * or as one of several equal parts, from any document on. Checks of content are verify's.
  */
-import { dirname } from "node:path";
 import { DoremiError } from "../lib/errors.ts";
+import { folderOf } from "../storage/location.ts";
 import type { Manifest } from "./contract.ts";
 import type { ManifestDocument, ReadContext } from "./document.ts";
 import { loadManifest } from "./load.ts";
@@ -70,7 +70,7 @@ export async function* readManifest(
     unitReaderFor(path, manifest, options),
     options,
   );
-  const runs = partRuns(await resolveInside(dirname(path), manifest.selection.path), manifest, part, cursor);
+  const runs = partRuns(await resolveInside(folderOf(path), manifest.selection.path), manifest, part, cursor);
   const context: ReadContext = { manifest, part, shards, windowBytes, signal };
   signal?.throwIfAborted();
   yield* isSequential(manifest) ? readStreams(runs, context) : readWindows(runs, context);

@@ -48,7 +48,8 @@ const domain = z.object({
 const file = z.object({
   path: z.string().min(1),
   size: count,
-  sha256,
+  sha256: sha256.nullable(),
+  version: z.string().optional(),
   format: z.enum(["parquet", "arrow-file", "arrow-stream", "jsonl"]),
   rows: count,
   rowGroups: z.array(count),

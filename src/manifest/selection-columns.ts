@@ -5,7 +5,7 @@
 import { type AsyncBuffer, type DecodedArray, type FileMetaData, parquetMetadataAsync, parquetRead } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { DoremiError } from "../lib/errors.ts";
-import { LocalStorage } from "../storage/local.ts";
+import { storage } from "../storage/files.ts";
 import type { RandomAccessFile } from "../storage/storage.ts";
 import type { SelectionRow } from "./contract.ts";
 
@@ -33,7 +33,7 @@ export interface SelectionColumns {
  * @throws DoremiError missing-file, bad-selection
  */
 export async function* readSelectionColumns(path: string, fromRow = 0): AsyncGenerator<SelectionColumns, void> {
-  const file = await new LocalStorage().open(path);
+  const file = await storage.open(path);
   try {
     const buffer = asyncBuffer(file);
     const metadata = await decoding(path, () => parquetMetadataAsync(buffer));

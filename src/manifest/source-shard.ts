@@ -5,13 +5,13 @@
 import { inspectShard, readUnit } from "../formats/read.ts";
 import type { ColumnSelection, ShardLayout, ShardUnit, TextBatch } from "../formats/shard.ts";
 import { DoremiError } from "../lib/errors.ts";
-import { LocalStorage } from "../storage/local.ts";
+import { storage } from "../storage/files.ts";
 import type { Manifest, ManifestFile } from "./contract.ts";
-import { type RootOptions, resolveInside } from "./paths.ts";
+import { knownState, type RootOptions, resolveInside } from "./paths.ts";
 import { startsOf } from "./select.ts";
 
 export interface UnitRequest {
-  /** absolute */
+  /** absolute, or a URI */
   readonly path: string;
   readonly file: ManifestFile;
   readonly layout: ShardLayout;
@@ -33,8 +33,8 @@ export type UnitReader = (request: UnitRequest) => AsyncIterable<UnitRows>;
 const BATCH_BYTES = 1 << 20;
 
 /** The text as it is stored. */
-export const readStoredUnit: UnitReader = async function* ({ path, layout, unit, columns }) {
-  const file = await new LocalStorage().open(path);
+export const readStoredUnit: UnitReader = async function* ({ path, file: claimed, layout, unit, columns }) {
+  const file = await storage.open(path, knownState(claimed));
   try {
     for await (const batch of readUnit(file, layout, unit, columns, { batchBytes: BATCH_BYTES })) {
       yield { row: Uint32Array.from({ length: batch.rows }, (_, i) => batch.rowStart + i), batch };
@@ -69,7 +69,7 @@ export class SourceShard {
     columns: ColumnSelection,
     read: UnitReader,
   ): Promise<SourceShard> {
-    const source = await new LocalStorage().open(path);
+    const source = await storage.open(path, knownState(file));
     const layout = await inspectShard(source, columns).finally(() => source.close());
     return new SourceShard({ path, file, columns, layout }, read, unitStarts(layout, file, read === readStoredUnit));
   }

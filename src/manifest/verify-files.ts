@@ -1,7 +1,6 @@
 /** Verification of what the manifest says about each input file: that it is there, its bytes, its rows. */
-import { createHash } from "node:crypto";
 import { toPlainError } from "../lib/errors.ts";
-import { LocalStorage } from "../storage/local.ts";
+import { hashOf, storage } from "../storage/files.ts";
 import type { Manifest, ManifestFile, ShardCounts } from "./contract.ts";
 import { type RootOptions, resolveInside } from "./paths.ts";
 import type { ProblemList } from "./problems.ts";
@@ -24,12 +23,19 @@ export async function checkFilesOnDisk(
     options.signal?.throwIfAborted();
     try {
       const path = await resolveInside(root, file.path, options);
-      const found: { size: number; sha256?: string } = hashed.has(index)
-        ? await hashOf(path, options.signal)
-        : await new LocalStorage().stat(path);
+      const state = await storage.stat(path);
+      if (file.version !== undefined) {
+        problems.expectSame("version", `${file.path}: version`, file.version, state.version, { file: file.path });
+      }
+      // What is another version already is said once, and cannot be read as the manifest's.
+      const isOther = file.version !== undefined && file.version !== state.version;
+      const found: { size: number; sha256?: string } =
+        hashed.has(index) && file.sha256 !== null && !isOther
+          ? await hashOf(path, { signal: options.signal, known: state })
+          : state;
       problems.expectSame("size", `${file.path}: bytes`, file.size, found.size, { file: file.path });
-      if (!hashed.has(index)) continue;
-      if (found.size === file.size) {
+      if (!hashed.has(index) || isOther) continue;
+      if (found.size === file.size && found.sha256 !== undefined) {
         problems.expectSame("sha256", `${file.path}: sha256`, file.sha256, found.sha256, { file: file.path });
       }
       readable.push(index);
@@ -40,21 +46,6 @@ export async function checkFilesOnDisk(
     }
   }
   return readable;
-}
-
-/** Size and hash of a file, streamed. */
-export async function hashOf(path: string, signal?: AbortSignal): Promise<{ size: number; sha256: string }> {
-  const file = await new LocalStorage().open(path);
-  try {
-    const hash = createHash("sha256");
-    for await (const chunk of file.stream()) {
-      signal?.throwIfAborted();
-      hash.update(chunk);
-    }
-    return { size: file.size, sha256: hash.digest("hex") };
-  } finally {
-    await file.close();
-  }
 }
 
 /** Compares what counting found of a file's shape with the manifest's entry. */

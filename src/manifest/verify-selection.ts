@@ -2,8 +2,9 @@
  * Verification of selection.parquet: its bytes, each of its rows, their order, the sums, and that the seed gives exactly
  * these rows. Goes through the file once, in columns; memory does not grow with its length but for a bit a document.
  */
-import { dirname } from "node:path";
 import { toPlainError } from "../lib/errors.ts";
+import { hashOf } from "../storage/files.ts";
+import { folderOf } from "../storage/location.ts";
 import type { Manifest } from "./contract.ts";
 import { resolveInside } from "./paths.ts";
 import type { ProblemList } from "./problems.ts";
@@ -11,7 +12,6 @@ import type { Recounted } from "./recounted.ts";
 import { selectDocuments } from "./select.ts";
 import type { SelectionChunk } from "./selection/run-buffer.ts";
 import { type SelectionRuns, selectionRuns } from "./selection-runs.ts";
-import { hashOf } from "./verify-files.ts";
 import { OrderChecker } from "./verify-order.ts";
 import { RunChecker } from "./verify-runs.ts";
 
@@ -42,8 +42,8 @@ export async function checkSelection(
   let reproduced = false;
   try {
     const reproduction = recounted?.complete && before === 0 ? new Reproduction(manifest, recounted) : null;
-    const path = await resolveInside(dirname(manifestPath), manifest.selection.path);
-    const { sha256 } = await hashOf(path, signal);
+    const path = await resolveInside(folderOf(manifestPath), manifest.selection.path);
+    const { sha256 } = await hashOf(path, { signal });
     problems.expectSame("selection-sha256", `${manifest.selection.path}: sha256`, manifest.selection.sha256, sha256, {
       file: manifest.selection.path,
     });

@@ -175,6 +175,7 @@ export function countSettingsOf({
     domainColumn: data.domainColumn ?? null,
     transform,
     onBadShard: data.onBadShard,
+    ...(data.hashObjects && { hashObjects: true }),
   };
 }
 

@@ -3,12 +3,16 @@ import { isAbsolute, join } from "node:path";
 import type { DomainRule } from "../manifest/domain-rule.ts";
 import type { DiscoverOutput } from "../stages/discover/contract.ts";
 import type { TokenizeInput } from "../stages/tokenize/contract.ts";
+import { isRemote, rememberSigned, withoutFileScheme } from "../storage/location.ts";
 import { namedDomains } from "./domain-settings.ts";
 import type { Pipeline } from "./load.ts";
 
-/** A pattern as written, made absolute; characters of the base folder that globs would take as their own are escaped. */
+/** A pattern as written, made absolute, or of URIs; characters of the base folder that globs would take as their own are escaped. */
 export function absolutePattern(base: string, pattern: string): string {
-  return isAbsolute(pattern) ? pattern : join(base.replace(/[*?[\]{}()!]/g, "\\$&"), pattern);
+  // From here on without credentials: settings are written into records.
+  if (isRemote(pattern)) return rememberSigned(pattern);
+  const path = withoutFileScheme(pattern);
+  return isAbsolute(path) ? path : join(base.replace(/[*?[\]{}()!]/g, "\\$&"), path);
 }
 
 /** As the settings have it; `found` adds what discover found out of the domains. */

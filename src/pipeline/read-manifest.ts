@@ -1,9 +1,9 @@
 /** Reads the documents that a manifest selects, through its transform where it has one. */
-import { dirname, resolve } from "node:path";
 import { loadManifest } from "../manifest/load.ts";
 import { type ManifestDocument, type ReadManifestOptions, readManifest as readStored } from "../manifest/read.ts";
 import type { UnitReader } from "../manifest/source-shard.ts";
 import { readDocuments } from "../stages/documents.ts";
+import { folderOf, resolveLocation } from "../storage/location.ts";
 import { manifestTransform } from "./verify.ts";
 
 export interface ReadOptions extends ReadManifestOptions {
@@ -21,11 +21,12 @@ export async function* readManifest(path: string, options: ReadOptions = {}): As
     yield* readStored(path, options);
     return;
   }
-  const transform = await manifestTransform(manifest, dirname(resolve(path)), options);
-  const readUnit: UnitReader = ({ path: file, layout, unit, file: { domain } }) =>
+  const transform = await manifestTransform(manifest, folderOf(resolveLocation(process.cwd(), path)), options);
+  const readUnit: UnitReader = ({ path: file, layout, unit, file: { domain, version } }) =>
     readDocuments(
       {
         path: file,
+        ...(version !== undefined && { version }),
         layout,
         unit,
         textColumn: manifest.columns.text,

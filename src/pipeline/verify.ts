@@ -4,7 +4,6 @@
  */
 import { access } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { dirname, resolve } from "node:path";
 import { inspectShard } from "../formats/read.ts";
 import type { ColumnSelection, ShardLayout } from "../formats/shard.ts";
 import { DoremiError } from "../lib/errors.ts";
@@ -12,16 +11,17 @@ import { sha256File } from "../lib/hash.ts";
 import type { Manifest, ManifestFile, ShardCounts } from "../manifest/contract.ts";
 import { type DomainRule, ruleWithin } from "../manifest/domain-rule.ts";
 import { loadManifest } from "../manifest/load.ts";
-import { type RootOptions, resolveInside, rootOf } from "../manifest/paths.ts";
+import { knownState, type RootOptions, resolveInside, rootOf } from "../manifest/paths.ts";
 import { type VerifyOptions, type VerifyResult, verifyManifest } from "../manifest/verify.ts";
 import type { TransformReference } from "../stages/count/contract.ts";
 import { domainPlaces } from "../stages/count/counted-shards.ts";
 import { rowGroupsOf } from "../stages/count/group-writer.ts";
 import type { CountJob, CountJobResult, UnitCounts } from "../stages/count/worker.ts";
-import { storage } from "../stages/files.ts";
 import { type PoolTask, WorkerPool, workerModule } from "../stages/pool.ts";
 import type { StageEvent } from "../stages/stage.ts";
 import { reporter } from "../stages/stage.ts";
+import { storage } from "../storage/files.ts";
+import { folderOf, resolveLocation } from "../storage/location.ts";
 import { resolveTokenizer } from "../tokenizer/resolve.ts";
 import type { TokenizerDescriptor } from "../tokenizer/tokenizer.ts";
 
@@ -40,7 +40,7 @@ export interface VerifyPipelineOptions extends RootOptions, Pick<VerifyOptions, 
 /** @param path of manifest.json  @throws DoremiError when the manifest or its tokenizer cannot be used */
 export async function verify(path: string, options: VerifyPipelineOptions = {}): Promise<VerifyResult> {
   const manifest = await loadManifest(path);
-  const base = dirname(resolve(path));
+  const base = folderOf(resolveLocation(process.cwd(), path));
   const tokenizer = await manifestTokenizer(manifest, base, options);
   const transform = await manifestTransform(manifest, base, options);
   const root = rootOf(path, manifest, options);
@@ -89,7 +89,7 @@ export async function manifestTransform(
   options: { readonly allowTransform?: boolean },
 ): Promise<TransformReference | null> {
   if (!manifest.transform) return null;
-  const module = resolve(base, manifest.transform.module);
+  const module = resolveLocation(base, manifest.transform.module);
   if (!options.allowTransform) {
     throw new DoremiError(
       "usage",
@@ -158,7 +158,8 @@ async function* fileJobs(files: readonly ManifestFile[], context: RecountContext
   };
   for (const [index, claimed] of files.entries()) {
     const path = await resolveInside(root, claimed.path, options);
-    const file = await storage.open(path);
+    const known = knownState(claimed);
+    const file = await storage.open(path, known);
     const layout = await inspectShard(file, columns).finally(() => file.close());
     const common = { file: index, layout, tokenizers: [tokenizer], tolerate: false };
     // A job without parts closes a file without units.
@@ -173,9 +174,10 @@ async function* fileJobs(files: readonly ManifestFile[], context: RecountContext
             {
               path,
               hash: false,
-              version: null,
+              known: known ?? null,
               unit: {
                 path,
+                ...(known && { version: known.version }),
                 layout,
                 unit,
                 textColumn: manifest.columns.text,

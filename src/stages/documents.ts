@@ -6,15 +6,18 @@
 import * as arrow from "apache-arrow";
 import { readUnit } from "../formats/read.ts";
 import type { BatchForm, ColumnSelection, ShardLayout, ShardUnit, TextBatch } from "../formats/shard.ts";
+import { storage } from "../storage/files.ts";
+import { shownLocation } from "../storage/location.ts";
 import type { RandomAccessFile } from "../storage/storage.ts";
 import type { TransformReference } from "./count/contract.ts";
-import { storage } from "./files.ts";
 import { applyTransform, loadTransform } from "./transform.ts";
 
 /** Everything that a worker needs to read a unit. Plain data. */
 export interface UnitSource {
-  /** absolute path of the shard */
+  /** absolute path of the shard, or its URI */
   readonly path: string;
+  /** FileStat.version that an object must have still */
+  readonly version?: string;
   readonly layout: Pick<ShardLayout, "format" | "size">;
   readonly unit: ShardUnit;
   readonly textColumn: string;
@@ -45,7 +48,7 @@ export async function* readDocuments(
   source: UnitSource,
   read: UnitRead,
   form: BatchForm = "owned",
-  open: () => Promise<RandomAccessFile> = () => storage.open(source.path),
+  open: () => Promise<RandomAccessFile> = () => openShard(source),
 ): AsyncGenerator<DocumentBatch> {
   const columns: ColumnSelection = {
     text: source.textColumn,
@@ -59,7 +62,7 @@ export async function* readDocuments(
     for await (const batch of readUnit(file, layout, source.unit, columns, {}, transform ? "owned" : form)) {
       read.rows += batch.rows;
       if (transform && source.transform) {
-        const context = { arrow, options: source.transform.options, file: source.path };
+        const context = { arrow, options: source.transform.options, file: shownLocation(source.path) };
         const transformed = await applyTransform(transform, batch, context, source.domain);
         yield { row: transformed.row, batch: withDomain(transformed.batch, source.domain) };
       } else {
@@ -70,6 +73,10 @@ export async function* readDocuments(
   } finally {
     await file.close();
   }
+}
+
+function openShard({ path, version, layout: { size } }: UnitSource): Promise<RandomAccessFile> {
+  return storage.open(path, version === undefined ? undefined : { size, version });
 }
 
 function withDomain(batch: TextBatch, domain: string | null): DocumentBatch["batch"] {

@@ -8,11 +8,11 @@ import * as arrow from "apache-arrow";
 import { inspectShard, readUnit } from "../formats/read.ts";
 import type { ColumnSelection, TextBatch } from "../formats/shard.ts";
 import { DoremiError } from "../lib/errors.ts";
+import { storage } from "../storage/files.ts";
 import { expandPattern } from "../storage/pattern.ts";
 import { openOnce } from "../tokenizer/open.ts";
 import { resolveTokenizer } from "../tokenizer/resolve.ts";
 import type { Tokenizer, TokenizerDescriptor } from "../tokenizer/tokenizer.ts";
-import { storage } from "./files.ts";
 import { applyTransform, type Transform } from "./transform.ts";
 
 export interface ReadCorpusOptions {

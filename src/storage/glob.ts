@@ -55,11 +55,16 @@ export async function listFiles(pattern: string): Promise<string[]> {
     ({ path, isLink }) => !isLink || picomatch.isMatch(relative(cwd, path), escapeLiterals(rest)),
   );
   if (missed !== undefined) throw withPlace(missed.error, { file: missed.path });
-  const spelled = rest.split("/").filter((segment) => /^[._]/.test(segment));
   return found
-    .filter((path) => path.split("/").every((name) => !/^[._]/.test(name) || isSpelled(name, spelled)))
+    .filter(hiddenFilter(rest))
     .map((path) => base + path)
     .sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+}
+
+/** Of paths that match a pattern, those whose hidden names the pattern spells. */
+export function hiddenFilter(pattern: string): (path: string) => boolean {
+  const spelled = pattern.split("/").filter((segment) => /^[._]/.test(segment));
+  return (path) => path.split("/").every((name) => !/^[._]/.test(name) || isSpelled(name, spelled));
 }
 
 interface Failure {

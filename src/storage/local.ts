@@ -8,6 +8,7 @@ import type { FileHandle } from "node:fs/promises";
 import { open, stat } from "node:fs/promises";
 import { DoremiError, withPlace } from "../lib/errors.ts";
 import { listFiles } from "./glob.ts";
+import { withoutFileScheme } from "./location.ts";
 import type { FileStat, RandomAccessFile, Storage } from "./storage.ts";
 
 /** Opening a named pipe would wait for its writer, for ever where there is none. Windows has no such flag. */
@@ -19,7 +20,7 @@ const STREAM_CHUNK = 1 << 20;
 export class LocalStorage implements Storage {
   /** @throws DoremiError missing-file, no-permission, not-a-file */
   async stat(uri: string): Promise<FileStat> {
-    const path = localPath(uri);
+    const path = withoutFileScheme(uri);
     const found = await stat(path, { bigint: true }).catch((error: unknown) => {
       throw withPlace(error, { file: uri });
     });
@@ -31,7 +32,7 @@ export class LocalStorage implements Storage {
   /** @throws DoremiError missing-file, no-permission, not-a-file */
   async open(uri: string): Promise<RandomAccessFile> {
     try {
-      const handle = await open(localPath(uri), READ_AT_ONCE);
+      const handle = await open(withoutFileScheme(uri), READ_AT_ONCE);
       const found = await handle.stat();
       if (found.isFile()) return new LocalFile(uri, found.size, handle);
       await handle.close();
@@ -43,7 +44,7 @@ export class LocalStorage implements Storage {
 
   /** Paths are spelled as the pattern spells them: relative stays relative. */
   async list(pattern: string): Promise<string[]> {
-    return listFiles(localPath(pattern));
+    return listFiles(withoutFileScheme(pattern));
   }
 }
 
@@ -104,11 +105,6 @@ class LocalFile implements RandomAccessFile {
   async close(): Promise<void> {
     await this.#handle.close();
   }
-}
-
-/** A plain path, or the path of a file: URI. */
-function localPath(uri: string): string {
-  return uri.startsWith("file://") ? decodeURIComponent(uri.slice("file://".length)) : uri;
 }
 
 function notAFile(uri: string): DoremiError {

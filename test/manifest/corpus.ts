@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { inspectShard, readUnit } from "../../src/formats/read.ts";
 import type { ColumnSelection } from "../../src/formats/shard.ts";
 import type { CountSource, ManifestFile, ShardCounts } from "../../src/manifest/contract.ts";
-import { hashOf } from "../../src/manifest/verify-files.ts";
+import { hashOf } from "../../src/storage/files.ts";
 import { LocalStorage } from "../../src/storage/local.ts";
 
 export const DOMAINS = ["books", "code", "web", "empty-weight"];

@@ -3,7 +3,7 @@ import { open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { sniff } from "../../formats/sniff.ts";
 import { DoremiError, withPlace } from "../../lib/errors.ts";
-import { LocalStorage } from "../../storage/local.ts";
+import { storage } from "../../storage/files.ts";
 import { inspectArrow } from "./arrow-file.ts";
 import type { Inspection } from "./contract.ts";
 import { inspectFolder } from "./folder.ts";
@@ -41,7 +41,7 @@ export async function inspectPath(path: string): Promise<Inspection> {
 }
 
 async function inspectShardFile(path: string): Promise<Inspection> {
-  const file = await new LocalStorage().open(path);
+  const file = await storage.open(path);
   try {
     const sniffed = await sniff(file);
     switch (sniffed.format) {

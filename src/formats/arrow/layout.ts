@@ -13,7 +13,7 @@ import type { ColumnSelection, ReadLimits, ShardLayout, ShardUnit } from "../sha
 import type { BatchHeader, MessagePlace } from "./message.ts";
 import { readMessage } from "./message.ts";
 import type { ArrowField, TextPath } from "./schema.ts";
-import { fieldsOf, positionsOf, selectText } from "./schema.ts";
+import { buffersOf, fieldsOf, positionsOf, selectText } from "./schema.ts";
 
 /** What a unit's `locator` holds. */
 export interface BatchLocator {
@@ -26,6 +26,9 @@ export interface BatchLocator {
 
 /** "ARROW1", at both ends of a file; at the head padded to 8 */
 const MAGIC_BYTES = 6;
+
+/** Headers of record batches that are read at once: each is a request of its own where the file is far away. */
+const HEADS_AT_ONCE = 16;
 
 interface Selected {
   readonly fields: readonly ArrowField[];
@@ -65,12 +68,21 @@ export async function arrowFileLayout(
     }
   }
   const units: ShardUnit[] = [];
-  for (const [index, block] of batches.entries()) {
-    const batchPlace = { file: file.uri, rowGroup: index };
-    const found = await readMessage(file, block.offset, batchPlace, limits);
-    if (found?.message.kind !== "batch")
-      throw badShard("bad-footer", batchPlace, `a record batch must lie at byte ${block.offset}`);
-    units.push(unitOf(index, at, found.place, found.message.batch, dictionaries, selected, limits));
+  for (let first = 0; first < batches.length; first += HEADS_AT_ONCE) {
+    const blocks = batches.slice(first, first + HEADS_AT_ONCE);
+    const read = await Promise.allSettled(
+      blocks.map(({ offset }, i) => readMessage(file, offset, { file: file.uri, rowGroup: first + i }, limits)),
+    );
+    for (const [i, result] of read.entries()) {
+      if (result.status === "rejected") throw result.reason; // the first in order, whichever failed first
+      const index = first + i;
+      const found = result.value;
+      if (found?.message.kind !== "batch") {
+        const batchPlace = { file: file.uri, rowGroup: index };
+        throw badShard("bad-footer", batchPlace, `a record batch must lie at byte ${blocks[i]!.offset}`);
+      }
+      units.push(unitOf(index, at, found.place, found.message.batch, dictionaries, selected, limits));
+    }
   }
   return layoutOf("arrow-file", file, units);
 }
@@ -109,6 +121,14 @@ export async function arrowStreamLayout(
   return layoutOf("arrow-stream", file, units);
 }
 
+/** The footer where it was found before. @throws DoremiError bad-footer */
+export async function footerAt(file: RandomAccessFile, { offset, headBytes }: MessagePlace): Promise<Footer> {
+  const bytes = await file.read(offset, offset + headBytes);
+  return guarded("bad-footer", { file: file.uri }, "the footer must be Arrow's", () =>
+    Footer.getRootAsFooter(new ByteBuffer(bytes)),
+  );
+}
+
 /** The footer's flatbuffer and where it lies. @throws DoremiError bad-footer */
 export async function readFooter(file: RandomAccessFile, limits: ReadLimits) {
   const place = { file: file.uri };
@@ -122,11 +142,8 @@ export async function readFooter(file: RandomAccessFile, limits: ReadLimits) {
       `the footer's length must fit the file of ${file.size} bytes and the limit of ${limits.maxMetadataBytes} (maxMetadataBytes); it says ${length}`,
     );
   }
-  const bytes = await file.read(offset, offset + length);
-  const footer = guarded("bad-footer", place, "the footer must be Arrow's", () =>
-    Footer.getRootAsFooter(new ByteBuffer(bytes)),
-  );
-  return { footer, at: { offset, headBytes: length, bodyBytes: 0 } satisfies MessagePlace };
+  const at: MessagePlace = { offset, headBytes: length, bodyBytes: 0 };
+  return { footer: await footerAt(file, at), at };
 }
 
 function select(fields: readonly ArrowField[], columns: ColumnSelection, uri: string): Selected {
@@ -155,15 +172,9 @@ function unitOf(
   limits: ReadLimits,
 ): ShardUnit {
   const positions = positionsOf(selected.fields, header.variadicCounts);
-  const chosen = new Set(
-    [selected.text, ...(selected.domain ? [selected.domain] : [])].flatMap(({ fields }) => fields),
-  );
   let storedBytes = batch.headBytes;
-  for (const field of chosen) {
-    const { buffer, variadic } = positions.get(field)!;
-    const count = field.buffers + (field.hasVariadic ? (header.variadicCounts[variadic] ?? 0) : 0);
-    for (const { length } of header.buffers.slice(buffer, buffer + count)) storedBytes += length;
-  }
+  const chosen = [selected.text, ...(selected.domain ? [selected.domain] : [])].flatMap(({ fields }) => fields);
+  for (const { length } of buffersOf(chosen, header, positions)) storedBytes += length;
   const locator: BatchLocator = {
     schema,
     batch,

@@ -12,11 +12,11 @@ import type { BatchForm, ColumnSelection, ReadLimits, ShardFormat, ShardUnit, Te
 import type { BatchSource } from "./buffers.ts";
 import { readExtraColumns } from "./extra.ts";
 import type { BatchLocator } from "./layout.ts";
-import { readFooter } from "./layout.ts";
+import { footerAt } from "./layout.ts";
 import type { MessagePlace } from "./message.ts";
 import { readMessage } from "./message.ts";
 import type { TextPath } from "./schema.ts";
-import { fieldsOf, positionsOf, selectText } from "./schema.ts";
+import { buffersOf, fieldsOf, positionsOf, selectText } from "./schema.ts";
 import type { Dictionaries, TextCursor } from "./text.ts";
 import { joined, readDictionaryValues, readTextColumn } from "./text.ts";
 
@@ -35,8 +35,16 @@ export async function* readRecordBatch(
   const { schema, version } = await schemaAt(file, format, locator.schema, limits);
   const fields = guarded("corrupt", place, "the schema must be Arrow's", () => fieldsOf(schema, version, file.uri));
   const { text, domain } = selectText(fields, columns, file.uri);
+  const { offset, headBytes, bodyBytes } = locator.batch;
+  const isMostlyRead = 2 * unit.storedBytes >= headBytes + bodyBytes;
+  if (isMostlyRead) file.expect?.([{ start: offset, end: offset + headBytes + bodyBytes }]);
   const source = await openBatch(file, locator.batch, place, limits);
   const positions = positionsOf(fields, source.header.variadicCounts);
+  if (!isMostlyRead) {
+    const body = offset + headBytes;
+    const chosen = buffersOf([...text.fields, ...(domain?.fields ?? [])], source.header, positions);
+    file.expect?.(chosen.map((buffer) => ({ start: body + buffer.offset, end: body + buffer.offset + buffer.length })));
+  }
   const dictionaries = await readDictionaries(file, locator, domain ? [text, domain] : [text], place, limits);
 
   const domainColumn = domain && domainOf(await readTextColumn(source, domain, positions, dictionaries));
@@ -81,7 +89,7 @@ function domainOf(cursor: TextCursor & { readonly entryOf?: (row: number) => num
 
 async function schemaAt(file: RandomAccessFile, format: ShardFormat, at: MessagePlace, limits: ReadLimits) {
   if (format === "arrow-file") {
-    const { footer } = await readFooter(file, limits);
+    const footer = await footerAt(file, at);
     return { schema: footer.schema()!, version: footer.version() };
   }
   const found = await readMessage(file, at.offset, { file: file.uri }, limits);

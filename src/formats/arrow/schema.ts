@@ -13,6 +13,7 @@ import { UnionMode } from "apache-arrow/fb/union-mode";
 import { requirePath, textRoles, wrongType } from "../columns.ts";
 import { badShard } from "../failure.ts";
 import type { ColumnSelection } from "../shard.ts";
+import type { BatchHeader } from "./message.ts";
 
 /** How a column of texts lies in its buffers. */
 export type TextLayout = "null" | "offsets32" | "offsets64" | "views";
@@ -165,6 +166,19 @@ export interface FieldPosition {
   readonly node: number;
   readonly buffer: number;
   readonly variadic: number;
+}
+
+/** Where in a batch's body the buffers of some columns lie. @param chosen leaves and what is around them */
+export function buffersOf(
+  chosen: Iterable<ArrowField>,
+  { buffers, variadicCounts }: Pick<BatchHeader, "buffers" | "variadicCounts">,
+  positions: ReadonlyMap<ArrowField, FieldPosition>,
+): BatchHeader["buffers"] {
+  return [...new Set(chosen)].flatMap((field) => {
+    const { buffer, variadic } = positions.get(field)!;
+    const count = field.buffers + (field.hasVariadic ? (variadicCounts[variadic] ?? 0) : 0);
+    return buffers.slice(buffer, buffer + count);
+  });
 }
 
 /** Positions of all fields of a batch, in the order of the wire (parents before children). */

@@ -54,7 +54,7 @@ export async function* readStretch(
   const { compression, start, end } = unit.locator as StretchLocator;
   // From the byte before: where that is a newline, the first line of the stretch is its own.
   const from = start > 0 ? start - 1 : 0;
-  const bytes = compression === "none" ? file.stream(from) : decompressed(file, compression);
+  const bytes = compression === "none" ? file.stream(from, file.size, end) : decompressed(file, compression);
   const stop = compression === "none" ? end - from : Number.POSITIVE_INFINITY;
   const rows = new RowCollector(unit.index, columns, limits, form);
   let index = 0; // of the line, in this stream

@@ -29,6 +29,7 @@ export async function* readRowGroup(
   const place = { file: file.uri, rowGroup: unit.index };
   if (locator.rows === 0) return;
   await loadZstd();
+  file.expect?.(locator.domain ? [locator.domain, locator.text] : [locator.text]);
   const domain = locator.domain && (await readDomain(file, locator.domain, locator.rows, place, limits));
   const extra = columns.extra?.length ? await readExtraColumns(file, unit, locator, columns.extra, limits) : undefined;
 

@@ -5,6 +5,7 @@
  */
 import { sep } from "node:path";
 import { DoremiError } from "../../lib/errors.ts";
+import { isRemote } from "../../storage/location.ts";
 import type { Manifest, ManifestDomain } from "../contract.ts";
 import type { MaterializedGroup, MaterializedSet } from "../materialized.ts";
 import type { Exporter, ExportRequest } from "./exporter.ts";
@@ -130,6 +131,7 @@ export const GLOB_NAMES = "the wildcards * ? [ ]";
 
 /** Absolute path of what a record names, with `/` between its parts. */
 export function absolute(folder: string, path: string): string {
+  if (isRemote(path)) return path;
   const base = folder.split(sep).join("/").replace(/\/$/, "");
   return path === "." ? base : `${base}/${path}`;
 }

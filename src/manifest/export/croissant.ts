@@ -2,8 +2,9 @@
  * Croissant 1.1: JSON-LD that describes the resampled set. Its files with hash and size, the domains with what was asked
  * for and achieved, the selection's columns, and the documents where a materialized set lies beside it.
  */
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { relativePath } from "../../lib/relative-path.ts";
+import { folderOf, joinLocation, relativeLocation } from "../../storage/location.ts";
 import type { Manifest, ManifestFile } from "../contract.ts";
 import type { MaterializedFile, MaterializedSet } from "../materialized.ts";
 import type { Exporter, ExportRequest } from "./exporter.ts";
@@ -107,7 +108,7 @@ function describe({ domains, achievedTokens, selection, tokenizer, weightsFrom, 
 }
 
 function fileObjects({ manifest, manifestPath, manifestFile, selectionSize, root, target, data }: ExportRequest) {
-  const selection = join(dirname(manifestPath), ...manifest.selection.path.split("/"));
+  const selection = joinLocation(folderOf(manifestPath), manifest.selection.path);
   return [
     fileObject("manifest.json", "application/json", target, manifestPath, manifestFile),
     fileObject("selection", "application/x-parquet", target, selection, {
@@ -115,7 +116,7 @@ function fileObjects({ manifest, manifestPath, manifestFile, selectionSize, root
       size: selectionSize,
     }),
     ...manifest.files.map((file) =>
-      fileObject(`source/${file.path}`, MEDIA_TYPES[file.format], target, join(root, ...file.path.split("/")), file),
+      fileObject(`source/${file.path}`, MEDIA_TYPES[file.format], target, joinLocation(root, file.path), file),
     ),
     ...(data === null ? [] : setFiles(data.set)).map((file) =>
       fileObject(
@@ -138,16 +139,16 @@ function fileObject(
   encodingFormat: string,
   target: string,
   path: string,
-  { sha256, size }: { readonly sha256: string; readonly size: number },
+  { sha256, size }: { readonly sha256: string | null; readonly size: number },
 ) {
   return {
     "@type": "cr:FileObject",
     "@id": id,
     name: id,
-    contentUrl: relativePath(target, path),
+    contentUrl: relativeLocation(target, path),
     contentSize: `${size} B`,
     encodingFormat,
-    sha256,
+    ...(sha256 !== null && { sha256 }),
   };
 }
 

@@ -2,7 +2,8 @@
  * levanter: text that it tokenizes itself, an end-of-sequence id behind each document, packed into sequences; weights are
  * of sequences, held exactly in each block of them.
  */
-import { dirname, resolve } from "node:path";
+
+import { folderOf, resolveLocation } from "../../storage/location.ts";
 import { tiktokenName } from "../../tokenizer/tiktoken.ts";
 import { absolute, filesOf, mixtureOf, refusal, refusePaths } from "./components.ts";
 import type { Exporter, ExportRequest } from "./exporter.ts";
@@ -111,6 +112,6 @@ function tokenizerOf({ manifest, manifestPath }: ExportRequest): string {
   const { source } = manifest.tokenizer;
   const encoding = tiktokenName(source);
   if (encoding !== undefined) return encoding === "r50k" ? "gpt2" : source;
-  const path = resolve(dirname(manifestPath), source);
-  return absolute(path.endsWith(".json") ? dirname(path) : path, ".");
+  const path = resolveLocation(folderOf(manifestPath), source);
+  return absolute(path.endsWith(".json") ? folderOf(path) : path, ".");
 }

@@ -2,7 +2,8 @@
  * OpenLineage: the events of the run that made the set, for a lineage store to take in after the fact. Source files are
  * its inputs; the manifest's selection, and a materialized set where there is one, its outputs, by columns too.
  */
-import { dirname, sep } from "node:path";
+import { sep } from "node:path";
+import { folderOf, isRemote, parseObjectUri } from "../../storage/location.ts";
 import type { Manifest } from "../contract.ts";
 import type { MaterializedGroup } from "../materialized.ts";
 import { absolute } from "./components.ts";
@@ -10,8 +11,6 @@ import type { Exporter, ExportRequest } from "./exporter.ts";
 
 const SPEC = "https://openlineage.io/spec";
 const CORE = `${SPEC}/2-0-2/OpenLineage.json#/$defs`;
-/** Of a local file, by OpenLineage's rules of naming; the name is its absolute path. */
-const NAMESPACE = "file";
 
 export const openlineage: Exporter = {
   stack: "openlineage",
@@ -111,13 +110,22 @@ function jobFacets(producer: string) {
   };
 }
 
+/** As OpenLineage names data sets: the store is the namespace; files of this machine have “file”. */
+function datasetAt(location: string): { namespace: string; name: string } {
+  if (!isRemote(location)) return { namespace: "file", name: location };
+  const { store, key } = parseObjectUri(location);
+  return { namespace: store, name: key };
+}
+
 function inputsOf({ manifest, root }: ExportRequest, producer: string) {
   const { text, domain } = manifest.columns;
   return manifest.files.map((file) => ({
-    namespace: NAMESPACE,
-    name: absolute(root, file.path),
+    ...datasetAt(absolute(root, file.path)),
     facets: {
-      version: { ...facet(producer, "1-0-1/DatasetVersionDatasetFacet"), datasetVersion: `sha256:${file.sha256}` },
+      version: {
+        ...facet(producer, "1-0-1/DatasetVersionDatasetFacet"),
+        datasetVersion: file.sha256 === null ? `etag:${file.version}` : `sha256:${file.sha256}`,
+      },
       schema: {
         ...facet(producer, "1-2-0/SchemaDatasetFacet"),
         fields: [text, ...(file.domain === null && domain !== null ? [domain] : [])].map((name) => ({
@@ -139,10 +147,9 @@ function inputsOf({ manifest, root }: ExportRequest, producer: string) {
 
 function outputsOf(request: ExportRequest, producer: string) {
   const { manifest, manifestPath, selectionSize, data } = request;
-  const folder = dirname(manifestPath).split(sep).join("/");
+  const folder = folderOf(manifestPath).split(sep).join("/");
   const selection = {
-    namespace: NAMESPACE,
-    name: absolute(folder, manifest.selection.path),
+    ...datasetAt(absolute(folder, manifest.selection.path)),
     facets: {
       version: {
         ...facet(producer, "1-0-1/DatasetVersionDatasetFacet"),
@@ -161,8 +168,7 @@ function outputsOf(request: ExportRequest, producer: string) {
   return [
     selection,
     ...data.set.groups.map((group) => ({
-      namespace: NAMESPACE,
-      name: absolute(data.folder, group.folder),
+      ...datasetAt(absolute(data.folder, group.folder)),
       facets: { columnLineage: columnLineage(request, producer, group.domain, columns) },
       outputFacets: { outputStatistics: groupStatistics(producer, group) },
     })),
@@ -185,8 +191,7 @@ function columnLineage(
   const files = manifest.files.filter((file) => file.domain === null || domain === null || file.domain === domain);
   const made = (of: typeof files, field: string, subtype: Derivation) => ({
     inputFields: of.map((file) => ({
-      namespace: NAMESPACE,
-      name: absolute(root, file.path),
+      ...datasetAt(absolute(root, file.path)),
       field,
       transformations: [{ type: "DIRECT", subtype }],
     })),

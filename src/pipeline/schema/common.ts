@@ -9,7 +9,7 @@ export const fraction = z.number().min(0).max(1);
 export const patterns = z
   .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
   .transform((value) => (typeof value === "string" ? [value] : value))
-  .describe("Paths or globs (* ** ? [] {a,b}), relative to the pipeline file.");
+  .describe("Paths or globs (* ** ? [] {a,b}), relative to the pipeline file, or URIs: s3://, gs://, az://, https://.");
 
 /** Rules that more than one setting decides, or that a JSON Schema cannot say. */
 export function refuse<Settings>(faults: (settings: Settings) => SettingFault[]) {

@@ -83,6 +83,12 @@ export const data = z
       .enum(["fail", "skip"])
       .default("fail")
       .describe("What to do with a shard that cannot be read: stop, or leave it out and record it in the manifest."),
+    hashObjects: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Read objects (s3://, gs://, az://, https://) whole, for their SHA-256. Without it the manifest names their version (ETag).",
+      ),
     heldOut: heldOut.default({ fraction: 0.01, minDocuments: 4 }),
     transform: transform
       .optional()

@@ -38,6 +38,8 @@ export const countInput = z.strictObject({
   onBadShard: z.enum(["fail", "skip"]),
   /** the shards are a part of the corpus: a domain may have no document among them */
   part: z.literal(true).optional(),
+  /** read objects whole for their SHA-256; without it they are known by their version */
+  hashObjects: z.boolean().optional(),
 });
 
 const totals = z.strictObject({
@@ -50,7 +52,10 @@ const totals = z.strictObject({
 export const countedShard = z.strictObject({
   path: z.string(),
   size: z.int(),
-  sha256: z.string(),
+  /** null of an object that was not hashed */
+  sha256: z.string().nullable(),
+  /** of an object: FileStat.version */
+  version: z.string().optional(),
   format: z.enum(["parquet", "arrow-file", "arrow-stream", "jsonl"]),
   split: z.enum(["train", "held-out"]),
   domain: z.string().nullable(),

@@ -23,8 +23,9 @@ export function readCountedShards(folder: string, { path, sha256 }: CountOutput[
   return readJsonLines<CountedShard>(join(folder, path), sha256);
 }
 
-export function manifestFile({ path, size, sha256, format, rows, rowGroups, domain }: CountedShard): ManifestFile {
-  return { path, size, sha256, format, rows, rowGroups, domain };
+export function manifestFile(shard: CountedShard): ManifestFile {
+  const { path, size, sha256, version, format, rows, rowGroups, domain } = shard;
+  return { path, size, sha256, ...(version !== undefined && { version }), format, rows, rowGroups, domain };
 }
 
 /** Totals of a shard's row groups under one tokenizer. @param domains names in the order of the indices that are given out */

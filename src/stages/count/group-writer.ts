@@ -4,12 +4,22 @@
  */
 import { join } from "node:path";
 import { toPlainError } from "../../lib/errors.ts";
+import { isRemote, joinLocation } from "../../storage/location.ts";
 import type { TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
 import type { DiscoveredShard } from "../discover/contract.ts";
 import type { StageContext } from "../stage.ts";
 import type { CountedShard, CountInput } from "./contract.ts";
 import { type CountsFile, readCountsFile, writeCountsFile } from "./counts-file.ts";
-import { addToCache, type Hit, type KeptFile, type KeptShard, linkOrCopy, placeOf, writeKeptList } from "./kept.ts";
+import {
+  addToCache,
+  contentHash,
+  type Hit,
+  type KeptFile,
+  type KeptShard,
+  linkOrCopy,
+  placeOf,
+  writeKeptList,
+} from "./kept.ts";
 import { groupTotals, refuseUnlisted, shardTotals, valueTotals } from "./totals.ts";
 import type { UnitRows } from "./unit-rows.ts";
 import type { UnitCounts } from "./worker.ts";
@@ -131,7 +141,7 @@ export class GroupWriter {
   }
 
   #stateOf({ path, domain, version, layout }: DiscoveredShard) {
-    return { path: join(this.#input.root, path), domain, version, size: layout.size };
+    return { path: joinLocation(this.#input.root, path), domain, version, size: layout.size };
   }
 
   async #list(path: string, sha256: string, shards: readonly KeptShard[]): Promise<void> {
@@ -146,7 +156,7 @@ export class GroupWriter {
   ): CountedShard {
     const { domains: rule, transform } = this.#input;
     const { path, split, domain, layout } = shard;
-    refuseUnlisted(values, shard, rule, join(this.#input.root, path));
+    refuseUnlisted(values, shard, rule, joinLocation(this.#input.root, path));
     const rows = sum(unitRows);
     const totals = shardTotals(values, shard, rule, this.#tokenizers);
     const rowGroups = rowGroupsOf(layout.format, unitRows, transform !== null);
@@ -154,7 +164,8 @@ export class GroupWriter {
     return {
       path,
       size: layout.size,
-      sha256,
+      sha256: contentHash(sha256),
+      ...(isRemote(path) && { version: shard.version }),
       format: layout.format,
       split,
       domain,

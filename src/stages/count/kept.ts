@@ -34,6 +34,7 @@ export interface KeptShard {
   readonly path: string;
   readonly size: number;
   readonly version: string;
+  /** of its content; of an object that was not hashed: objectContent */
   readonly sha256: string;
   /** of all its rows, as it was counted; null where a column says it */
   readonly domain: string | null;
@@ -166,6 +167,18 @@ export class KeptCounts {
 }
 
 const stateOf = (path: string, size: number, version: string) => `${version}/${size}/${path}`;
+
+/** What stands for the hash of an object that is not read whole: where it is, and in which version. */
+export function objectContent(uri: string, { version, layout: { size } }: DiscoveredShard): string {
+  return `${OBJECT}${stateOf(uri, size, version)}`;
+}
+
+const OBJECT = "object ";
+
+/** The SHA-256 of the content; null where it is an object's that was not hashed. */
+export function contentHash(content: string): string | null {
+  return content.startsWith(OBJECT) ? null : content;
+}
 
 /** The same content may be cut into other units by another version of the readers. */
 function hasUnits({ unitRows, size, domain: was }: KeptShard, { layout, domain: is }: DiscoveredShard): boolean {

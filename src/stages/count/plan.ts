@@ -2,7 +2,7 @@
  * How counting is divided, as plain data: groups of shards, each of which gets one counts file and is what an interrupted
  * count goes on from; and jobs for the workers, which take small shards together. Pure.
  */
-import { join } from "node:path";
+import { locate } from "../../storage/location.ts";
 import type { TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
 import type { DiscoveredShard } from "../discover/contract.ts";
 import type { PoolTask } from "../pool.ts";
@@ -158,11 +158,11 @@ function unitPart(
   step: Omit<CountStep, "shard">,
   { root, textColumn, domainColumn, transform }: Reading,
 ): PlannedPart {
-  const path = join(root, name);
+  const path = locate(root, name);
   const unit = units[i]!;
-  const source = { path, layout: { format, size }, unit, textColumn, domainColumn, domain, transform };
+  const source = { path, version, layout: { format, size }, unit, textColumn, domainColumn, domain, transform };
   return {
-    part: { path, hash, unit: source, version },
+    part: { path, hash, unit: source, known: { size, version } },
     step: { shard: index, ...step },
     memoryBytes: unit.memoryBytes,
   };
@@ -175,7 +175,12 @@ function hashPart(
   step: Omit<CountStep, "shard">,
 ): PlannedPart {
   return {
-    part: { path: join(root, shard.path), hash: true, unit: null, version: shard.version },
+    part: {
+      path: locate(root, shard.path),
+      hash: true,
+      unit: null,
+      known: { size: shard.layout.size, version: shard.version },
+    },
     step: { shard: index, ...step },
     memoryBytes: HASH_MEMORY,
   };

@@ -7,6 +7,7 @@ import { writeFileAtomic } from "../../lib/atomic-write.ts";
 import { DoremiError } from "../../lib/errors.ts";
 import { sha256Json } from "../../lib/hash.ts";
 import { JsonLinesFile } from "../../lib/json-lines.ts";
+import { isRemote, joinLocation } from "../../storage/location.ts";
 import type { TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
 import type { DiscoveredShard, DiscoverOutput } from "../discover/contract.ts";
 import { readShards, SHARDS } from "../discover/run.ts";
@@ -14,7 +15,7 @@ import { workerModule } from "../pool.ts";
 import { reporter, type Stage, type StageContext } from "../stage.ts";
 import { type CountInput, type CountOutput, countInput, countOutput } from "./contract.ts";
 import { GroupWriter, type ShardCounts } from "./group-writer.ts";
-import { type Hit, KeptCounts } from "./kept.ts";
+import { type Hit, KeptCounts, objectContent } from "./kept.ts";
 import { countJobs, hashJobs, type PlannedJob, planGroups } from "./plan.ts";
 import { CorpusTotals } from "./totals.ts";
 import type { CountJobResult, UnitCounts } from "./worker.ts";
@@ -92,7 +93,8 @@ async function countShards(value: CountInput, context: StageContext, parts?: Cou
     await settle();
 
     const pending = [...shards.keys()].filter((index) => !hits.has(index) && !left.has(shards[index]!.path));
-    if (parts && pending.length > 0) throw notInParts(join(input.root, shards[pending[0]!]!.path), pending.length);
+    if (parts && pending.length > 0)
+      throw notInParts(joinLocation(input.root, shards[pending[0]!]!.path), pending.length);
     let units: UnitCounts[] = [];
     let failed = false; // the shard that is open
     const jobs = countJobs(shards, pending, hashes, input);
@@ -179,7 +181,10 @@ async function findKept(
   );
   const hashes = new Map<number, string>();
   for (const [index, shard] of shards.entries()) {
-    const known = kept.claim(join(input.root, shard.path), shard);
+    const isUnhashed = isRemote(shard.path) && !input.hashObjects;
+    const known = isUnhashed
+      ? objectContent(shard.path, shard)
+      : kept.claim(joinLocation(input.root, shard.path), shard);
     if (known !== undefined) hashes.set(index, known);
   }
   // A file of a new name or time may hold what was counted before; one of a new size does not.

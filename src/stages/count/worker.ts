@@ -1,27 +1,27 @@
 /** The worker of count: the counts of units, or the hashes of files; several at a time where they are small. */
-import { readFile } from "node:fs/promises";
 import { DoremiError, withPlace } from "../../lib/errors.ts";
-import { sha256, sha256File } from "../../lib/hash.ts";
+import { sha256 } from "../../lib/hash.ts";
+import { hashOf, readWhole, storage } from "../../storage/files.ts";
+import { isRemote, shownLocation } from "../../storage/location.ts";
 import { MemoryFile } from "../../storage/memory-file.ts";
-import type { RandomAccessFile } from "../../storage/storage.ts";
+import type { FileStat, RandomAccessFile } from "../../storage/storage.ts";
 import { openOnce } from "../../tokenizer/open.ts";
 import type { Tokenizer, TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
 import { readDocuments, type UnitSource } from "../documents.ts";
-import { storage } from "../files.ts";
 import { asWorker } from "../pool.ts";
 import { TextCounts } from "./text-counts.ts";
 import { NO_DOCUMENT, NO_DOMAIN, type UnitRows } from "./unit-rows.ts";
 
 /** One thing to do with one file. */
 export interface CountPart {
-  /** absolute */
+  /** absolute, or a URI */
   readonly path: string;
   /** hash the whole file */
   readonly hash: boolean;
   /** count this unit of it */
   readonly unit: UnitSource | null;
-  /** FileStat.version that the file must have afterwards still; null = any */
-  readonly version: string | null;
+  /** state that the file must have afterwards still; null = any */
+  readonly known: FileStat | null;
 }
 
 export interface CountJob {
@@ -60,7 +60,7 @@ export default asWorker(async ({ parts, tokenizers, tolerate }: CountJob): Promi
   const results: CountPartResult[] = [];
   const ahead: (Promise<Read> | undefined)[] = parts.slice(0, READ_AHEAD).map(readAhead);
   for (const [i, part] of parts.entries()) {
-    const { path, unit, version } = part;
+    const { path, unit, known } = part;
     const next = parts[i + READ_AHEAD];
     if (next) ahead.push(readAhead(next));
     const { sha256, open } = await ahead[i]!;
@@ -71,12 +71,13 @@ export default asWorker(async ({ parts, tokenizers, tolerate }: CountJob): Promi
       try {
         counts = await countUnit(unit, await Promise.all(tokenizers.map(openOnce)), seconds, open);
       } catch (error) {
-        const placed = withPlace(error, { file: path, rowGroup: unit.unit.index });
-        if (!tolerate || placed.kind !== "bad-data") throw placed;
+        const placed = withPlace(error, { file: shownLocation(path), rowGroup: unit.unit.index });
+        if (!tolerate || placed.kind !== "bad-data" || placed.code === "file-changed") throw placed;
         failure = { code: placed.code, message: placed.message };
       }
     }
-    if (open === undefined) await checkVersion(path, version);
+    // An object is asked for in this version with each of its bytes.
+    if (open === undefined && !(unit && isRemote(path))) await checkVersion(path, known);
     results.push({ sha256, counts, failure });
   }
   return { parts: results, seconds };
@@ -89,22 +90,29 @@ interface Read {
 }
 
 /** What of a part can be done before its turn. */
-function readAhead({ path, hash, unit, version }: CountPart): Promise<Read> {
+function readAhead({ path, hash, unit, known }: CountPart): Promise<Read> {
   const read = async (): Promise<Read> => {
-    if (!unit || unit.layout.size > WHOLE_BYTES) return { sha256: hash ? await sha256File(path) : null };
-    const bytes = await readFile(path);
-    await checkVersion(path, version);
-    return { sha256: hash ? sha256(bytes) : null, open: async () => new MemoryFile(path, bytes) };
+    if (!unit || unit.layout.size > WHOLE_BYTES || (!hash && isMostlyUnread(unit))) {
+      return { sha256: hash ? (await hashOf(path, { known: known ?? undefined })).sha256 : null };
+    }
+    const bytes = await readWhole(path, known ?? undefined);
+    if (!isRemote(path)) await checkVersion(path, known);
+    return { sha256: hash ? sha256(bytes) : null, open: async () => new MemoryFile(shownLocation(path), bytes) };
   };
   const result = read().catch((error: unknown) => {
-    throw withPlace(error, { file: path });
+    throw withPlace(error, { file: shownLocation(path) });
   });
   result.catch(() => {}); // it is reported when its turn comes
   return result;
 }
 
-async function checkVersion(path: string, version: string | null): Promise<void> {
-  if (version !== null && (await storage.stat(path)).version !== version) throw changed(path);
+/** An object of other columns is not fetched for one of them, small as it is. */
+function isMostlyUnread({ path, unit, layout: { size } }: UnitSource): boolean {
+  return isRemote(path) && unit.storedBytes < size / 2;
+}
+
+async function checkVersion(path: string, known: FileStat | null): Promise<void> {
+  if (known && (await storage.stat(path)).version !== known.version) throw changed(shownLocation(path));
 }
 
 function changed(file: string): DoremiError {

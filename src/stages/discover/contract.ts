@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { domainRule } from "../../manifest/domain-rule.ts";
 
-/** Files of the corpus as patterns with absolute paths. */
+/** Files of the corpus as patterns with absolute paths, or of URIs. */
 const source = z.strictObject({
   patterns: z.array(z.string()).min(1),
   /** the domain of every file of these patterns; null when the path's {domain} or a column says it */
@@ -46,7 +46,7 @@ const layout = z.strictObject({
 export const skippedShard = z.strictObject({ path: z.string(), code: z.string(), reason: z.string() });
 
 export const discoveredShard = z.strictObject({
-  /** relative to root, `/` between parts */
+  /** relative to root, `/` between parts; or a URI */
   path: z.string(),
   /** of all its rows; null where a column says it */
   domain: z.string().nullable(),
@@ -68,7 +68,7 @@ const filesRange = z.strictObject({
 });
 
 export const discoverOutput = z.strictObject({
-  /** deepest folder that holds every shard, absolute */
+  /** deepest folder that holds every shard of this machine, absolute; empty where all are behind URIs */
   root: z.string(),
   textColumn: z.string(),
   domainColumn: z.string().nullable(),

@@ -4,14 +4,16 @@
  */
 import { join, sep } from "node:path";
 import { inspectShard } from "../../formats/read.ts";
-import type { ColumnSelection, ShardLayout } from "../../formats/shard.ts";
+import type { ColumnSelection, ShardLayout, ShardUnit } from "../../formats/shard.ts";
 import { DoremiError, toPlainError } from "../../lib/errors.ts";
 import { hashJsonLines, readJsonLines, writeJsonLines } from "../../lib/json-lines.ts";
 import { didYouMean } from "../../lib/nearest.ts";
-import { relativePath } from "../../lib/relative-path.ts";
 import { domainOf, isRefused } from "../../manifest/domain-rule.ts";
+import { storage } from "../../storage/files.ts";
+import { isRemote, relativeLocation } from "../../storage/location.ts";
+import { AHEAD_PIECES, PIECE_BYTES } from "../../storage/object-file.ts";
 import { expandPattern } from "../../storage/pattern.ts";
-import { storage } from "../files.ts";
+import type { FileStat } from "../../storage/storage.ts";
 import { throwIfAborted } from "../pool.ts";
 import { reporter, type Stage, type StageContext } from "../stage.ts";
 import {
@@ -30,7 +32,7 @@ const CONCURRENCY = 16;
 const STATS = 64;
 
 interface Candidate {
-  readonly path: string; // absolute
+  readonly path: string; // absolute, or a URI
   /** what the path or the table of domains says, before the rule on domains */
   readonly value: string | null;
   readonly domain: string | null;
@@ -113,7 +115,7 @@ async function findPart(
     sizes.push(...stats.map(({ size }) => size));
   }
   // Without their versions: machines need not see the same times and numbers of a file that they share.
-  const list = files.map(({ path, domain, split }, i) => [relativePath(root, path), domain, split, sizes[i]]);
+  const list = files.map(({ path, domain, split }, i) => [relativeLocation(root, path), domain, split, sizes[i]]);
   const range = "index" in part ? rangeOf(sizes, part) : part;
   return { ...range, files: files.length, corpus: hashJsonLines(list) };
 }
@@ -247,17 +249,18 @@ async function openShard(
   input: DiscoverInput,
   known: ReadonlyMap<string, DiscoveredShard>,
 ): Promise<DiscoveredShard | DiscoverOutput["skipped"][number]> {
-  const path = relativePath(root, file.path);
+  const path = relativeLocation(root, file.path);
   const columns: ColumnSelection = {
     text: input.textColumn,
     ...(input.domainColumn !== null && { domain: input.domainColumn }),
     ...(input.extraColumns.length > 0 && { extra: input.extraColumns }),
   };
   try {
-    const { version, size } = await storage.stat(file.path);
+    const state = await storage.stat(file.path);
+    const { version, size } = state;
     const earlier = known.get(path);
     const same = earlier !== undefined && earlier.version === version && earlier.layout.size === size;
-    const layout = same ? earlier.layout : await layoutOf(file.path, columns);
+    const layout = same ? earlier.layout : await layoutOf(file.path, state, columns);
     return { path, domain: file.domain, split: file.split, version, layout };
   } catch (error) {
     const plain = toPlainError(error);
@@ -266,14 +269,20 @@ async function openShard(
   }
 }
 
-async function layoutOf(path: string, columns: ColumnSelection): Promise<DiscoveredShard["layout"]> {
-  const file = await storage.open(path);
+async function layoutOf(path: string, state: FileStat, columns: ColumnSelection): Promise<DiscoveredShard["layout"]> {
+  const file = await storage.open(path, state);
   try {
     const layout: ShardLayout = await inspectShard(file, columns);
-    return { ...layout, units: [...layout.units] };
+    return { ...layout, units: layout.units.map((unit) => (isRemote(path) ? withReadAhead(unit) : unit)) };
   } finally {
     await file.close();
   }
+}
+
+/** What is fetched ahead of the reader takes memory, too. */
+function withReadAhead(unit: ShardUnit): ShardUnit {
+  const ahead = Math.min(unit.storedBytes, AHEAD_PIECES * PIECE_BYTES);
+  return { ...unit, memoryBytes: unit.memoryBytes + ahead };
 }
 
 /** Layouts found by the last run, by path, when it looked at the same columns under the same root. */
@@ -292,8 +301,10 @@ async function previousLayouts(
   return new Map(shards.map((shard) => [shard.path, shard]));
 }
 
-/** The deepest folder that holds all the files. */
-export function commonFolder(paths: readonly string[]): string {
+/** The deepest folder that holds all the files of this machine; empty where there are none. */
+export function commonFolder(locations: readonly string[]): string {
+  const paths = locations.filter((location) => !isRemote(location));
+  if (paths.length === 0) return "";
   let parts = (paths[0] ?? sep).split(sep).slice(0, -1);
   for (const path of paths) {
     const other = path.split(sep).slice(0, -1);

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { writeFileAtomic } from "../../lib/atomic-write.ts";
 import { DoremiError } from "../../lib/errors.ts";
+import { joinLocation } from "../../storage/location.ts";
 import type { TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
 import type { CountTotals } from "../count/contract.ts";
 import { type PlannedJob, unitJobs } from "../count/plan.ts";
@@ -48,7 +49,7 @@ export const estimate: Stage<EstimateInput, EstimateOutput> = {
         if (failure) skipped.set(step.shard, { path: shard.path, code: failure.code, reason: failure.message });
         if (counts) {
           const values = valueTotals([counts], counts.domainNames, names.length);
-          refuseUnlisted(values, shard, input.domains, join(input.root, shard.path));
+          refuseUnlisted(values, shard, input.domains, joinLocation(input.root, shard.path));
           const { unit } = job.parts[i]!.unit!;
           totals.set(keyOf(step.shard, unit.index), shardTotals(values, shard, input.domains, names));
         }

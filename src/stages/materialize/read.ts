@@ -3,8 +3,9 @@ import { inspectShard } from "../../formats/read.ts";
 import type { ColumnSelection, ShardLayout } from "../../formats/shard.ts";
 import { DoremiError } from "../../lib/errors.ts";
 import type { ManifestFile } from "../../manifest/contract.ts";
+import { knownState } from "../../manifest/paths.ts";
 import { startsOf } from "../../manifest/select.ts";
-import { storage } from "../files.ts";
+import { storage } from "../../storage/files.ts";
 import { type PoolTask, workerModule } from "../pool.ts";
 import { reporter } from "../stage.ts";
 import type { MaterializePlan } from "./plan.ts";
@@ -107,7 +108,7 @@ async function layoutOf({ manifest, sources, transform }: MaterializeRequest, in
     ...(claimed.domain === null && manifest.columns.domain !== null && { domain: manifest.columns.domain }),
     ...(transform && transform.columns.length > 0 && { extra: transform.columns }),
   };
-  const file = await storage.open(sources[index]!);
+  const file = await storage.open(sources[index]!, knownState(claimed));
   const layout = await inspectShard(file, columns).finally(() => file.close());
   const { rowGroups } = claimed;
   const agrees =
@@ -133,7 +134,7 @@ function sourceUnit(
   unit: number,
   rowGroup: number,
 ): SourceUnit {
-  const { domain, rowGroups }: ManifestFile = manifest.files[file]!;
+  const { domain, rowGroups, version }: ManifestFile = manifest.files[file]!;
   const parts = layout.units.length === rowGroups.length ? [layout.units[rowGroup]!] : layout.units;
   return {
     unit,
@@ -141,6 +142,7 @@ function sourceUnit(
     parts: parts.map((part) => ({
       path: sources[file]!,
       layout: { format: layout.format, size: layout.size },
+      ...(version !== undefined && { version }),
       unit: part,
       textColumn: manifest.columns.text,
       domainColumn: domain === null ? manifest.columns.domain : null,

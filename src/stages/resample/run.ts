@@ -57,7 +57,7 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
         },
         heldOut: input.heldOut,
         weightsFrom: input.weightsFrom,
-        root: relativePath(input.target, input.root) || ".",
+        root: (input.root !== "" && relativePath(input.target, input.root)) || ".",
         notes: input.notes,
       },
       index,

@@ -2,8 +2,8 @@
  * tokenize: encodes the chosen documents in the pool and writes them, in a fixed order, into token stores. What they will
  * hold is known and announced beforehand, so training can begin on what is there.
  */
-import { join } from "node:path";
 import { DoremiError } from "../../lib/errors.ts";
+import { locate } from "../../storage/location.ts";
 import type { TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
 import type { CountedShard } from "../count/contract.ts";
 import { RowCountsReader, readCountedShards } from "../count/counted-shards.ts";
@@ -167,7 +167,8 @@ function* encodeTasks(
         rows,
         tokenizer: input.tokenizer as TokenizerDescriptor,
         source: {
-          path: join(input.root, shard.path),
+          path: locate(input.root, shard.path),
+          ...(shard.version !== undefined && { version: shard.version }),
           layout: { format: shard.format, size: shard.size },
           unit,
           textColumn: input.textColumn,

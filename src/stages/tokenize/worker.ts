@@ -1,5 +1,6 @@
 /** The worker of tokenize: the token ids of chosen rows of one unit. */
 import { withPlace } from "../../lib/errors.ts";
+import { shownLocation } from "../../storage/location.ts";
 import { openOnce } from "../../tokenizer/open.ts";
 import type { TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
 import { readDocuments, type UnitSource } from "../documents.ts";
@@ -32,7 +33,7 @@ export default asWorker(async (task: EncodeTask): Promise<EncodedDocuments> => {
       }
     }
   } catch (error) {
-    throw withPlace(error, { file: task.source.path, rowGroup: task.source.unit.index });
+    throw withPlace(error, { file: shownLocation(task.source.path), rowGroup: task.source.unit.index });
   }
   const offsets = new Float64Array(documents.length + 1);
   for (const [i, ids] of documents.entries()) offsets[i + 1] = offsets[i]! + (ids?.length ?? 0);

@@ -1,0 +1,13 @@
+/** What is asked of a kind of store: one request at a time. Repeating, limits and patterns are object-storage.ts's. */
+import type { FileStat } from "./storage.ts";
+
+/** What a kind of store can do, one request each. Fails with a RemoteFault. */
+export interface ObjectBackend {
+  stat(uri: string, signal: AbortSignal): Promise<FileStat>;
+  /** Bytes start..end (exclusive), exactly, of the object in this version. */
+  read(uri: string, start: number, end: number, known: FileStat, signal: AbortSignal): Promise<Uint8Array>;
+  /** All objects whose keys begin so. */
+  list?(prefix: string): Promise<{ readonly uri: string; readonly stat: FileStat }[]>;
+  /** Puts an object whole, in place of what was there. */
+  write?(uri: string, content: Buffer): Promise<{ readonly version: string }>;
+}

@@ -6,7 +6,7 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { AtomicFile, syncFolder } from "../lib/atomic-write.ts";
+import { AtomicFile, sync } from "../lib/atomic-write.ts";
 import { DoremiError } from "../lib/errors.ts";
 
 const MAGIC = Buffer.from("MMIDIDX\0\0", "latin1");
@@ -111,7 +111,7 @@ export class TokenStoreWriter {
     const index = this.#index();
     await this.#bin.close();
     await rename(partOf(this.prefix), `${this.prefix}.bin`);
-    await syncFolder(dirname(this.prefix));
+    await sync(dirname(this.prefix));
     const file = await AtomicFile.create(`${this.prefix}.idx`);
     try {
       await file.write(index);

@@ -61,7 +61,7 @@ export class AtomicFile {
     await this.#handle.sync();
     await this.#handle.close();
     await rename(this.#temporary, this.path);
-    await syncFolder(dirname(this.path));
+    await sync(dirname(this.path));
   }
 
   async discard(): Promise<void> {
@@ -70,9 +70,9 @@ export class AtomicFile {
   }
 }
 
-/** Makes a rename in the folder durable. */
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
+/** Flushes a file to the disk, or a folder's names, so that a rename in it outlives a loss of power. */
+export async function sync(path: string): Promise<void> {
+  const handle = await open(path, "r");
   try {
     await handle.sync();
   } finally {

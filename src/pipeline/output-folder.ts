@@ -4,16 +4,16 @@
  *     <output>/.doremi/run.json       made by this pipeline
  *     <output>/.doremi/lock.<n>       that one run at a time writes into it, see folder-lock.ts
  *     <output>/.doremi/work/<stage>-<key>/   what a stage is writing, or an interrupted one left
- *     <output>/<stage>/               complete, with done.json: its key, its output and the hash of every file
+ *     <output>/<stage>/               complete, with done.json: its key, its output, the hash of every file, its own hash
  *
  * A stage's folder appears by one rename, so there is never half of one.
  */
 import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { syncFolder, writeFileAtomic } from "../lib/atomic-write.ts";
+import { sync, writeFileAtomic } from "../lib/atomic-write.ts";
 import { DoremiError } from "../lib/errors.ts";
-import { canonicalJson, sha256File } from "../lib/hash.ts";
+import { canonicalJson, sha256File, sha256Json } from "../lib/hash.ts";
 import { relativePath } from "../lib/relative-path.ts";
 import { type FolderLock, isLocked, lockFolder } from "./folder-lock.ts";
 
@@ -53,6 +53,9 @@ export class OutputFolder {
     const lock = await lockFolder(state, this.path);
     try {
       // Again, because another pipeline may have taken the folder in between; from here on nobody can.
+      for (const name of await readdir(state)) {
+        if (/^run\.json\..*\.tmp$/.test(name)) await rm(join(state, name), { force: true }); // of one that died writing it
+      }
       if (!(await this.#refuseForeign(pipelineName))) {
         await writeFileAtomic(this.#mark, `${canonicalJson({ doremi: 1, pipeline: pipelineName })}\n`);
       }
@@ -142,6 +145,21 @@ export class OutputFolder {
     return readDone(this.folderOf(stage));
   }
 
+  /** The first file of a finished stage that is no longer what the stage wrote; undefined where all are. */
+  async damagedFile(stage: string, signal?: AbortSignal): Promise<string | undefined> {
+    const folder = this.folderOf(stage);
+    for (const { path, sha256 } of (await this.done(stage))?.files ?? []) {
+      if ((await sha256File(join(folder, path), signal)) !== sha256) return join(folder, path);
+    }
+    return undefined;
+  }
+
+  /** A finished stage counts as not done from here on; what of it is whole can still be taken over. */
+  async forget(stage: string): Promise<void> {
+    const mark = await this.done(stage);
+    if (mark) await writeMark(this.folderOf(stage), { ...mark, key: "" });
+  }
+
   /** Completes a stage: hashes what it wrote, marks it done and puts it in place of the earlier output. */
   async publish(stage: Pick<DoneMark, "stage" | "version">, key: string, output: unknown): Promise<DoneMark> {
     const work = await this.workFolder(stage.stage, key);
@@ -153,10 +171,12 @@ export class OutputFolder {
         continue;
       }
       const full = join(work, path);
+      await sync(full);
       files.push({ path, size: (await stat(full)).size, sha256: await sha256File(full) });
     }
+    for (const folder of new Set(files.map(({ path }) => dirname(join(work, path))))) await sync(folder);
     const mark: DoneMark = { ...stage, key, output, files };
-    await writeFileAtomic(join(work, DONE), `${canonicalJson(mark)}\n`);
+    await writeMark(work, mark);
     await this.#swap(stage.stage, work);
     return mark;
   }
@@ -176,14 +196,22 @@ export class OutputFolder {
       if (error.code !== "ENOENT") throw error;
     });
     await rename(work, target);
-    await syncFolder(this.path);
+    await sync(join(work, ".."));
+    await sync(this.path);
     await rm(old, { recursive: true, force: true });
   }
 }
 
+async function writeMark(folder: string, mark: DoneMark): Promise<void> {
+  await writeFileAtomic(join(folder, DONE), `${canonicalJson({ ...mark, sha256: sha256Json(mark) })}\n`);
+}
+
+/** Undefined where there is none, or it is not what was written. */
 async function readDone(folder: string): Promise<DoneMark | undefined> {
-  const mark = await readJson<DoneMark>(join(folder, DONE));
-  if (!mark || !Array.isArray(mark.files)) return undefined;
+  const found = await readJson<DoneMark & { readonly sha256: string }>(join(folder, DONE));
+  if (!found || !Array.isArray(found.files)) return undefined;
+  const { sha256, ...mark } = found;
+  if (sha256Json(mark) !== sha256) return undefined;
   for (const file of mark.files) {
     const found = await stat(join(folder, file.path)).catch(() => undefined);
     if (found?.size !== file.size) return undefined;

@@ -55,10 +55,19 @@ export async function runStages(
 ): Promise<{ reports: StageReport[]; outputs: Outputs }> {
   const outputs: Record<string, unknown> = {};
   const reports: StageReport[] = [];
+  /** stages whose files were made or looked at in this run */
+  const intact = new Set<string>();
   for (let at = 0; at < stages.length; at++) {
     throwIfAborted(options.signal);
     const bound = stages[at]!;
     if (bound.skip?.(outputs)) continue;
+    const damaged = await forgetDamaged(bound, stages.slice(0, at), outputs, intact, options);
+    if (damaged !== undefined) {
+      // What followed from it is looked at again; it is unchanged if the stage's output is what it was.
+      at = stages.findIndex((before) => nameOf(before) === damaged) - 1;
+      reports.length = reports.findIndex(({ stage }) => stage === damaged);
+      continue;
+    }
     const following = stages[at + 1];
     // What a check would refuse must not have begun.
     const streamed = following?.stage.streams && !bound.check && !following.skip?.(outputs) ? following : undefined;
@@ -66,11 +75,42 @@ export async function runStages(
     for (const [i, { stage, status, output }] of done.entries()) {
       outputs[stage] = output;
       reports.push({ stage, status });
+      if (status === "done") intact.add(stage);
       await stages[at + i]!.check?.(outputs, options.folder);
     }
     at += done.length - 1;
   }
   return { reports, outputs };
+}
+
+/**
+ * Before a stage that has work to do: are the files that it reads what their stages wrote? The first stage of which one
+ * is not has to run again.
+ */
+async function forgetDamaged(
+  bound: BoundStage,
+  before: readonly BoundStage[],
+  outputs: Outputs,
+  intact: Set<string>,
+  { folder, signal, emit }: RunnerOptions,
+): Promise<string | undefined> {
+  const { stage, others = {} } = bound;
+  const read = stage.reads?.map((other) => others[other] ?? other);
+  const unseen = before
+    .map(nameOf)
+    .filter((name) => name in outputs && !intact.has(name) && (read?.includes(name) ?? true));
+  if (unseen.length === 0 || (await isDone(bound, outputs, folder)).done) return undefined;
+  for (const name of unseen) {
+    const path = await folder.damagedFile(name, signal);
+    if (path !== undefined) {
+      const message = `${path}: is not what ${name} wrote (its SHA-256 differs), so ${name} runs again; is the disk sound?`;
+      emit({ type: "note", stage: name, message });
+      await folder.forget(name);
+      return name;
+    }
+    intact.add(name);
+  }
+  return undefined;
 }
 
 interface Done extends StageReport {
@@ -163,7 +203,14 @@ async function runStage(bound: BoundStage, input: unknown, options: StageOptions
   const { folder, pool, seed, training, cache, signal, unfinished } = options;
   const { stage, others = {} } = bound;
   const name = nameOf(bound);
-  const instance = (other: string): string => others[other] ?? other;
+  const instance = (other: string): string => {
+    if (stage.reads?.includes(other) ?? true) return others[other] ?? other;
+    throw new DoremiError(
+      "internal",
+      "stage-contract",
+      `${name}: reads ${other}, which is not among what it says it reads`,
+    );
+  };
   const emit = (event: StageEvent): void => options.emit({ ...event, stage: name });
   const key = stageKey(stage, input);
   await folder.recover(name, key);

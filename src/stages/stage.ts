@@ -98,6 +98,8 @@ export interface Stage<In, Out> {
   readonly always?: true;
   /** true: can start when the stage before it has announced its output, and reads what that one writes as it grows */
   readonly streams?: true;
+  /** stages whose files it reads, by the names that it gives to `folderOf`, which then knows no others; default: any */
+  readonly reads?: readonly string[];
   readonly input: z.ZodType<In>;
   readonly output: z.ZodType<Out>;
   /** @throws DoremiError */

@@ -290,6 +290,37 @@ describe("the runner", () => {
     expect(runs).toEqual(["a"]);
   });
 
+  it("redoes a stage of which a file of the same size has other bytes, before another reads it, and names the file", async () => {
+    await run(chain({ a: 1, b: 2, c: 3 }));
+    await writeFile(join(folder, "a", "part.txt"), "7");
+    runs = [];
+    await run(chain({ a: 1, b: 2, c: 3 })); // nothing reads it
+    expect(runs).toEqual([]);
+    const { reports, outputs } = await run(chain({ a: 1, b: 2, c: 4 }));
+    expect(runs).toEqual(["a", "c"]);
+    expect(reports.map(({ stage, status }) => [stage, status])).toEqual([
+      ["a", "done"],
+      ["b", "unchanged"],
+      ["c", "done"],
+    ]);
+    expect(outputs).toEqual((await run(chain({ a: 1, b: 2, c: 4 }))).outputs);
+    expect(await readFile(join(folder, "a", "part.txt"), "utf8")).toBe("1");
+    const notes = events.flatMap((event) => (event.type === "note" ? [event.message] : []));
+    expect(notes).toEqual([expect.stringMatching(/\/a\/part\.txt: is not what a wrote/)]);
+  });
+
+  it("does not believe a mark that was changed", async () => {
+    await run(chain({ a: 1, b: 2 }));
+    const path = join(folder, "a", "done.json");
+    const mark = await readFile(path, "utf8");
+    await writeFile(path, mark.replace('"sum":1', '"sum":9'));
+    expect(await readFile(path, "utf8")).not.toBe(mark);
+    runs = [];
+    await run(chain({ a: 1, b: 2 }));
+    expect(runs).toEqual(["a"]);
+    expect(await readFile(path, "utf8")).toBe(mark);
+  });
+
   it("puts a stage into place that was finished when its run died", async () => {
     await run(chain({ a: 1 }));
     const output = new OutputFolder(folder);

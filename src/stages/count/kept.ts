@@ -4,7 +4,7 @@
  * content; its place, size and time only save hashing it again.
  */
 import { randomBytes } from "node:crypto";
-import { copyFile, link, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { copyFile, link, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { writeFileAtomic } from "../../lib/atomic-write.ts";
 import { canonicalJson, sha256, sha256File } from "../../lib/hash.ts";
@@ -214,26 +214,47 @@ const listOf = (path: string) => `${path}${LIST_SUFFIX}`;
 
 /**
  * Puts a counts file and its list into the cache. Its names come from what it holds, so runs that do the same at once
- * write the same; the list comes last, and a counts file without one is nobody's.
+ * write the same; the list comes last, and a counts file without one is nobody's. What a killed run leaves lies beside
+ * `path`, in a folder that its next run clears, and not in the cache.
  */
 export async function addToCache(cache: string, path: string, hash: string): Promise<void> {
   await mkdir(cache, { recursive: true });
   const target = join(cache, `${hash.slice(0, 40)}.counts.arrow`);
-  await linkOrCopy(path, target);
+  const file = temporaryName(path);
+  await link(path, file).catch(() => copyFile(path, file));
+  await moveInto(file, target);
   const [first = "", ...rest] = (await readFile(listOf(path), "utf8")).split("\n");
   const header = JSON.parse(first) as KeptHeader;
   const renamed = { ...header, counts: { ...header.counts, path: basename(target) } };
-  const list = [canonicalJson(renamed), ...rest].join("\n");
-  await writeFileAtomic(join(cache, `${sha256(list).slice(0, 40)}${LIST_SUFFIX}`), list);
+  const text = [canonicalJson(renamed), ...rest].join("\n");
+  const list = temporaryName(listOf(path));
+  await writeFile(list, text);
+  await moveInto(list, join(cache, `${sha256(text).slice(0, 40)}${LIST_SUFFIX}`));
 }
 
 /** A second name for a file that nobody writes to any more, or a copy where the file system has no such thing. */
 export async function linkOrCopy(from: string, to: string): Promise<void> {
-  const temporary = `${to}.${randomBytes(6).toString("hex")}.tmp`;
+  const temporary = temporaryName(to);
+  await link(from, temporary).catch(() => copyFile(from, temporary));
+  await moveInto(temporary, to);
+}
+
+/** In one step, also from another file system; `temporary` is gone after it in any case. */
+async function moveInto(temporary: string, to: string): Promise<void> {
   try {
-    await link(from, temporary).catch(() => copyFile(from, temporary));
-    await rename(temporary, to);
+    await rename(temporary, to).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EXDEV") throw error;
+      const there = temporaryName(to);
+      try {
+        await copyFile(temporary, there);
+        await rename(there, to);
+      } finally {
+        await rm(there, { force: true });
+      }
+    });
   } finally {
     await rm(temporary, { force: true }); // renaming one name of a file to another of its names does nothing
   }
 }
+
+const temporaryName = (path: string) => `${path}.${randomBytes(6).toString("hex")}.tmp`;

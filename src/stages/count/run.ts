@@ -39,6 +39,7 @@ export interface CountedParts {
 export const count: Stage<CountInput, CountOutput> = {
   name: "count",
   version: 3,
+  reads: ["discover"],
   input: countInput,
   output: countOutput,
   run: (input, context) => countShards(input, context),

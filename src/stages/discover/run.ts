@@ -46,6 +46,7 @@ export const discover: Stage<DiscoverInput, DiscoverOutput> = {
   name: "discover",
   version: 2,
   always: true,
+  reads: [],
   input: discoverInput,
   output: discoverOutput,
   async run(input, context) {

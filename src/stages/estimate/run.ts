@@ -24,6 +24,7 @@ type UnitTotals = Readonly<Record<string, CountTotals>>;
 export const estimate: Stage<EstimateInput, EstimateOutput> = {
   name: "estimate",
   version: 1,
+  reads: ["discover"],
   input: estimateInput,
   output: estimateOutput,
   async run(value, context) {

@@ -14,6 +14,7 @@ export const EVALUATION_TABLE = "evaluation.csv";
 export const evaluate: Stage<EvaluateInput, EvaluateOutput> = {
   name: "evaluate",
   version: 2,
+  reads: [],
   input: evaluateInput,
   output: evaluateOutput,
   async run(input, context) {

@@ -11,6 +11,7 @@ import { documentLosses } from "./documents.ts";
 export const main: Stage<MainInput, MainOutput> = {
   name: "main",
   version: 2,
+  reads: ["tokenize"],
   input: mainInput,
   output: mainOutput,
   async run(input, context) {

@@ -16,6 +16,7 @@ export const ROUNDS = "rounds.json";
 export const mixture: Stage<MixtureInput, MixtureOutput> = {
   name: "mixture",
   version: 1,
+  reads: [],
   input: mixtureInput,
   output: mixtureOutput,
   async run(input, context) {

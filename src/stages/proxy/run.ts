@@ -15,6 +15,7 @@ export const WEIGHTS = "weights.json";
 export const proxy: Stage<ProxyInput, ProxyOutput> = {
   name: "proxy",
   version: 4,
+  reads: ["tokenize", "reference"],
   input: proxyInput,
   output: proxyOutput,
   async run(input, context) {

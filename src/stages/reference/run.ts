@@ -10,6 +10,7 @@ import { type ReferenceInput, type ReferenceOutput, referenceInput, referenceOut
 export const reference: Stage<ReferenceInput, ReferenceOutput> = {
   name: "reference",
   version: 4,
+  reads: ["tokenize"],
   input: referenceInput,
   output: referenceOutput,
   streams: true,

@@ -15,6 +15,7 @@ import { type ResampleInput, type ResampleOutput, resampleInput, resampleOutput 
 export const resample: Stage<ResampleInput, ResampleOutput> = {
   name: "resample",
   version: 3,
+  reads: ["count"],
   input: resampleInput,
   output: resampleOutput,
   async run(input, context) {

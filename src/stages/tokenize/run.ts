@@ -26,6 +26,7 @@ const WORKER = workerModule(import.meta.url, "./worker");
 export const tokenize: Stage<TokenizeInput, TokenizeOutput> = {
   name: "tokenize",
   version: 3,
+  reads: ["count"],
   input: tokenizeInput,
   output: tokenizeOutput,
   async run(input, context) {

@@ -170,8 +170,8 @@ function evaluateInputOf(evaluation: PreparedEvaluation, outputs: Outputs): Eval
   };
 }
 
-function runOf({ seed, steps, trainedTokens, documents, curve }: MainOutput) {
-  return { seed, steps, trainedTokens, documents, curve };
+function runOf({ seed, steps, trainedTokens, documents, curve, warnings }: MainOutput) {
+  return { seed, steps, trainedTokens, documents, curve, warnings };
 }
 
 /**

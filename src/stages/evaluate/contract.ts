@@ -9,6 +9,7 @@ const run = mainOutput.pick({
   trainedTokens: true,
   documents: true,
   curve: true,
+  warnings: true,
 });
 
 export const evaluateInput = z.strictObject({

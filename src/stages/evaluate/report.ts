@@ -49,8 +49,25 @@ export function report(input: EvaluateInput): EvaluateOutput {
     confidence: CONFIDENCE,
     ...described,
     comparisons,
-    warnings: [...warningsOf(described, baseline.runs.length), ...mixtures.flatMap((mixture) => mixture.notes)],
+    warnings: [
+      ...warningsOf(described, baseline.runs.length),
+      ...mixtures.flatMap(trainingWarnings),
+      ...mixtures.flatMap((mixture) => mixture.notes),
+    ],
   };
+}
+
+/** What went wrong in the trainings, once where it did for several seeds. */
+function trainingWarnings({ name, sameAs, runs }: Mixture): string[] {
+  if (sameAs !== null) return [];
+  const first = new Map(
+    runs
+      .toReversed()
+      .flatMap(({ seed, warnings }) =>
+        warnings.map((found) => [`${found.code} ${found.domain}`, { seed, found }] as const),
+      ),
+  );
+  return [...first.values()].map(({ seed, found }) => `${name}, seed ${seed}: ${found.message} [${found.code}]`);
 }
 
 function reportedMixture(domains: readonly HeldOutDomain[], mixture: Mixture): EvaluateOutput["mixtures"][number] {

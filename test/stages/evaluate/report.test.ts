@@ -30,6 +30,7 @@ function run(seed: number, shifts: readonly (number | null)[], change: Partial<R
         shifts.map((shift, k) => (shift === null ? null : 3 + k + shift + (100 - steps) / 50)),
       ),
     },
+    warnings: [],
     ...change,
   };
 }
@@ -150,6 +151,17 @@ describe("report", () => {
       "few held-out documents, so wide intervals: books (2); raise data.heldOut.minDocuments",
       expect.stringMatching(/^uniform repeats books 30\.0 times; beyond 4 times /),
       "held-out loss of books under uniform rose from 3.000 after 50 steps to 3.100 at the end: overfitting of a domain that is read 30.0 times",
+    ]);
+  });
+
+  it("says what went wrong in the trainings, once for all seeds", () => {
+    const message = "the loss is 85.196 in steps 1 to 100";
+    const warnings = [{ code: "worse-than-uniform" as const, message, step: 100 }];
+    const bad = { runs: [2, 3].map((seed) => run(seed, [0, 0], { warnings })) };
+    const same = { ...bad, sameAs: "natural" };
+    const found = report(input(mixture("natural", [0, 0], bad), mixture("uniform", [0, 0], same)));
+    expect(found.warnings.filter((warning) => warning.includes("85.196"))).toEqual([
+      `natural, seed 2: ${message} [worse-than-uniform]`,
     ]);
   });
 

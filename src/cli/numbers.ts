@@ -33,7 +33,7 @@ export function formatFlops(flops: number): string {
   return flops < 1e6 ? formatInteger(flops) : flops.toExponential(2).replace("e+", "e");
 }
 
-export type RateUnit = "bytes" | "tokens" | "steps" | "shards";
+export type RateUnit = "bytes" | "tokens" | "steps" | "shards" | "tasks";
 
 /** 12.3 MB/s, 4.56 k tokens/s, 1.20 steps/s */
 export function formatRate(perSecond: number, unit: RateUnit): string {

@@ -16,6 +16,8 @@ export interface RunningOptions extends CommonOptions {
   readonly maxMemory?: string;
   /** false: --no-cache */
   readonly cache?: string | false;
+  /** of the jobs of a cluster, which read a copy of the pipeline file */
+  readonly base?: string;
 }
 
 export function addCommonOptions(command: Command): Command {
@@ -36,7 +38,8 @@ export function addRunningOptions(command: Command): Command {
       .option("-w, --workers <n>", "worker threads (default: the pipeline file's, or all cores)", positiveInteger)
       .option("--max-memory <size>", "of the shards in flight, such as 2GB (default: the pipeline file's)", byteSize)
       .option("--cache <folder>", "folder of counts that runs share (default: .doremi-cache beside the output)")
-      .option("--no-cache", "count everything anew that the output folder does not hold"),
+      .option("--no-cache", "count everything anew that the output folder does not hold")
+      .addOption(new Option("--base <folder>", "that the pipeline file's relative paths start from").hideHelp()),
   );
 }
 
@@ -49,9 +52,21 @@ export function overriddenSettings({ workers, maxMemory, cache }: RunningOptions
   };
 }
 
+/** The same options for a job that reads the pipeline file elsewhere; how many workers it has is the cluster's to say. */
+export function handedOnOptions({ maxMemory, cache }: RunningOptions): string[] {
+  return [
+    ...(maxMemory === undefined ? [] : ["--max-memory", maxMemory]),
+    ...(cache === undefined ? [] : cache === false ? ["--no-cache"] : ["--cache", resolve(cache)]),
+  ];
+}
+
 export async function openPipeline(path: string, options: RunningOptions): Promise<Pipeline> {
   const { loadPipeline } = await import("../pipeline/load.ts");
-  const pipeline = await loadPipeline(path, { ...(options.output !== undefined && { output: options.output }) });
+  const { output, base } = options;
+  const pipeline = await loadPipeline(path, {
+    ...(output !== undefined && { output }),
+    ...(base !== undefined && { base: resolve(base) }),
+  });
   return { ...pipeline, config: { ...pipeline.config, ...overriddenSettings(options) } };
 }
 

@@ -3,6 +3,7 @@
  * back the result line. Loads the whole program, so commands import it only when they run.
  */
 import type { StageName } from "../pipeline/bindings.ts";
+import { runOnCluster } from "../pipeline/executor/run.ts";
 import type { Pipeline } from "../pipeline/load.ts";
 import { type RunResult, runPipeline } from "../pipeline/run.ts";
 import { quotedPath, shownPath } from "./paths.ts";
@@ -17,8 +18,26 @@ export interface RunLine {
   readonly weights?: Readonly<Record<string, number>>;
 }
 
+/** @param options for the jobs of a cluster, where the pipeline's executor is one */
+export async function runWhereAsked(
+  session: Session,
+  pipeline: Pipeline,
+  until: StageName,
+  options: readonly string[],
+): Promise<RunLine> {
+  const { executor } = pipeline.config;
+  // Listing files is no work for a cluster.
+  if (executor.name === "local" || until === "discover") return runAndSummarise(session, pipeline, until);
+  const { signal, onEvent } = session;
+  return summarise(session, pipeline, await runOnCluster(pipeline, executor, { until, options, signal, onEvent }));
+}
+
 export async function runAndSummarise(session: Session, pipeline: Pipeline, until: StageName): Promise<RunLine> {
-  const result = await runPipeline(pipeline, { until, signal: session.signal, onEvent: session.onEvent });
+  const { signal, onEvent } = session;
+  return summarise(session, pipeline, await runPipeline(pipeline, { until, signal, onEvent }));
+}
+
+function summarise(session: Session, pipeline: Pipeline, result: RunResult): RunLine {
   session.summarise(
     ["", ...summaryLines(result), "", ...pathLines(result), "", ...closingLines(result, pipeline)],
     summaryEvent(result),

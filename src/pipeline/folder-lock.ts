@@ -42,6 +42,21 @@ interface Holder {
   /** when the process began, so that a reused number is told apart; null where the system does not say */
   readonly started: string | null;
   readonly token: string;
+  /** of a Slurm cluster, which runs a job at one place at a time */
+  readonly job?: ScheduledJob;
+}
+
+interface ScheduledJob {
+  readonly id: string;
+  /** how often it was put back into the queue */
+  readonly restart: number;
+}
+
+/** Who holds a folder, and what to do about it, in words. */
+interface LivingHolder {
+  readonly text: string;
+  /** it runs where it cannot be looked up, so that it may be gone */
+  readonly elsewhere: boolean;
 }
 
 /** A lock file as it was read. */
@@ -54,17 +69,36 @@ interface Claim {
 /** Every attempt that fails means that another run was faster, so this many in a row is a busy folder. */
 const ATTEMPTS = 20;
 
+export interface LockOptions {
+  /**
+   * True in a job of a cluster: it may come after one whose node failed, so it waits as long as the sign of life of a
+   * holder elsewhere may still be that of the dead.
+   */
+  readonly waits?: boolean;
+  readonly signal?: AbortSignal;
+}
+
 /**
  * @param folder exists; the locks go into it
  * @param subject what they lock, for messages
  * @throws DoremiError bad-configuration, code locked, when another run holds it
  */
-export async function lockFolder(folder: string, subject = folder, timing = LOCK_TIMING): Promise<FolderLock> {
+export async function lockFolder(
+  folder: string,
+  subject = folder,
+  timing = LOCK_TIMING,
+  { waits = false, signal }: LockOptions = {},
+): Promise<FolderLock> {
+  const deadline = performance.now() + (waits ? timing.staleMs + 2 * timing.heartbeatMs : 0);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const dead = await readClaims(folder);
-    for (const claim of dead) {
-      const holder = await holderOf(claim, folder, timing);
-      if (holder) throw locked(subject, holder);
+    const holders = await Promise.all(dead.map((claim) => holderOf(claim, folder, timing)));
+    const holder = holders.find((found) => found !== undefined);
+    if (holder) {
+      if (!holder.elsewhere || performance.now() >= deadline) throw locked(subject, holder.text);
+      attempt--; // nobody was faster
+      await wait(timing.heartbeatMs / 2, undefined, { signal });
+      continue;
     }
     const path = claimPath(folder, 1 + Math.max(0, ...dead.map((claim) => claim.number)));
     const handle = await open(path, "wx").catch((error: NodeJS.ErrnoException) => {
@@ -168,8 +202,8 @@ async function isOwn(path: string, content: string): Promise<boolean> {
   return found === content;
 }
 
-/** Whose living claim it is and what to do about it, in words; undefined for a dead one, or when it is gone. */
-async function holderOf(found: Claim, folder: string, { staleMs }: LockTiming): Promise<string | undefined> {
+/** Whose living claim it is; undefined for a dead one, or when it is gone. */
+async function holderOf(found: Claim, folder: string, { staleMs }: LockTiming): Promise<LivingHolder | undefined> {
   let claim: Claim | undefined = found;
   // A run that is just making its claim has not written it yet.
   for (let again = 0; claim && parseHolder(claim.text) === undefined && again < 5; again++) {
@@ -178,20 +212,31 @@ async function holderOf(found: Claim, folder: string, { staleMs }: LockTiming): 
   }
   if (!claim) return undefined;
   const holder = parseHolder(claim.text);
+  const own = scheduledJob();
+  // The scheduler began this job again, so it is over where it was before.
+  if (own && holder?.job?.id === own.id && holder.job.restart < own.restart) return undefined;
   const here = holder !== undefined && holder.system === (await systemName());
   const started = here ? await startOf(holder.pid) : null;
   const known = here && started !== null && holder.started !== null;
   if (known && started === holder.started) {
-    return `process ${holder.pid} does now; wait for it, or stop it`;
+    return { text: `process ${holder.pid} does now; wait for it, or stop it`, elsewhere: false };
   }
   if (known || (here && !processExists(holder.pid))) return undefined;
   const silentMs = (await clockOf(folder)) - claim.modifiedMs;
   if (silentMs > staleMs) return undefined;
   const who = holder ? `process ${holder.pid} on ${holder.host}` : "another";
-  return (
-    `${who} does now, with a sign of life ${seconds(silentMs)} ago; wait for it; if it is gone, the folder is free ` +
-    `${seconds(staleMs)} after its last sign of life`
-  );
+  return {
+    text:
+      `${who} does now, with a sign of life ${seconds(silentMs)} ago; wait for it; if it is gone, the folder is free ` +
+      `${seconds(staleMs)} after its last sign of life`,
+    elsewhere: true,
+  };
+}
+
+/** Undefined outside of Slurm. */
+function scheduledJob(): ScheduledJob | undefined {
+  const { SLURM_JOB_ID: id, SLURM_CLUSTER_NAME: cluster = "", SLURM_RESTART_COUNT: restart = "0" } = process.env;
+  return id === undefined ? undefined : { id: `${cluster} ${id}`, restart: Number(restart) };
 }
 
 /** Undefined for what is not whole. */
@@ -216,7 +261,9 @@ async function clockOf(folder: string): Promise<number> {
 
 async function ownHolder(): Promise<Holder> {
   const { pid } = process;
-  return { system: await systemName(), host: hostname(), pid, started: await startOf(pid), token: randomUUID() };
+  const job = scheduledJob();
+  const place = { system: await systemName(), host: hostname(), pid, started: await startOf(pid) };
+  return { ...place, token: randomUUID(), ...(job && { job }) };
 }
 
 function seconds(ms: number): string {

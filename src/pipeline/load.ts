@@ -30,8 +30,14 @@ export interface SettingPlace {
   readonly line: number;
 }
 
-/** @param overrides `output` replaces the file's, relative to the current folder */
-export async function loadPipeline(path: string, overrides: { output?: string } = {}): Promise<Pipeline> {
+/**
+ * @param overrides `output` replaces the file's, relative to the current folder; `base`, absolute, is what relative paths
+ * start from in place of the file's folder
+ */
+export async function loadPipeline(
+  path: string,
+  overrides: { output?: string; base?: string } = {},
+): Promise<Pipeline> {
   const absolute = resolve(path);
   let text: string;
   try {

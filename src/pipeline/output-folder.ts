@@ -15,7 +15,7 @@ import { sync, writeFileAtomic } from "../lib/atomic-write.ts";
 import { DoremiError } from "../lib/errors.ts";
 import { canonicalJson, sha256File, sha256Json } from "../lib/hash.ts";
 import { relativePath } from "../lib/relative-path.ts";
-import { type FolderLock, isLocked, lockFolder } from "./folder-lock.ts";
+import { type FolderLock, isLocked, LOCK_TIMING, type LockOptions, lockFolder } from "./folder-lock.ts";
 
 const STATE = ".doremi";
 const DONE = "done.json";
@@ -46,11 +46,11 @@ export class OutputFolder {
    *
    * @throws DoremiError bad-configuration: other-pipeline, foreign-folder, not-a-folder, locked
    */
-  async open(pipelineName: string): Promise<FolderLock> {
+  async open(pipelineName: string, options: LockOptions = {}): Promise<FolderLock> {
     await this.#refuseForeign(pipelineName); // before anything is written into somebody's folder
     const state = join(this.path, STATE);
     await mkdir(state, { recursive: true });
-    const lock = await lockFolder(state, this.path);
+    const lock = await lockFolder(state, this.path, LOCK_TIMING, options);
     try {
       // Again, because another pipeline may have taken the folder in between; from here on nobody can.
       for (const name of await readdir(state)) {

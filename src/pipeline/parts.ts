@@ -19,7 +19,7 @@ import { type CountOutput, countInput, countOutput } from "../stages/count/contr
 import { mergedCount } from "../stages/count/run.ts";
 import { type DiscoverOutput, discoverInput, discoverOutput, type FilesRange } from "../stages/discover/contract.ts";
 import type { Part } from "../stages/discover/partition.ts";
-import { describeCorpus, discover, readShards, SHARDS } from "../stages/discover/run.ts";
+import { discover, readShards, SHARDS } from "../stages/discover/run.ts";
 import type { Stage } from "../stages/stage.ts";
 import { bindPart, countSettingsOf, discoverInputOf } from "./bindings.ts";
 import { definePipeline, type Pipeline } from "./load.ts";
@@ -178,11 +178,13 @@ function jsonOf(text: string): unknown {
   }
 }
 
-/** Which tasks of so many need not run again, by their folders alone. */
-export async function finishedParts(prepared: Prepared, of: number, signal: AbortSignal): Promise<Set<number>> {
+/**
+ * Which tasks of so many need not run again, by their folders alone.
+ * @param corpus fingerprint of the files: see FilesRange
+ */
+export async function finishedParts(prepared: Prepared, of: number, corpus: string): Promise<Set<number>> {
   const { output } = prepared.pipeline;
   const settings = canonicalJson(settingsOf(prepared));
-  const { corpus } = await describeCorpus(discoverInputOf(prepared), signal);
   const found = await Promise.all(
     Array.from({ length: of }, async (_, index) => {
       const part = await readPart(partFolder(output, { index, of })).catch((error: unknown) => {

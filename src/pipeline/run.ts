@@ -124,7 +124,8 @@ export async function runInFolder(
         throw atSetting(pipeline, "train", error);
       });
   }
-  const lock = await folder.open(config.name);
+  const waits = isScheduled(process.env);
+  const lock = await folder.open(config.name, { waits, ...(options.signal && { signal: options.signal }) });
   const pool = new WorkerPool({
     ...(config.workers !== undefined && { workers: config.workers }),
     memoryBytes: parseBytes(config.memory),
@@ -157,8 +158,13 @@ export async function runInFolder(
   }
 }
 
+/** Is this a job of a cluster, which may have had a life before on another machine? */
+function isScheduled(env: NodeJS.ProcessEnv): boolean {
+  return env.SLURM_JOB_ID !== undefined || env.KUBERNETES_SERVICE_HOST !== undefined;
+}
+
 /** What the stages' outputs are to a user. */
-function resultOf(pipeline: Pipeline, outputs: Outputs): Omit<RunResult, "status" | "output" | "stages"> {
+export function resultOf(pipeline: Pipeline, outputs: Outputs): Omit<RunResult, "status" | "output" | "stages"> {
   const { output } = pipeline;
   const weights = learnedOf(pipeline, outputs);
   const trainings = replicatesOf(pipeline.config.train).map((replicate): TrainingResult => {

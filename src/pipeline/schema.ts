@@ -7,6 +7,7 @@ import { BYTE_SIZE } from "../lib/byte-size.ts";
 import { name, positiveInteger } from "./schema/common.ts";
 import { data } from "./schema/data.ts";
 import { evaluate } from "./schema/evaluate.ts";
+import { executor } from "./schema/executor.ts";
 import { resample } from "./schema/resample.ts";
 import { train } from "./schema/train.ts";
 
@@ -40,6 +41,7 @@ export const pipelineSchema = z.strictObject({
     .describe(
       "Folder of counts that runs share, by content and tokenizer, relative to the pipeline file. true: .doremi-cache beside the output folder; false: none.",
     ),
+  executor,
   data,
   count: z
     .strictObject({

@@ -17,8 +17,8 @@ export type StageEvent =
       readonly stage: string;
       readonly done: number;
       readonly total: number;
-      /** what is being counted: bytes, steps, shards */
-      readonly unit: "bytes" | "steps" | "shards" | "tokens";
+      /** what is being counted: bytes, steps, shards, tasks of a cluster's job */
+      readonly unit: "bytes" | "steps" | "shards" | "tokens" | "tasks";
       /** further figures worth a line, such as the loss */
       readonly figures?: Readonly<Record<string, number>>;
     }

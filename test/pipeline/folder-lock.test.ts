@@ -151,6 +151,34 @@ describe("the lock of a folder", () => {
     expect(await locks()).toEqual([]);
   });
 
+  it("of a job that its Slurm cluster began again is free at once, and another job's is not", async () => {
+    vi.stubEnv("SLURM_CLUSTER_NAME", "here");
+    vi.stubEnv("SLURM_JOB_ID", "17");
+    vi.stubEnv("SLURM_RESTART_COUNT", "1");
+    try {
+      await leave(1, { ...ELSEWHERE, job: { id: "here 17", restart: 0 } });
+      await (await lockFolder(folder)).release();
+      for (const job of [{ id: "here 18", restart: 0 }, { id: "here 17", restart: 1 }, undefined]) {
+        await leave(1, { ...ELSEWHERE, job });
+        await expect(lockFolder(folder)).rejects.toMatchObject({ code: "locked" });
+      }
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+
+  it("is waited for in a job of a cluster, as long as its holder may be dead, and no longer", async () => {
+    const timing = { heartbeatMs: 20, staleMs: 200 };
+    await leave(1, ELSEWHERE);
+    await (await lockFolder(folder, folder, timing, { waits: true })).release();
+    await leave(1, ELSEWHERE, -60_000); // gives signs of life all the time
+    await expect(lockFolder(folder, folder, timing, { waits: true })).rejects.toMatchObject({ code: "locked" });
+    const { pid } = process;
+    await leave(1, { system: await systemName(), pid, started: await startOf(pid) });
+    const locked = lockFolder(folder, folder, { heartbeatMs: 20, staleMs: 1e9 }, { waits: true });
+    await expect(locked).rejects.toMatchObject({ code: "locked" }); // it is there: nothing to wait for
+  });
+
   it("goes by the clock of the files, not by ours", async () => {
     await leave(1, ELSEWHERE);
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3_600_000 });

@@ -111,10 +111,11 @@ describe("a count divided among tasks", () => {
     const part = { index: 2, of: 3 };
     expect((await countPart(pipeline(output), part, {})).status).toBe("done");
     expect((await countPart(pipeline(output), part, {})).status).toBe("unchanged");
-    const { signal } = new AbortController();
-    expect(await finishedParts(await prepare(pipeline(output)), 3, signal)).toEqual(new Set([2]));
+    const { corpus } = JSON.parse(readFileSync(join(partFolder(output, part), "part.json"), "utf8"));
+    expect(await finishedParts(await prepare(pipeline(output)), 3, corpus)).toEqual(new Set([2]));
     const other = await prepare(pipeline(output, { tokenizer: "cl100k" }));
-    expect(await finishedParts(other, 3, signal)).toEqual(new Set());
+    expect(await finishedParts(other, 3, corpus)).toEqual(new Set());
+    expect(await finishedParts(await prepare(pipeline(output)), 3, "another list of files")).toEqual(new Set());
   });
 
   it("refuses a second task on the same part, and another pipeline", async () => {

@@ -1,10 +1,18 @@
 /** `doremi run`: all stages of a pipeline file that are not done yet, to a manifest. */
 import { Command, Option } from "commander";
-import { addExample, addRunningOptions, openPipeline, type RunningOptions, STAGES } from "../options.ts";
+import {
+  addExample,
+  addRunningOptions,
+  handedOnOptions,
+  openPipeline,
+  type RunningOptions,
+  STAGES,
+} from "../options.ts";
 import { Session, type SetStatus } from "../session.ts";
 
 interface RunCommandOptions extends RunningOptions {
   readonly until?: (typeof STAGES)[number];
+  readonly executor?: "local";
 }
 
 export function runCommand(setStatus: SetStatus): Command {
@@ -13,7 +21,10 @@ export function runCommand(setStatus: SetStatus): Command {
       "Run a pipeline file: count, train the reference and the proxy, resample. What is done already is kept.",
     )
     .argument("<pipeline.yaml>", "the pipeline file")
-    .addOption(new Option("--until <stage>", "last stage to run").choices(STAGES));
+    .addOption(new Option("--until <stage>", "last stage to run").choices(STAGES))
+    .addOption(
+      new Option("--executor <where>", "local: on this machine, whatever the pipeline file says").choices(["local"]),
+    );
   addRunningOptions(command);
   addExample(
     command,
@@ -25,8 +36,10 @@ export function runCommand(setStatus: SetStatus): Command {
     const status = await session.finish(async () => {
       const pipeline = await openPipeline(path, options);
       // After the pipeline file is read: it loads the whole program, and a fault in the file should show at once.
-      const { runAndSummarise } = await import("../running.ts");
-      return { result: await runAndSummarise(session, pipeline, options.until ?? "resample") };
+      const { runAndSummarise, runWhereAsked } = await import("../running.ts");
+      const until = options.until ?? "resample";
+      if (options.executor === "local") return { result: await runAndSummarise(session, pipeline, until) };
+      return { result: await runWhereAsked(session, pipeline, until, handedOnOptions(options)) };
     });
     setStatus(status);
   });

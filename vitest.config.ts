@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { defineConfig, type Plugin } from "vitest/config";
+import { refuseStale } from "./test/built.ts";
 
 const SOURCES = join(import.meta.dirname, "src");
 
@@ -11,6 +12,7 @@ const SOURCES = join(import.meta.dirname, "src");
 const built: Plugin = {
   name: "doremi-built",
   enforce: "pre",
+  configResolved: () => refuseStale(true),
   resolveId(source, importer) {
     if (importer === undefined || !source.startsWith(".")) return null;
     const path = relative(SOURCES, resolve(importer, "..", source));
@@ -20,11 +22,13 @@ const built: Plugin = {
   },
 };
 
+/** The WebAssembly is built in either case. */
+const sources: Plugin = { name: "doremi-sources", configResolved: () => refuseStale(false) };
+
 export default defineConfig(({ mode }) => ({
-  plugins: mode === "built" ? [built] : [],
+  plugins: [mode === "built" ? built : sources],
   test: {
     include: ["test/**/*.test.ts"],
-    globalSetup: ["test/built.ts"],
     setupFiles: ["test/setup.ts"],
     pool: "forks",
     maxWorkers: 2,

@@ -57,6 +57,13 @@ describe("a pipeline file", () => {
       expect(proxy("{ objective: { preset: official }, sampling: uniform }").sampling).toBe("uniform");
     });
 
+    it("lets the learning rate fall to 1e-4 as in the paper, or stay where it is lower", () => {
+      const last = (rate: number) =>
+        parsePipeline(`${HEAD}data:\n  files: a\ntrain:\n  optimizer:\n    learningRate: ${rate}\n`, "p.yaml").train
+          .optimizer.finalLearningRate;
+      expect([1e-3, 1e-4, 5e-5].map(last)).toEqual([1e-4, 1e-4, 5e-5]);
+    });
+
     it.each([
       ["{ objective: group-drro }", /“train.proxy.objective” must be .*"group-dro"/],
       ["{ objective: { name: cvar, sise: 0.1 } }", /“train.proxy.objective.sise”; did you mean “size”/],
@@ -212,9 +219,9 @@ describe("a pipeline file", () => {
     ],
     [
       "a learning rate that would rise",
-      `${HEAD}data:\n  files: a\ntrain:\n  optimizer:\n    learningRate: 0.00005\n`,
+      `${HEAD}data:\n  files: a\ntrain:\n  optimizer:\n    learningRate: 0.00005\n    finalLearningRate: 0.0001\n`,
       "bad-setting",
-      8,
+      9,
       /“train.optimizer.finalLearningRate” must be at most learningRate 0.00005.*, found 0.0001$/,
     ],
     ["broken YAML", "version: 1\na: [", "bad-yaml", 2, /valid YAML/],

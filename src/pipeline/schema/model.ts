@@ -47,7 +47,11 @@ export const model = z
 
 const schedule = {
   learningRate: z.number().positive().default(1e-3),
-  finalLearningRate: z.number().min(0).default(1e-4).describe("At most learningRate."),
+  finalLearningRate: z
+    .number()
+    .min(0)
+    .optional()
+    .describe("At most learningRate. Default: 1e-4, or learningRate where that is less."),
   warmup: fraction.default(0.06).describe("Share of the steps."),
   decay: z
     .enum(["exponential", "cosine", "linear", "constant", "wsd"])
@@ -62,6 +66,10 @@ const schedule = {
   clipNorm: z.number().min(0).default(1).describe("0 = no clipping."),
 };
 
+const withFinalRate = <T extends { readonly learningRate: number; readonly finalLearningRate?: number | undefined }>(
+  settings: T,
+) => ({ ...settings, finalLearningRate: settings.finalLearningRate ?? Math.min(1e-4, settings.learningRate) });
+
 export const optimizer = z.discriminatedUnion("name", [
   z
     .strictObject({
@@ -71,6 +79,7 @@ export const optimizer = z.discriminatedUnion("name", [
       beta2: beta.default(0.99),
       epsilon: z.number().positive().default(1e-8),
     })
+    .transform(withFinalRate)
     .check(refuse(optimizerFaults)),
   z
     .strictObject({
@@ -83,5 +92,6 @@ export const optimizer = z.discriminatedUnion("name", [
       epsilon2: z.number().positive().default(1e-3),
       scaleParameter: z.boolean().default(false).describe("Learning rate relative to each parameter's size."),
     })
+    .transform(withFinalRate)
     .check(refuse(optimizerFaults)),
 ]);

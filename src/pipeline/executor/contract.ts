@@ -49,6 +49,8 @@ export interface Cluster {
   readonly name: "slurm" | "kubernetes";
   /** Can jobs wait in the queue for others? Else a step is submitted when the one before it is done. */
   readonly chains: boolean;
+  /** Does it begin tasks that failed again by itself, as often as the settings say? */
+  readonly retries: boolean;
   /** Puts tasks into the queue. @returns the job's id */
   submit(submission: Submission): Promise<string>;
   /** Tasks that are in the queue or run, by job id. A job that is over, or unknown, has none. */

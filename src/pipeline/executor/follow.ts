@@ -105,7 +105,7 @@ class StepFollower {
       const end = await this.#call(() => cluster.end(tries.at(-1)!, task));
       const interrupted = end.status !== null && INTERRUPTED.has(end.status) && !end.cancelled;
       const worth = interrupted || (!end.cancelled && !(end.status !== null && FINAL.has(end.status)));
-      if (!worth || (!interrupted && tries.length > retries)) {
+      if (!worth || (!interrupted && (cluster.retries || tries.length > retries))) {
         await this.#cancelFollowing();
         throw await this.#failure(task, end, tries.length);
       }

@@ -21,6 +21,7 @@ import { isDone, nameOf, type Outputs, previousOf } from "../runner.ts";
 import type { ExecutorSettings } from "../schema/executor.ts";
 import type { Cluster, RunPlace, Step, StepName } from "./contract.ts";
 import { follow } from "./follow.ts";
+import { KubernetesCluster } from "./kubernetes.ts";
 import { JobRecord } from "./record.ts";
 import { SlurmCluster } from "./slurm.ts";
 import { copyPath, logPath, planSteps } from "./steps.ts";
@@ -111,7 +112,7 @@ function clusterOf(settings: ClusterSettings, place: RunPlace, program: readonly
     case "slurm":
       return new SlurmCluster(settings, place, program);
     case "kubernetes":
-      throw new DoremiError("bad-configuration", "executor", "executor: kubernetes is not there yet");
+      return new KubernetesCluster(settings, place);
     default:
       return settings satisfies never;
   }

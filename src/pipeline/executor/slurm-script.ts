@@ -2,6 +2,7 @@
 import type { SlurmSettings } from "../schema/executor.ts";
 import type { RunPlace, Submission } from "./contract.ts";
 import { jobName, logPath, quoted, ranges } from "./steps.ts";
+import { headingLine, taskLines } from "./task-shell.ts";
 
 /** Before the time is up: doremi stops within 20 s. */
 const SIGNAL_S = 60;
@@ -57,31 +58,17 @@ export function slurmScript(
     if (value === undefined || value === false) return [];
     return [value === true ? `#SBATCH --${name}` : `#SBATCH --${name}=${quoted(String(value))}`];
   });
+  const envCommand = settings.envCommand === undefined ? "" : `${settings.envCommand}\n`;
+  const requeueLines = settings.requeue
+    ? `# 75: the time is nearly up and the state is saved; the same job goes on from there.
+if [ "$status" -eq 75 ]; then scontrol requeue "$SLURM_JOB_ID" && sleep 60; fi
+`
+    : "";
   return `#!/usr/bin/env bash
 # ${step.name} of the pipeline ${place.pipeline.replace(/\s+/g, " ")}, submitted by doremi run${attempt > 1 ? `: attempt ${attempt}` : ""}.
 ${lines.join("\n")}
 task=\${SLURM_ARRAY_TASK_ID:-0}
 workers=\${SLURM_CPUS_PER_TASK:-1}
-echo "=== $(date -u +%FT%TZ) ${step.name} $task, job $SLURM_JOB_ID on \${SLURMD_NODENAME:-?}, restart \${SLURM_RESTART_COUNT:-0}"
-${settings.envCommand === undefined ? "" : `${settings.envCommand}\n`}
-# In the background, so that a signal is handed on as it comes.
-child=
-trap '[ -z "$child" ] || kill -USR1 "$child"' USR1
-trap '[ -z "$child" ] || kill -TERM "$child"' TERM
-${program.map(quoted).join(" ")} ${step.command} &
-child=$!
-while :; do
-  status=0
-  wait "$child" || status=$?
-  kill -0 "$child" 2>/dev/null || break
-done
-echo "=== exit status $status"
-${
-  settings.requeue
-    ? `# 75: the time is nearly up and the state is saved; the same job goes on from there.
-if [ "$status" -eq 75 ]; then scontrol requeue "$SLURM_JOB_ID" && sleep 60; fi
-`
-    : ""
-}exit "$status"
+${headingLine(step, `job $SLURM_JOB_ID on \${SLURMD_NODENAME:-?}, restart \${SLURM_RESTART_COUNT:-0}`)}${envCommand}${taskLines(step, program)}${requeueLines}exit "$status"
 `;
 }

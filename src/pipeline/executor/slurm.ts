@@ -40,6 +40,7 @@ interface Queued {
 export class SlurmCluster implements Cluster {
   readonly name = "slurm";
   readonly chains = true;
+  readonly retries = false;
   readonly #settings: SlurmSettings;
   readonly #place: RunPlace;
   readonly #program: readonly string[];

@@ -65,6 +65,10 @@ const podResources = {
   memory: quantity.optional().describe("As Kubernetes takes it: 8Gi."),
   gpus: positiveInteger.optional().describe("nvidia.com/gpu of a pod."),
   nodeSelector: z.record(z.string(), z.string()).optional(),
+  podSpec: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .describe("Further fields of the pods' spec: { tolerations: [...], securityContext: { fsGroup: 1000 } }."),
 };
 
 const kubernetes = z.strictObject({

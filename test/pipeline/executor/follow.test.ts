@@ -21,6 +21,7 @@ type Outcome = "done" | "lost" | "runs" | Partial<TaskEnd>;
 class FakeCluster implements Cluster {
   readonly name = "slurm";
   readonly chains: boolean;
+  readonly retries = false;
   readonly submissions: Submission[] = [];
   readonly cancelled: string[] = [];
   readonly done = new Set<string>();

@@ -44,6 +44,7 @@ describe("help", () => {
       "run",
       "plan",
       "count",
+      "merge",
       "train",
       "resample",
       "evaluate",

@@ -18,9 +18,7 @@ export function mergeCommand(setStatus: SetStatus): Command {
   addCommonOptions(command);
   addExample(
     command,
-    "doremi count mine.yaml --shard-index 0 --num-shards 2",
-    "doremi count mine.yaml --shard-index 1 --num-shards 2",
-    "doremi merge runs/mine/parts/*-of-00002 --output runs/mine",
+    "doremi merge runs/mine/parts/*-of-00008 --output runs/mine   # of: doremi count --shard-index 0..7 --num-shards 8",
   );
   return command.action(async (paths: string[], options: MergeOptions) => {
     const session = new Session("merge", options);

@@ -221,7 +221,7 @@ describe("a pipeline file", () => {
       "a learning rate that would rise",
       `${HEAD}data:\n  files: a\ntrain:\n  optimizer:\n    learningRate: 0.00005\n    finalLearningRate: 0.0001\n`,
       "bad-setting",
-      9,
+      10,
       /“train.optimizer.finalLearningRate” must be at most learningRate 0.00005.*, found 0.0001$/,
     ],
     ["broken YAML", "version: 1\na: [", "bad-yaml", 2, /valid YAML/],

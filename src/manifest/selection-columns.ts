@@ -2,6 +2,7 @@
  * Reads selection.parquet, a row group at a time, in columns, whoever wrote it. Checks that the columns are there and hold
  * what they should; whether the manifest has such rows is for others.
  */
+import { endianness } from "node:os";
 import { type AsyncBuffer, type DecodedArray, type FileMetaData, parquetMetadataAsync, parquetRead } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { DoremiError } from "../lib/errors.ts";
@@ -91,43 +92,49 @@ async function readRows(
     }),
   );
   const count = end - start;
-  /** What `put` makes of each value of a column, at its place. */
+  type Name = (typeof SELECTION_COLUMNS)[number];
+  /** @param put takes values from..to (exclusive) of a chunk; they go to `at` and behind @returns the first that is wrong, or −1 */
   const fill = (
-    name: (typeof SELECTION_COLUMNS)[number],
-    put: (value: unknown, at: number) => boolean,
+    name: Name,
     what: string,
+    put: (values: DecodedArray, from: number, to: number, at: number) => number,
   ) => {
     let filled = 0;
     for (const chunk of chunks) {
       if (chunk.name !== name) continue;
-      for (let i = Math.max(0, start - chunk.start); i < chunk.values.length; i++) {
-        const row = chunk.start + i;
-        if (row >= end) break;
-        if (!put(chunk.values[i], row - start)) {
-          throw bad(path, `row ${row}: ${name} must be ${what}, got ${String(chunk.values[i])}`);
-        }
-        filled += 1;
+      const from = Math.max(0, start - chunk.start);
+      const to = Math.max(from, Math.min(chunk.values.length, end - chunk.start));
+      const wrong = put(chunk.values, from, to, chunk.start + from - start);
+      if (wrong >= 0) {
+        throw bad(path, `row ${chunk.start + wrong}: ${name} must be ${what}, got ${String(chunk.values[wrong])}`);
       }
+      filled += to - from;
     }
     if (filled !== count) throw bad(path, `row group ${rowGroup} holds ${filled} of its ${count} rows of ${name}`);
   };
-  const texts = (name: (typeof SELECTION_COLUMNS)[number]) => {
+  const texts = (name: Name) => {
     const column = new Array<string>(count);
-    const put = (value: unknown, at: number) => {
-      column[at] = value as string;
-      return typeof value === "string";
-    };
-    fill(name, put, "a string");
+    fill(name, "a string", (values, from, to, at) => {
+      for (let i = from; i < to; i++) {
+        const value: unknown = values[i];
+        if (typeof value !== "string") return i;
+        column[at + i - from] = value;
+      }
+      return -1;
+    });
     return column;
   };
-  const integers = (name: (typeof SELECTION_COLUMNS)[number]) => {
+  const integers = (name: Name) => {
     const column = new Float64Array(count);
-    const put = (value: unknown, at: number) => {
-      const number = typeof value === "number" ? value : typeof value === "bigint" ? Number(value) : Number.NaN;
-      column[at] = number;
-      return Number.isSafeInteger(number) && number >= 0;
-    };
-    fill(name, put, "an integer ≥ 0");
+    fill(name, "an integer ≥ 0", (values, from, to, at) => {
+      if (values instanceof BigInt64Array) copyNumbers(values.subarray(from, to), column, at);
+      else for (let i = from; i < to; i++) column[at + i - from] = numberOf(values[i]);
+      for (let i = from; i < to; i++) {
+        const number = column[at + i - from]!;
+        if (!Number.isSafeInteger(number) || number < 0) return i;
+      }
+      return -1;
+    });
     return column;
   };
   return {
@@ -142,6 +149,21 @@ async function readRows(
     tokens: integers("tokens"),
   };
 }
+
+function numberOf(value: unknown): number {
+  return typeof value === "number" ? value : typeof value === "bigint" ? Number(value) : Number.NaN;
+}
+
+/** By halves: a BigInt made of each value would cost more than decoding it. */
+function copyNumbers(values: BigInt64Array, into: Float64Array, at: number): void {
+  const halves = new Int32Array(values.buffer, values.byteOffset, 2 * values.length);
+  for (let i = 0; i < values.length; i++) {
+    into[at + i] = halves[2 * i + HIGH]! * 0x1_0000_0000 + (halves[2 * i + 1 - HIGH]! >>> 0);
+  }
+}
+
+/** Which half of 64 bits is the high one on this machine. */
+const HIGH = endianness() === "LE" ? 1 : 0;
 
 /** hyparquet's view of the file. A broken footer makes it ask for ranges that are no ranges. */
 function asyncBuffer(file: RandomAccessFile): AsyncBuffer {

@@ -28,7 +28,7 @@ describe.skipIf(!there && !required)(`stacks of Python${title}`, { timeout: 180_
     });
     const pool = new WorkerPool({ workers: 2 });
     const manifest = (await runPipeline(pipeline, { until: "resample" })).paths.manifest!;
-    subject = { manifest, folder, pool, expectation: await expectationOf(manifest) };
+    subject = { manifest, folder, pool, expectation: await expectationOf(manifest), timeoutMs: 170_000 };
   });
   afterAll(async () => {
     await subject?.pool.close();

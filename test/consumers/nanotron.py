@@ -9,11 +9,16 @@ import os
 import pathlib
 import sys
 import types
+import unittest.mock
 import warnings
 
 warnings.filterwarnings("ignore")
 sys.path.pop(0)  # this folder: the file bears the package's name
 os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="0", RANK="0", WORLD_SIZE="1")
+
+# Kernels of the graphics card, which its models import and its data does not use.
+for name in ("flash_attn", "flash_attn.bert_padding", "flash_attn.flash_attn_interface", "flash_attn.layers.rotary", "flash_attn.ops.triton.layer_norm"):
+    sys.modules[name] = unittest.mock.MagicMock(__spec__=None, __version__="0")
 
 import numpy  # noqa: E402
 import torch  # noqa: E402

@@ -1,19 +1,22 @@
 """Reads an export to Megatron-LM or to NeMo with megatron-core's own parser: python nemo.py FOLDER
 
-Prints one JSON line: the unit, and the weight of each prefix's folder, summed over its shards and normalised as
-megatron-core does. All files of the folder that hold the blend must agree, and the config must take it.
+Prints one JSON line: the unit, the weight of each prefix's folder, summed over its shards and normalised as
+megatron-core does, and the sequences that its blend of 10,000 takes of each. All files of the folder that hold the blend must agree, and the config must take it.
 """
 
+import collections
 import json
 import pathlib
 import sys
 import warnings
 
+import numpy
 import yaml
 
 warnings.filterwarnings("ignore")
 sys.path.pop(0)  # this folder: a file bears the package's name
 
+from megatron.core.datasets import helpers  # noqa: E402
 from megatron.core.datasets.blended_megatron_dataset_config import BlendedMegatronDatasetConfig  # noqa: E402
 from megatron.core.datasets.utils import get_blend_from_list, normalize  # noqa: E402
 
@@ -33,12 +36,17 @@ def blends(folder: pathlib.Path):
         BlendedMegatronDatasetConfig(random_seed=settings["seed"], sequence_length=64, blend=blend, split=settings["split"])
         yield blend
     if (path := folder / "megatron-bridge.yaml").exists():
-        yield get_blend_from_list(yaml.safe_load(path.read_text())["dataset"]["data_path"])
+        settings = yaml.safe_load(path.read_text())["dataset"]
+        blend = tuple(settings["blend"])
+        BlendedMegatronDatasetConfig(
+            random_seed=settings["random_seed"], sequence_length=64, blend=blend, split=settings["split"]
+        )
+        yield blend
 
 
 def main(folder: pathlib.Path) -> dict:
     found = list(blends(folder))
-    assert found and all(blend == found[0] for blend in found), found
+    assert found and all(list(map(list, blend)) == list(map(list, found[0])) for blend in found), found
     prefixes, weights = found[0]
     shares: dict[str, float] = {}
     for prefix, weight in zip(prefixes, normalize(weights), strict=True):
@@ -46,7 +54,12 @@ def main(folder: pathlib.Path) -> dict:
             assert pathlib.Path(prefix + ending).exists(), prefix + ending
         name = pathlib.Path(prefix).parent.name
         shares[name] = shares.get(name, 0.0) + weight
-    return {"unit": "sequences", "weights": shares, "files": len(found)}
+    # The blend itself, by megatron-core's own code: so many sequences of each prefix.
+    size = 10_000
+    of, index = numpy.zeros(size, numpy.int16), numpy.zeros(size, numpy.int64)
+    helpers.build_blending_indices(of, index, numpy.array(normalize(weights)), len(prefixes), size, False)
+    drawn = collections.Counter(pathlib.Path(prefixes[i]).parent.name for i in of)
+    return {"unit": "sequences", "weights": shares, "drawn": dict(drawn), "files": len(found)}
 
 
 if __name__ == "__main__":

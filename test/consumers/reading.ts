@@ -25,6 +25,8 @@ export interface Subject {
   readonly folder: string;
   readonly expectation: Expectation;
   readonly pool: WorkerPool;
+  /** of one script */
+  readonly timeoutMs: number;
 }
 
 export interface Finding {
@@ -57,7 +59,7 @@ export async function readSet(
   { script, environment, format, hashes }: SetReader,
   layout: MaterializedSet["layout"],
 ): Promise<Finding> {
-  const read = await runScript(environment, script, await setOf(subject, format, layout));
+  const read = await runScript(environment, script, await setOf(subject, format, layout), subject.timeoutMs);
   const { documents, tokens, domains, sha256 } = subject.expectation;
   const tokensByDomain = [...domains].map(([name, of]) => [name, of.tokens] as const);
   // The files of a mixed set of ids do not say whose a document is.
@@ -86,7 +88,7 @@ export async function readExport(
     sequenceLength: SEQUENCE_LENGTH,
     ...(data !== null && { data }),
   });
-  const read = await runScript(environment, script, output);
+  const read = await runScript(environment, script, output, subject.timeoutMs);
   const weights = read.weights as Record<string, number>;
   const { domains, ...all } = subject.expectation;
   const share = unit === "documents" ? "documents" : "tokens";
@@ -151,13 +153,18 @@ function differ(what: string, read: unknown, expected: unknown): string[] {
 /** No stack is to reach for a hub: all that it needs lies in the folder. */
 const OFFLINE = { HF_HUB_OFFLINE: "1", HF_DATASETS_OFFLINE: "1", PYTHONDONTWRITEBYTECODE: "1" };
 
-function runScript(environment: Environment, script: string, folder: string): Promise<Record<string, unknown>> {
+function runScript(
+  environment: Environment,
+  script: string,
+  folder: string,
+  timeout: number,
+): Promise<Record<string, unknown>> {
   const program = python(environment);
   if (program === null)
     throw new Error(`no environment ${environment}: node scripts/consumers-venv.mjs FOLDER ${environment}`);
   const path = join(import.meta.dirname, script);
   return new Promise((resolve, reject) => {
-    const options = { env: { ...process.env, ...OFFLINE }, maxBuffer: 64 << 20, timeout: 170_000 };
+    const options = { env: { ...process.env, ...OFFLINE }, maxBuffer: 64 << 20, timeout };
     execFile(program, [path, folder], options, (error, stdout, stderr) => {
       if (error) reject(new Error(`${script} ${folder}: ${stderr.slice(-3000)}`));
       else resolve(JSON.parse(stdout.trim().split("\n").at(-1)!));

@@ -23,7 +23,8 @@ trap 'stopped 130' INT
 trap 'stopped 143' TERM
 if [ "$RUN_STATUS" = signal ]; then
   : >"$CALLS.ready"
-  while :; do sleep 0.05; done
+  # Waited for, so that a signal is taken at once and none is lost to a child in the foreground.
+  while :; do sleep 0.05 & wait "$!"; done
 fi
 if [ "$RUN_STATUS" -eq 0 ]; then
   if [ -n "\${OUTPUT:-}" ]; then mkdir -p "$OUTPUT"; fi

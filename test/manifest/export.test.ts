@@ -184,7 +184,11 @@ describe("exports", () => {
     expect([Number(paths[0]), Number(paths[2])]).toEqual([BOOKS, WEB]);
     expect(rest).toEqual({ split: "1,0,0", seq_length: 512, seed: 7 });
     const { dataset } = parsed("nemo", set, 1);
-    expect(dataset).toEqual({ data_path: paths, split: "1,0,0", seq_length: 512, random_seed: 7 });
+    const blend = [
+      [paths[1], paths[3]],
+      [BOOKS, WEB],
+    ];
+    expect(dataset).toEqual({ blend, split: "1,0,0", seq_length: 512, random_seed: 7 });
   });
 
   it("give MosaicML Streaming the manifest's numbers of documents", () => {

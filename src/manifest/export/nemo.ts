@@ -14,7 +14,8 @@ export const nemo: Exporter = {
   export(request) {
     const mixture = mixtureOf(nemo, request, { draw: "written-ids", repeatsItself: true });
     // Text, both: the parser strips what it takes for a prefix and turns the rest into numbers.
-    const list = blendOf(nemo, request, mixture).flatMap(({ weight, prefix }) => [String(weight), prefix]);
+    const blend = blendOf(nemo, request, mixture);
+    const list = blend.flatMap(({ weight, prefix }) => [String(weight), prefix]);
     const { sequenceLength, manifest } = request;
     return {
       files: [
@@ -34,7 +35,8 @@ export const nemo: Exporter = {
           path: "megatron-bridge.yaml",
           text: yamlText(["Overrides of a Megatron Bridge recipe."], {
             dataset: {
-              data_path: list,
+              // Prefixes and weights apart; its data_path is newer, and not heeded where a recipe has a blend.
+              blend: [blend.map(({ prefix }) => prefix), blend.map(({ weight }) => weight)],
               split: "1,0,0",
               ...(sequenceLength !== null && { seq_length: sequenceLength }),
               random_seed: manifest.seed,

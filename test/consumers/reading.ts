@@ -6,7 +6,7 @@ import type { MaterializedSet, OutputFormatName } from "../../src/manifest/mater
 import { exportManifest } from "../../src/pipeline/export.ts";
 import { materialize } from "../../src/pipeline/materialize.ts";
 import type { WorkerPool } from "../../src/stages/pool.ts";
-import type { Expectation } from "./expectation.ts";
+import type { Expectation, Totals } from "./expectation.ts";
 import type { Environment, ExportReader, SetReader } from "./stacks.ts";
 
 /** What `scripts/consumers-venv.mjs` made. */
@@ -38,11 +38,8 @@ export interface Finding {
 
 /** Tokens of a training sequence, where a stack asks: short, so that the small corpus has many. */
 const SEQUENCE_LENGTH = 64;
-/**
- * Of weights in sequences: a domain's last sequence may count or not, and a separator behind each document too. Of
- * weights in tokens and documents only the last digits of a decimal number may differ.
- */
-const TOLERANCE = { sequences: 0.01, tokens: 1e-6, documents: 1e-6 } as const;
+/** Only the last digits of a decimal number may differ. */
+const TOLERANCE = 1e-9;
 
 async function setOf(
   { manifest, folder, pool }: Subject,
@@ -79,7 +76,7 @@ export async function readSet(
 
 export async function readExport(
   subject: Subject,
-  { script, environment, stack, format, around, unit }: ExportReader,
+  { script, environment, stack, format, around, unit, shareOf }: ExportReader,
 ): Promise<Finding> {
   const output = around ? subject.folder : join(subject.folder, `export-${stack}`);
   const data = format && (await setOf(subject, format, "domain"));
@@ -91,17 +88,17 @@ export async function readExport(
   const read = await runScript(environment, script, output, subject.timeoutMs);
   const weights = read.weights as Record<string, number>;
   const { domains, ...all } = subject.expectation;
-  const share = unit === "documents" ? "documents" : "tokens";
-  const expected = [...domains].map(([name, of]) => [name, of[share] / all[share]] as const);
+  const sizeOf = ({ documents, tokens }: Totals) => ({ documents, tokens, ids: tokens + documents })[shareOf];
+  const expected = [...domains].map(([name, of]) => [name, sizeOf(of) / sizeOf(all)] as const);
   return {
     read,
     disagreements: [
       ...differ("unit", read.unit, unit),
       ...differ("domains", Object.keys(weights).filter((name) => weights[name] !== 0).length, expected.length),
       ...expected.flatMap(([name, weight]) =>
-        Math.abs((weights[name] ?? Number.NaN) - weight) <= TOLERANCE[unit]
+        Math.abs((weights[name] ?? Number.NaN) - weight) <= TOLERANCE
           ? []
-          : [`weight of ${name}: read ${weights[name]}, not ${weight} ± ${TOLERANCE[unit]}`],
+          : [`weight of ${name}: read ${weights[name]}, not ${weight}`],
       ),
       ...(read.drawn === undefined ? [] : sampled(weights, read.drawn as Record<string, number>)),
       ...compared("tokens", read.tokens, (name) => domains.get(name)?.tokens),

@@ -37,19 +37,71 @@ export interface ExportReader {
   readonly around?: true;
   /** what the stack's weights are shares of */
   readonly unit: "tokens" | "sequences" | "documents";
+  /** what makes a share: sequences are cut from ids, which have a separator behind each document beside its tokens */
+  readonly shareOf: "tokens" | "ids" | "documents";
 }
 
 export const EXPORT_READERS: readonly ExportReader[] = [
-  { script: "croissant.py", environment: "light", stack: "croissant", format: null, unit: "tokens" },
-  { script: "croissant.py", environment: "light", stack: "croissant", format: "parquet", around: true, unit: "tokens" },
-  { script: "openlineage.py", environment: "light", stack: "openlineage", format: null, unit: "tokens" },
-  { script: "export_datasets.py", environment: "light", stack: "datasets", format: "jsonl", unit: "documents" },
-  { script: "nemo.py", environment: "torch", stack: "megatron", format: "megatron", unit: "sequences" },
-  { script: "nemo.py", environment: "torch", stack: "nemo", format: "megatron", unit: "sequences" },
-  { script: "olmo_core.py", environment: "torch", stack: "olmo-core", format: "npy", unit: "tokens" },
-  { script: "export_streaming.py", environment: "torch", stack: "streaming", format: "mds", unit: "documents" },
-  { script: "torchtitan.py", environment: "torch", stack: "torchtitan", format: "jsonl", unit: "sequences" },
-  { script: "litgpt.py", environment: "torch", stack: "litgpt", format: "litdata", unit: "sequences" },
-  { script: "nanotron.py", environment: "nanotron", stack: "nanotron", format: "datatrove", unit: "sequences" },
-  { script: "levanter.py", environment: "levanter", stack: "levanter", format: "jsonl", unit: "sequences" },
+  { script: "croissant.py", environment: "light", stack: "croissant", format: null, unit: "tokens", shareOf: "tokens" },
+  {
+    script: "croissant.py",
+    environment: "light",
+    stack: "croissant",
+    format: "parquet",
+    around: true,
+    unit: "tokens",
+    shareOf: "tokens",
+  },
+  {
+    script: "openlineage.py",
+    environment: "light",
+    stack: "openlineage",
+    format: null,
+    unit: "tokens",
+    shareOf: "tokens",
+  },
+  {
+    script: "export_datasets.py",
+    environment: "light",
+    stack: "datasets",
+    format: "jsonl",
+    unit: "documents",
+    shareOf: "documents",
+  },
+  { script: "nemo.py", environment: "torch", stack: "megatron", format: "megatron", unit: "sequences", shareOf: "ids" },
+  { script: "nemo.py", environment: "torch", stack: "nemo", format: "megatron", unit: "sequences", shareOf: "ids" },
+  { script: "olmo_core.py", environment: "torch", stack: "olmo-core", format: "npy", unit: "tokens", shareOf: "ids" },
+  {
+    script: "export_streaming.py",
+    environment: "torch",
+    stack: "streaming",
+    format: "mds",
+    unit: "documents",
+    shareOf: "documents",
+  },
+  {
+    script: "torchtitan.py",
+    environment: "torch",
+    stack: "torchtitan",
+    format: "jsonl",
+    unit: "sequences",
+    shareOf: "ids",
+  },
+  { script: "litgpt.py", environment: "torch", stack: "litgpt", format: "litdata", unit: "sequences", shareOf: "ids" },
+  {
+    script: "nanotron.py",
+    environment: "nanotron",
+    stack: "nanotron",
+    format: "datatrove",
+    unit: "sequences",
+    shareOf: "ids",
+  },
+  {
+    script: "levanter.py",
+    environment: "levanter",
+    stack: "levanter",
+    format: "jsonl",
+    unit: "sequences",
+    shareOf: "ids",
+  },
 ];

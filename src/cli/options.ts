@@ -12,6 +12,7 @@ export const STAGES = ["discover", "count", "tokenize", "reference", "proxy", "r
 /** Options of a command that runs stages of a pipeline file. */
 export interface RunningOptions extends CommonOptions {
   readonly output?: string;
+  readonly workDir?: string;
   readonly workers?: number;
   readonly maxMemory?: string;
   /** false: --no-cache */
@@ -34,7 +35,8 @@ export function addCommonOptions(command: Command): Command {
 export function addRunningOptions(command: Command): Command {
   return addCommonOptions(
     command
-      .option("-o, --output <folder>", "folder of the results, in place of the pipeline file's")
+      .option("-o, --output <folder>", "folder or URI of the results, in place of the pipeline file's")
+      .option("--work-dir <folder>", "where to work when the results go to a URI (default: in the user's cache)")
       .option("-w, --workers <n>", "worker threads (default: the pipeline file's, or all cores)", positiveInteger)
       .option("--max-memory <size>", "of the shards in flight, such as 2GB (default: the pipeline file's)", byteSize)
       .option("--cache <folder>", "folder of counts that runs share (default: .doremi-cache beside the output)")
@@ -62,9 +64,10 @@ export function handedOnOptions({ maxMemory, cache }: RunningOptions): string[] 
 
 export async function openPipeline(path: string, options: RunningOptions): Promise<Pipeline> {
   const { loadPipeline } = await import("../pipeline/load.ts");
-  const { output, base } = options;
+  const { output, workDir, base } = options;
   const pipeline = await loadPipeline(path, {
     ...(output !== undefined && { output }),
+    ...(workDir !== undefined && { workDir }),
     ...(base !== undefined && { base: resolve(base) }),
   });
   return { ...pipeline, config: { ...pipeline.config, ...overriddenSettings(options) } };

@@ -2,10 +2,10 @@
  * The record of a materialized set, `materialized.json`: which files hold the documents of a manifest, written out in a
  * trainer's own format, and how many tokens each holds. `doremi materialize` writes it, exporters read it.
  */
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { z } from "zod";
-import { DoremiError, withPlace } from "../lib/errors.ts";
+import { DoremiError } from "../lib/errors.ts";
+import { readWhole } from "../storage/files.ts";
+import { joinLocation } from "../storage/location.ts";
 
 export const MATERIALIZED_NAME = "materialized.json";
 
@@ -80,10 +80,8 @@ export type MaterializedFile = z.output<typeof outputFile>;
 
 /** @param folder that holds the record @throws DoremiError missing-file, bad-materialized */
 export async function loadMaterialized(folder: string): Promise<MaterializedSet> {
-  const path = join(folder, MATERIALIZED_NAME);
-  const text = await readFile(path, "utf8").catch((error: unknown) => {
-    throw withPlace(error, { file: path });
-  });
+  const path = joinLocation(folder, MATERIALIZED_NAME);
+  const text = Buffer.from(await readWhole(path)).toString("utf8");
   const fault = (found: string) =>
     new DoremiError(
       "bad-data",

@@ -2,7 +2,6 @@
  * How each stage's input follows from the pipeline and from the outputs before it. Pure: everything that has to be
  * looked up stands in Prepared.
  */
-import { join } from "node:path";
 import { z } from "zod";
 import { DoremiError } from "../lib/errors.ts";
 import type { CountInput, CountOutput } from "../stages/count/contract.ts";
@@ -15,6 +14,7 @@ import { estimate } from "../stages/estimate/run.ts";
 import type { MixtureOutput } from "../stages/mixture/contract.ts";
 import type { ResampleInput } from "../stages/resample/contract.ts";
 import { resample } from "../stages/resample/run.ts";
+import { joinLocation } from "../storage/location.ts";
 import { absolutePattern, domainRuleOf, heldOutRule } from "./corpus-settings.ts";
 import {
   checkBudget,
@@ -26,6 +26,7 @@ import {
   weightUnit,
 } from "./domain-settings.ts";
 import { namedSettings, type Prepared } from "./prepare.ts";
+import { checkPublishable } from "./publish.ts";
 import { type BoundStage, nameOf, type Outputs } from "./runner.ts";
 import { bindTraining, hasReference, learnedOf } from "./training-bindings.ts";
 
@@ -139,6 +140,11 @@ export function discoverInputOf({ pipeline, transform }: Pick<Prepared, "pipelin
     patterns: absolute(Array.isArray(value) ? value : value.files),
   }));
   if (data.files) sources.push({ domain: null, patterns: absolute(data.files) });
+  if (pipeline.publish !== undefined)
+    checkPublishable(
+      sources.flatMap(({ patterns }) => patterns),
+      pipeline.publish,
+    );
   if (sources.length === 0) {
     throw new DoremiError("bad-configuration", "no-data", "data: needs files, or domains as a table of name to files");
   }
@@ -213,7 +219,7 @@ function resampleInputOf(prepared: Prepared, outputs: Outputs): ResampleInput {
     pipeline: config.name,
     count: counted,
     root: discovered.root,
-    target: join(pipeline.output, "resample"),
+    target: joinLocation(pipeline.publish ?? pipeline.output, "resample"),
     tokenizer: prepared.tokenizer,
     columns: { text: config.data.textColumn, domain: config.data.domainColumn ?? null },
     domainRule: domainRuleOf(pipeline, discovered),

@@ -1,14 +1,15 @@
 /** Exports a manifest to the configuration of a stack: reads what the exporter is to know, writes what it returns. */
 import { readFile, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { writeFileAtomic } from "../lib/atomic-write.ts";
-import { DoremiError, withPlace } from "../lib/errors.ts";
-import { sha256File } from "../lib/hash.ts";
+import { DoremiError } from "../lib/errors.ts";
 import type { ExportRequest } from "../manifest/export/exporter.ts";
 import { exporterOf } from "../manifest/export/stacks.ts";
 import { loadManifest } from "../manifest/load.ts";
 import { loadMaterialized } from "../manifest/materialized.ts";
 import { type RootOptions, resolveInside, rootOf } from "../manifest/paths.ts";
+import { hashOf, storage } from "../storage/files.ts";
+import { folderOf, isRemote, resolveLocation } from "../storage/location.ts";
 
 export interface ExportOptions extends Pick<RootOptions, "root"> {
   /** folder that the files are written to */
@@ -41,8 +42,11 @@ export interface ExportResult {
  */
 export async function exportManifest(stack: string, path: string, options: ExportOptions): Promise<ExportResult> {
   const exporter = exporterOf(stack);
+  if (isRemote(options.output)) throw new DoremiError("usage", "bad-output", "export: --output must be a folder");
   const output = resolve(options.output);
-  const { files, proportions, notes } = exporter.export(await requestFor(resolve(path), output, options));
+  const { files, proportions, notes } = exporter.export(
+    await requestFor(resolveLocation(process.cwd(), path), output, options),
+  );
   const written = [];
   for (const { path: name, text } of files)
     written.push(await writeUnlessThere(join(output, ...name.split("/")), text));
@@ -59,18 +63,20 @@ export async function exportManifest(stack: string, path: string, options: Expor
 
 async function requestFor(manifestPath: string, target: string, options: ExportOptions): Promise<ExportRequest> {
   const manifest = await loadManifest(manifestPath);
-  const sha256 = await sha256File(manifestPath);
-  const { size, mtime } = await stat(manifestPath);
-  const selection = await resolveInside(dirname(manifestPath), manifest.selection.path);
-  const { size: selectionSize } = await stat(selection).catch((error: unknown) => {
-    throw withPlace(error, { file: selection });
-  });
+  const { sha256, size } = await hashOf(manifestPath);
+  // Nothing but the event of a lineage store asks for it.
+  const { mtime } = isRemote(manifestPath) ? { mtime: new Date() } : await stat(manifestPath);
+  const selection = await resolveInside(folderOf(manifestPath), manifest.selection.path);
+  const { size: selectionSize } = await storage.stat(selection);
   return {
     manifest,
     manifestPath,
     root: rootOf(manifestPath, manifest, options),
     target,
-    data: options.data === undefined ? null : await dataOf(resolve(options.data), manifestPath, sha256),
+    data:
+      options.data === undefined
+        ? null
+        : await dataOf(resolveLocation(process.cwd(), options.data), manifestPath, sha256),
     sequenceLength: options.sequenceLength ?? null,
     leaveOut: options.leaveOut ?? [],
     manifestFile: { sha256, size, time: mtime.toISOString() },

@@ -8,7 +8,9 @@ import { LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
 import { DoremiError, explainSystemError } from "../lib/errors.ts";
 import { didYouMean } from "../lib/nearest.ts";
+import { isRemote, resolveLocation } from "../storage/location.ts";
 import { describeFault, type SettingFault, shownValue } from "../trainer/settings.ts";
+import { outputUri, workFolderOf } from "./publish.ts";
 import { type PipelineFile, pipelineSchema } from "./schema.ts";
 import { flattenIssues, type Issue, ruleOf, wordsOf } from "./schema-issues.ts";
 
@@ -17,8 +19,10 @@ export interface Pipeline {
   readonly path: string | undefined;
   /** folder that relative paths start from */
   readonly base: string;
-  /** absolute path of the output folder */
+  /** absolute path of the output folder, or of the folder that is worked in where results go to `publish` */
   readonly output: string;
+  /** URI that results are put under, without a slash at its end; undefined where they stay in `output` */
+  readonly publish?: string;
   /** where a setting stands in the pipeline file, or the table that it is left out of; undefined for one made in memory */
   readonly placeOf: (setting: string) => SettingPlace | undefined;
   readonly config: PipelineFile;
@@ -30,13 +34,10 @@ export interface SettingPlace {
   readonly line: number;
 }
 
-/**
- * @param overrides `output` replaces the file's, relative to the current folder; `base`, absolute, is what relative paths
- * start from in place of the file's folder
- */
+/** @param overrides `base`, absolute, is what relative paths start from in place of the file's folder */
 export async function loadPipeline(
   path: string,
-  overrides: { output?: string; base?: string } = {},
+  overrides: OutputOptions & { readonly base?: string } = {},
 ): Promise<Pipeline> {
   const absolute = resolve(path);
   let text: string;
@@ -62,7 +63,7 @@ export async function loadPipeline(
 /** A pipeline from an object, as the library API takes it. */
 export function definePipeline(
   value: z.input<typeof pipelineSchema>,
-  options: { base?: string; output?: string } = {},
+  options: { base?: string } & OutputOptions = {},
 ): Pipeline {
   const result = pipelineSchema.safeParse(value);
   if (!result.success) throw describeIssues(result.error.issues, "the pipeline", value, () => undefined);
@@ -72,9 +73,20 @@ export function definePipeline(
 
 function pipelineFrom(
   config: PipelineFile,
-  { path, base, placeOf, output }: Pick<Pipeline, "path" | "base" | "placeOf"> & { output?: string },
+  { path, base, placeOf, output, workDir }: Pick<Pipeline, "path" | "base" | "placeOf"> & OutputOptions,
 ): Pipeline {
-  return { path, base, placeOf, output: output === undefined ? resolve(base, config.output) : resolve(output), config };
+  const wanted = output === undefined ? resolveLocation(base, config.output) : resolveLocation(process.cwd(), output);
+  const common = { path, base, placeOf, config };
+  if (!isRemote(wanted)) return { ...common, output: wanted };
+  const publish = outputUri(wanted);
+  return { ...common, output: workDir === undefined ? workFolderOf(publish) : resolve(workDir), publish };
+}
+
+export interface OutputOptions {
+  /** folder or URI in place of the pipeline's, relative to the current folder */
+  readonly output?: string;
+  /** folder to work in where the output is a URI; default: one of the user's cache, of every URI its own */
+  readonly workDir?: string;
 }
 
 /** A failure of what a setting asks for, with the place of the setting; any other error as it is. */

@@ -4,9 +4,8 @@
  */
 import { mkdir, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { DoremiError, explainSystemError } from "../lib/errors.ts";
-import { sha256File } from "../lib/hash.ts";
 import type { Manifest } from "../manifest/contract.ts";
 import { loadManifest } from "../manifest/load.ts";
 import type { Compression, MaterializedSet, OutputFormatName } from "../manifest/materialized.ts";
@@ -18,6 +17,8 @@ import { materializeSet } from "../stages/materialize/run.ts";
 import { claimFolder, finishedSet, SetState, setKey } from "../stages/materialize/state.ts";
 import { DEFAULT_POOL_MEMORY, WorkerPool } from "../stages/pool.ts";
 import type { StageEvent } from "../stages/stage.ts";
+import { hashOf } from "../storage/files.ts";
+import { folderOf, resolveLocation, signedLocation } from "../storage/location.ts";
 import type { TokenizerDescriptor } from "../tokenizer/tokenizer.ts";
 import { lockFolder } from "./folder-lock.ts";
 import { manifestTokenizer, manifestTransform } from "./verify.ts";
@@ -61,13 +62,13 @@ export interface MaterializeResult {
 /** @param path of manifest.json  @throws DoremiError */
 export async function materialize(path: string, options: MaterializeOptions): Promise<MaterializeResult> {
   const manifest = await loadManifest(path);
-  const manifestPath = resolve(path);
-  const base = dirname(manifestPath);
+  const manifestPath = resolveLocation(process.cwd(), path);
+  const base = folderOf(manifestPath);
   const format = outputFormat(options.format);
   const tokenizer = await manifestTokenizer(manifest, base, options);
   const transform = await manifestTransform(manifest, base, options);
   const settings = settle(manifest, format, tokenizer, options);
-  const manifestSha256 = await sha256File(manifestPath, options.signal);
+  const { sha256: manifestSha256 } = await hashOf(manifestPath, { signal: options.signal });
   const output = resolve(options.output);
   const state = new SetState(output, setKey(manifestSha256, settings));
   await refuseFile(output);
@@ -78,7 +79,9 @@ export async function materialize(path: string, options: MaterializeOptions): Pr
   }
   const selectionPath = await checkedSelection(base, manifest, options.signal);
   const root = rootOf(path, manifest, options);
-  const sources = await Promise.all(manifest.files.map((file) => resolveInside(root, file.path, options)));
+  const sources = await Promise.all(
+    manifest.files.map(async (file) => signedLocation(await resolveInside(root, file.path, options))),
+  );
 
   await mkdir(state.folder, { recursive: true });
   const lock = await lockFolder(state.folder, output);
@@ -195,7 +198,7 @@ function unusable(message: string): DoremiError {
 /** Path of the manifest's selection, which is the one that was written with it. */
 async function checkedSelection(base: string, { selection }: Manifest, signal?: AbortSignal): Promise<string> {
   const path = await resolveInside(base, selection.path);
-  if ((await sha256File(path, signal)) === selection.sha256) return path;
+  if ((await hashOf(path, { signal })).sha256 === selection.sha256) return path;
   throw new DoremiError(
     "bad-data",
     "changed-selection",

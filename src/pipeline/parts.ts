@@ -25,6 +25,7 @@ import { bindPart, countSettingsOf, discoverInputOf } from "./bindings.ts";
 import { definePipeline, type Pipeline } from "./load.ts";
 import { type DoneMark, OutputFolder } from "./output-folder.ts";
 import { type Prepared, prepare } from "./prepare.ts";
+import { refusePublishing } from "./publish.ts";
 import { type RunOptions, runInFolder } from "./run.ts";
 import type { BoundStage, Outputs, StageReport } from "./runner.ts";
 
@@ -88,6 +89,7 @@ export async function countPart(
   part: Part,
   options: Pick<RunOptions, "signal" | "onEvent">,
 ): Promise<PartResult> {
+  refusePublishing(pipeline, "a part of a count");
   const prepared = await prepare(pipeline);
   await new OutputFolder(pipeline.output).claim(pipeline.config.name);
   const output = partFolder(pipeline.output, part);

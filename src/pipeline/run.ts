@@ -13,11 +13,13 @@ import { WEIGHTS } from "../stages/proxy/run.ts";
 import type { ReferenceOutput } from "../stages/reference/contract.ts";
 import type { ResampleOutput } from "../stages/resample/contract.ts";
 import type { StageEvent } from "../stages/stage.ts";
+import { joinLocation } from "../storage/location.ts";
 import type { ModelConfig } from "../trainer/contract.ts";
 import { bindEstimate, bindStages, type StageName } from "./bindings.ts";
 import { atSetting, fromBase, type Pipeline } from "./load.ts";
 import { OutputFolder } from "./output-folder.ts";
 import { type Prepared, prepare } from "./prepare.ts";
+import { Publisher } from "./publish.ts";
 import { instanceName, type Replicate, replicatesOf } from "./replicates.ts";
 import { type BoundStage, type Outputs, runStages, type StageReport } from "./runner.ts";
 import { learnedOf } from "./training-bindings.ts";
@@ -41,7 +43,7 @@ export interface TrainingResult extends Replicate {
 
 export interface RunResult {
   readonly status: "done" | "unchanged";
-  /** absolute path of the output folder */
+  /** absolute path of the output folder, or its URI */
   readonly output: string;
   readonly stages: readonly StageReport[];
   readonly count?: CountOutput;
@@ -58,7 +60,7 @@ export interface RunResult {
   /** learned domain weights: the proxy's, or of several trainings the mixture's */
   readonly weights?: Readonly<Record<string, number>>;
   readonly resample?: ResampleOutput;
-  /** absolute paths of what a user wants to find */
+  /** absolute paths, or URIs, of what a user wants to find */
   readonly paths: {
     readonly manifest?: string;
     readonly selection?: string;
@@ -84,7 +86,7 @@ async function run(pipeline: Pipeline, options: RunOptions): Promise<RunResult> 
   const learns = stages.some(({ stage }) => stage.name === "proxy" || stage.name === "reference");
   const models = learns ? [{ train, model: modelOf(prepared, train.model) }] : [];
   const { reports, outputs, status } = await runInFolder(pipeline, stages, options, { models });
-  return { status, output: pipeline.output, stages: reports, ...resultOf(pipeline, outputs) };
+  return { status, output: pipeline.publish ?? pipeline.output, stages: reports, ...resultOf(pipeline, outputs) };
 }
 
 export interface ModelToTrain {
@@ -124,6 +126,7 @@ export async function runInFolder(
         throw atSetting(pipeline, "train", error);
       });
   }
+  const publisher = pipeline.publish === undefined ? undefined : new Publisher(folder, pipeline.publish);
   const waits = isScheduled(process.env);
   const lock = await folder.open(config.name, { waits, ...(options.signal && { signal: options.signal }) });
   const pool = new WorkerPool({
@@ -147,8 +150,10 @@ export async function runInFolder(
       cache: cacheFolder(pipeline),
       signal: options.signal ? AbortSignal.any([options.signal, lock.lost]) : lock.lost,
       emit: options.onEvent ?? (() => {}),
+      ...(publisher && { settled: (stage: string) => publisher.publish(stage) }),
     });
-    const status = reports.every((report) => report.status === "unchanged") ? "unchanged" : "done";
+    const isSame = reports.every((report) => report.status === "unchanged") && !publisher?.changes;
+    const status = isSame ? "unchanged" : "done";
     return { status, reports, outputs };
   } catch (error) {
     throw lock.lost.aborted ? lock.lost.reason : error;
@@ -165,7 +170,8 @@ function isScheduled(env: NodeJS.ProcessEnv): boolean {
 
 /** What the stages' outputs are to a user. */
 export function resultOf(pipeline: Pipeline, outputs: Outputs): Omit<RunResult, "status" | "output" | "stages"> {
-  const { output } = pipeline;
+  const output = pipeline.publish ?? pipeline.output;
+  const join = joinLocation;
   const weights = learnedOf(pipeline, outputs);
   const trainings = replicatesOf(pipeline.config.train).map((replicate): TrainingResult => {
     const reference = outputs[instanceName("reference", replicate)] as ReferenceOutput | undefined;
@@ -177,14 +183,14 @@ export function resultOf(pipeline: Pipeline, outputs: Outputs): Omit<RunResult, 
     trainings: trainings.filter(({ reference, proxy }) => reference || proxy),
     ...(weights && { weights }),
     paths: {
-      ...("estimate" in outputs && { counts: join(output, "estimate", "estimate.json") }),
-      ...("count" in outputs && { counts: join(output, "count", "counts.json") }),
+      ...("estimate" in outputs && { counts: join(output, "estimate/estimate.json") }),
+      ...("count" in outputs && { counts: join(output, "count/counts.json") }),
       ...(weights && {
-        weights: "mixture" in outputs ? join(output, "mixture", MIXTURE_WEIGHTS) : join(output, "proxy", WEIGHTS),
+        weights: join(output, "mixture" in outputs ? `mixture/${MIXTURE_WEIGHTS}` : `proxy/${WEIGHTS}`),
       }),
       ...("resample" in outputs && {
-        manifest: join(output, "resample", "manifest.json"),
-        selection: join(output, "resample", "selection.parquet"),
+        manifest: join(output, "resample/manifest.json"),
+        selection: join(output, "resample/selection.parquet"),
       }),
     },
   };

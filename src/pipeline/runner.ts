@@ -38,6 +38,8 @@ export interface RunnerOptions {
   readonly cache?: string | undefined;
   readonly signal: AbortSignal;
   emit(event: StageEvent): void;
+  /** told of each stage that is done, or was before */
+  settled?(stage: string): Promise<void>;
 }
 
 export interface StageReport {
@@ -77,6 +79,7 @@ export async function runStages(
       reports.push({ stage, status });
       if (status === "done") intact.add(stage);
       await stages[at + i]!.check?.(outputs, options.folder);
+      await options.settled?.(stage);
     }
     at += done.length - 1;
   }

@@ -21,7 +21,7 @@ import { type PoolTask, WorkerPool, workerModule } from "../stages/pool.ts";
 import type { StageEvent } from "../stages/stage.ts";
 import { reporter } from "../stages/stage.ts";
 import { storage } from "../storage/files.ts";
-import { folderOf, resolveLocation } from "../storage/location.ts";
+import { folderOf, isRemote, resolveLocation } from "../storage/location.ts";
 import { resolveTokenizer } from "../tokenizer/resolve.ts";
 import type { TokenizerDescriptor } from "../tokenizer/tokenizer.ts";
 
@@ -95,6 +95,14 @@ export async function manifestTransform(
       "usage",
       "transform-not-allowed",
       `the manifest's documents go through the module ${module}, which is code; if you trust it, allow it (--allow-transform, or allowTransform: true)`,
+      { file: module },
+    );
+  }
+  if (isRemote(module)) {
+    throw new DoremiError(
+      "usage",
+      "remote-transform",
+      `the manifest's documents go through the module ${module}, and code is run from this machine alone; fetch the folder and name the manifest there`,
       { file: module },
     );
   }

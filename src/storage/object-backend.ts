@@ -9,5 +9,9 @@ export interface ObjectBackend {
   /** All objects whose keys begin so. */
   list?(prefix: string): Promise<{ readonly uri: string; readonly stat: FileStat }[]>;
   /** Puts an object whole, in place of what was there. */
-  write?(uri: string, content: Buffer): Promise<{ readonly version: string }>;
+  write?(uri: string, content: Buffer): Promise<void>;
+  /** The same with a file's content, in parts where it is large; whole or not at all. */
+  upload?(uri: string, path: string, size: number, signal: AbortSignal): Promise<void>;
+  /** Also where there is none. */
+  remove?(uri: string): Promise<void>;
 }

@@ -77,12 +77,44 @@ export class ObjectStorage implements Storage {
     }
   }
 
-  /** Puts an object whole; it stands there when this returns, and before it what stood there. @returns its version */
-  async write(uri: string, content: Buffer): Promise<string> {
+  /** All objects whose keys begin so, by URI. */
+  async listAll(prefix: string): Promise<ReadonlyMap<string, FileStat>> {
+    const { store } = parseObjectUri(prefix);
+    const { list } = this.#writable(prefix);
+    const found = await this.#requests.send(prefix, () => list(prefix.slice(store.length + 1)));
+    return new Map(found.map(({ uri, stat }) => [uri, stat]));
+  }
+
+  /** Puts an object whole; it stands there when this returns, and before it what stood there. @throws as stat */
+  async write(uri: string, content: Buffer): Promise<void> {
+    const { write } = this.#writable(uri);
+    await this.#requests.send(uri, () => write(uri, content), content.length);
+  }
+
+  /** The same with the content of a file of this machine. @param size of it, bytes */
+  async upload(path: string, uri: string, size: number): Promise<FileStat> {
+    const { upload, stat } = this.#writable(uri);
+    await this.#requests.send(uri, (signal) => upload(uri, path, size, signal), size);
+    const found = await this.#requests.send(uri, (signal) => stat(uri, signal));
+    if (found.size === size) return found;
+    throw new DoremiError(
+      "unavailable",
+      "unavailable",
+      `${uri}: has ${found.size} bytes after ${size} were put there; does another run write to it?`,
+      { file: uri },
+    );
+  }
+
+  /** Takes an object away, if it is there. @throws as stat */
+  async remove(uri: string): Promise<void> {
+    const { remove } = this.#writable(uri);
+    await this.#requests.send(uri, () => remove(uri));
+  }
+
+  #writable(uri: string): Required<ObjectBackend> {
     const backend = this.#backendOf(uri);
-    if (!backend.write) throw notWritten(uri);
-    const put = backend.write;
-    return (await this.#requests.send(uri, () => put(uri, content))).version;
+    if (!backend.upload) throw notWritten(uri);
+    return backend as Required<ObjectBackend>;
   }
 
   #backendOf(uri: string): ObjectBackend {

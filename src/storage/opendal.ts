@@ -2,6 +2,8 @@
  * S3, Google Cloud Storage and Azure Blob Storage through Apache OpenDAL, a native library that is loaded when the first
  * such URI is read. Credentials come from the environment as each vendor's own tools take them.
  */
+import { createReadStream } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import type { Operator } from "opendal";
 import { DoremiError } from "../lib/errors.ts";
@@ -11,12 +13,12 @@ import { faultOfStatus, RemoteFault } from "./remote-failure.ts";
 
 type Environment = NodeJS.ProcessEnv;
 
+/** Of an object that is put in parts. */
+const PART_BYTES = 16 << 20;
+const PARTS_AT_ONCE = 4;
+
 /** The client of one bucket or container. */
-export function opendalBackend({
-  scheme,
-  store,
-  bucket,
-}: ObjectUri): ObjectBackend & Required<Pick<ObjectBackend, "list" | "write">> {
+export function opendalBackend({ scheme, store, bucket }: ObjectUri): Required<ObjectBackend> {
   const { Operator } = loadOpendal(store);
   let operator: Operator | undefined;
   let hasAnswered = false;
@@ -65,8 +67,23 @@ export function opendalBackend({
       });
     },
     async write(uri, content) {
-      const metadata = await ask((operator) => operator.write(keyOf(uri), content));
-      return { version: metadata.etag ?? "" };
+      await ask((operator) => operator.write(keyOf(uri), content));
+    },
+    async upload(uri, path, size, signal) {
+      if (size <= PART_BYTES) {
+        const content = await readFile(path);
+        await ask((operator) => operator.write(keyOf(uri), content));
+        return;
+      }
+      // Nothing stands there before it is closed.
+      const options = { chunk: BigInt(PART_BYTES), concurrent: PARTS_AT_ONCE };
+      const writer = await ask((operator) => operator.writer(keyOf(uri), options));
+      const parts = createReadStream(path, { highWaterMark: PART_BYTES, signal });
+      for await (const part of parts) await ask(() => writer.write(part as Buffer));
+      await ask(() => writer.close());
+    },
+    async remove(uri) {
+      await ask((operator) => operator.delete(keyOf(uri)));
     },
   };
 }

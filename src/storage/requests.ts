@@ -6,6 +6,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { DoremiError } from "../lib/errors.ts";
 import { explainFault, RemoteFault } from "./remote-failure.ts";
 
+/** A connection that sends slower than this stands still. */
+const SLOWEST_BYTES_PER_MS = 256;
+
 interface RequestSettings {
   /** of one attempt, ms */
   readonly timeoutMs: number;
@@ -50,13 +53,14 @@ export class Requests {
 
   /**
    * @param attempt rejects with a RemoteFault; its signal ends with its time
+   * @param bytes that it sends, which take their time
    * @throws DoremiError see remote-failure.ts
    */
-  async send<T>(uri: string, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async send<T>(uri: string, attempt: (signal: AbortSignal) => Promise<T>, bytes = 0): Promise<T> {
     const { retries } = this.#settings;
     for (let failed = 0; ; ) {
       try {
-        return await this.#once(attempt);
+        return await this.#once(attempt, bytes);
       } catch (error) {
         if (!(error instanceof RemoteFault)) throw error;
         failed++;
@@ -68,16 +72,16 @@ export class Requests {
     }
   }
 
-  async #once<T>(attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #once<T>(attempt: (signal: AbortSignal) => Promise<T>, bytes: number): Promise<T> {
     if (this.#inFlight >= this.#settings.concurrency) await new Promise<void>((go) => this.#waiting.push(go));
     else this.#inFlight++;
-    const { timeoutMs } = this.#settings;
+    const timeoutMs = this.#settings.timeoutMs + bytes / SLOWEST_BYTES_PER_MS;
     const stop = new AbortController();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
         stop.abort();
-        reject(new RemoteFault("unavailable", `nothing within ${timeoutMs / 1000} s`));
+        reject(new RemoteFault("unavailable", `nothing within ${Math.round(timeoutMs) / 1000} s`));
       }, timeoutMs);
     });
     try {

@@ -2,9 +2,9 @@
  * @huggingface/tokenizers behind the Tokenizer contract, for what the counter does not do. Slower by far: a string per
  * document. honour.ts has made sure that the library does exactly what the file says.
  */
-import { readFile } from "node:fs/promises";
 import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { DoremiError } from "../lib/errors.ts";
+import { readWhole } from "../storage/files.ts";
 import type { LibraryPlan } from "./plan.ts";
 import type { Tokenizer, TokenizerDescriptor } from "./tokenizer.ts";
 import type { TokenizerJson } from "./tokenizer-json.ts";
@@ -27,7 +27,7 @@ export class LibraryTokenizer implements Tokenizer {
     json: TokenizerJson,
     plan: LibraryPlan,
   ): Promise<LibraryTokenizer> {
-    const { model } = JSON.parse(await readFile(json.path, "utf8"));
+    const { model } = JSON.parse(Buffer.from(await readWhole(json.path)).toString("utf8"));
     const library = new Library(
       {
         // special tokens that are text are left out

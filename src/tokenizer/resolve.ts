@@ -3,15 +3,16 @@
  * one is reported before any work starts; builds nothing.
  */
 import { stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { DoremiError } from "../lib/errors.ts";
 import { didYouMean } from "../lib/nearest.ts";
+import { isRemote, joinLocation, resolveLocation } from "../storage/location.ts";
 import { readHuggingFace } from "./huggingface.ts";
 import { resolveTiktoken, TIKTOKEN_NAMES, tiktokenName } from "./tiktoken.ts";
 import type { SpecialTokens, TokenizerDescriptor } from "./tokenizer.ts";
 
 /**
- * @param nameOrPath `r50k`, `gpt2`, `cl100k_base`, …, or the path of a tokenizer.json (or of the folder that holds it)
+ * @param nameOrPath `r50k`, `gpt2`, `cl100k_base`, …, or the path or URI of a tokenizer.json (or of the folder that holds it)
  * @param baseFolder what a relative path is relative to
  * @param specialTokens what text of special tokens is
  * @throws DoremiError unknown-tokenizer, missing-file, bad-tokenizer, unsupported-tokenizer, missing-vocabulary
@@ -23,7 +24,11 @@ export async function resolveTokenizer(
 ): Promise<TokenizerDescriptor> {
   const encoding = tiktokenName(nameOrPath);
   if (encoding !== undefined) return resolveTiktoken(nameOrPath, encoding, specialTokens);
-  const path = resolve(baseFolder, nameOrPath);
+  const path = resolveLocation(baseFolder, nameOrPath);
+  if (isRemote(path)) {
+    const uri = path.endsWith(".json") ? path : joinLocation(path, "tokenizer.json");
+    return (await readHuggingFace(uri, specialTokens)).descriptor;
+  }
   const found = await stat(path).catch(() => undefined);
   if (found === undefined && !/[/\\]|\.json$/.test(nameOrPath)) throw unknownName(nameOrPath);
   const file = found?.isDirectory() ? join(path, "tokenizer.json") : path;

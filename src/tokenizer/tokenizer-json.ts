@@ -4,9 +4,9 @@
  */
 import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { DoremiError, withPlace } from "../lib/errors.ts";
+import { readWhole } from "../storage/files.ts";
 import type { FlatVocab } from "./flat-json.ts";
 import { readFlatJson } from "./flat-json.ts";
 import { FlatJsonError } from "./json-scanner.ts";
@@ -98,7 +98,7 @@ export interface TokenizerJson {
 export async function readTokenizerJson(path: string): Promise<TokenizerJson> {
   let file: Uint8Array;
   try {
-    file = await readFile(path);
+    file = await readWhole(path);
   } catch (error) {
     throw withPlace(error, { file: path });
   }

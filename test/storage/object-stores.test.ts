@@ -4,13 +4,18 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { loadManifest } from "../../src/manifest/load.ts";
+import { definePipeline } from "../../src/pipeline/load.ts";
+import { readManifest } from "../../src/pipeline/read-manifest.ts";
 import { runPipeline } from "../../src/pipeline/run.ts";
+import { verify } from "../../src/pipeline/verify.ts";
+import { hashOf, objectStorage, readWhole } from "../../src/storage/files.ts";
 import { LocalStorage } from "../../src/storage/local.ts";
 import { ObjectStorage } from "../../src/storage/object-storage.ts";
 import { faultOf, serviceOptions } from "../../src/storage/opendal.ts";
 import { expandPattern } from "../../src/storage/pattern.ts";
 import { Requests, requestSettings } from "../../src/storage/requests.ts";
-import { smallPipeline, temporaryFolder } from "../e2e/small.ts";
+import { smallPipeline, TOKENIZER, temporaryFolder } from "../e2e/small.ts";
 import { TestServer } from "./server.ts";
 import {
   AZURITE_ACCOUNT,
@@ -22,6 +27,9 @@ import {
   startAzurite,
   startMoto,
 } from "./stores.ts";
+
+/** Of the storage that runs use, and of their workers. */
+process.env.DOREMI_STORAGE_RETRIES = "3";
 
 const FOLDERS = fileURLToPath(new URL("../files/corpus/folders", import.meta.url));
 const SECRET = "hush-hush";
@@ -319,6 +327,8 @@ function storeTests(scheme: "s3" | "az", start: () => Promise<Store>, prepare: (
     expect(proxy.requests.filter(({ range }) => range !== undefined)).toEqual([]); // nothing was read
     expect(await readFile(join(output, "count/shards.jsonl"), "utf8")).not.toMatch(/hush|127\.0\.0\.1/);
   });
+
+  outputTests(scheme, () => proxy);
 }
 
 /** Signed by hand (Shared Key): the client makes no containers. */
@@ -336,6 +346,99 @@ async function createContainer(url: string, name: string): Promise<void> {
     },
   });
   if (answer.status !== 201) throw new Error(`Azurite: HTTP ${answer.status} ${await answer.text()}`);
+}
+
+/** Results of a run that go to a store. */
+function outputTests(scheme: "s3" | "az", proxy: () => TestServer): void {
+  const uri = `${scheme}://corpus/runs/one`;
+  const pipelineTo = (output: string, workDir: string) =>
+    definePipeline(
+      {
+        version: 1,
+        name: "small",
+        output,
+        seed: 1,
+        workers: 1,
+        tokenizer: TOKENIZER,
+        cache: false,
+        data: { files: `${scheme}://corpus/folders/{domain}/*.jsonl.gz` },
+        resample: { weights: "natural", budgetTokens: 20_000 },
+      },
+      { workDir },
+    );
+  const resample = (workDir: string) => runPipeline(pipelineTo(uri, workDir), { until: "resample" });
+
+  it("puts the results there, the manifest last; and reads, verifies and repeats them", async () => {
+    const workDir = temporaryFolder();
+    const { status, paths } = await resample(workDir);
+    expect(status).toBe("done");
+    expect(paths.manifest).toBe(`${uri}/resample/manifest.json`);
+    const puts = proxy().requests.filter(({ method }) => method === "PUT");
+    expect(puts.at(-1)!.url).toContain("resample/manifest.json");
+    expect(puts.map(({ url }) => url.replace(/.*runs\/one\//, "").replace(/\?.*/, "")).sort()).toEqual([
+      "count/00000.counts.arrow",
+      "count/00000.counts.arrow.kept.jsonl",
+      "count/counts.json",
+      "count/shards.jsonl",
+      "resample/manifest.json",
+      "resample/selection.parquet",
+      "resample/tokenizer.json",
+    ]);
+
+    const manifest = await loadManifest(paths.manifest!);
+    expect(
+      manifest.files.every(({ path, sha256, version }) => path.startsWith(uri.slice(0, 5)) && !sha256 && version),
+    ).toBe(true);
+    expect(JSON.stringify(manifest)).not.toMatch(/hush|127\.0\.0\.1|AKID/);
+    expect(await verify(paths.manifest!, { workers: 1 })).toMatchObject({ ok: true, notes: [] });
+    let documents = 0;
+    for await (const _ of readManifest(paths.manifest!)) documents++;
+    expect(documents).toBe(manifest.selection.documents);
+
+    proxy().forget();
+    expect((await resample(workDir)).status).toBe("unchanged");
+    expect(proxy().requests.filter(({ method }) => method !== "GET" && method !== "HEAD")).toEqual([]);
+
+    await objectStorage().write(`${uri}/resample/selection.parquet`, Buffer.from("somebody's"));
+    expect((await resample(workDir)).status).toBe("done");
+    expect((await hashOf(`${uri}/resample/selection.parquet`)).sha256).toBe(manifest.selection.sha256);
+  });
+  if (scheme === "az") return; // the rest is the same of every store
+
+  it("finds an object that is not the one that was counted", async () => {
+    const [file] = (await loadManifest(`${uri}/resample/manifest.json`)).files;
+    const before = Buffer.from(await readWhole(file!.path));
+    await objectStorage().write(file!.path, Buffer.concat([before, Buffer.from(" ")]));
+    const { ok, problems } = await verify(`${uri}/resample/manifest.json`, { workers: 1 });
+    expect(ok).toBe(false);
+    expect(problems.map(({ code }) => code)).toContain("version");
+    await objectStorage().write(file!.path, before);
+  });
+
+  it("leaves no manifest where the upload fails, and goes on from there", async () => {
+    const workDir = temporaryFolder();
+    const other = `${scheme}://corpus/runs/two`;
+    const pipeline = pipelineTo(other, workDir);
+    proxy().fault = ({ method, url }) =>
+      method === "PUT" && url.includes("selection.parquet") ? { status: 503, code: "SlowDown" } : undefined;
+    await expect(runPipeline(pipeline, { until: "resample" })).rejects.toMatchObject({ code: "unavailable" });
+    expect([...(await objectStorage().listAll(`${other}/resample/`)).keys()]).not.toContain(
+      `${other}/resample/manifest.json`,
+    );
+    proxy().forget();
+    const result = await runPipeline(pipeline, { until: "resample" });
+    expect(result.stages.map(({ status }) => status)).not.toContain("done"); // what was done here is kept
+    expect(result.status).toBe("done");
+    expect(await loadManifest(result.paths.manifest!)).toMatchObject({ name: "small" });
+  });
+
+  it("refuses shards of this machine", async () => {
+    const pipeline = { ...smallPipeline(temporaryFolder()), publish: uri };
+    await expect(runPipeline(pipeline, { until: "count" })).rejects.toMatchObject({
+      code: "local-inputs",
+      exitStatus: 78,
+    });
+  });
 }
 
 const left = (name: string, there: boolean, how: string) =>

@@ -167,7 +167,7 @@ export async function pipelineOfData(options: CountOptions, output: string): Pro
         heldOut: "none",
       },
     },
-    { base: process.cwd(), output },
+    { base: process.cwd(), output, ...(options.workDir !== undefined && { workDir: options.workDir }) },
   );
 }
 

@@ -3,18 +3,23 @@ import { open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { sniff } from "../../formats/sniff.ts";
 import { DoremiError, withPlace } from "../../lib/errors.ts";
+import { loadManifest } from "../../manifest/load.ts";
 import { storage } from "../../storage/files.ts";
+import { isRemote } from "../../storage/location.ts";
 import { inspectArrow } from "./arrow-file.ts";
 import type { Inspection } from "./contract.ts";
 import { inspectFolder } from "./folder.ts";
 import { inspectJson, readJsonDocument } from "./json-file.ts";
 import { inspectJsonLines } from "./json-lines.ts";
+import { inspectManifest } from "./manifest.ts";
 import { inspectModel, inspectSafetensors } from "./model.ts";
 import { inspectParquet } from "./parquet-file.ts";
 import { inspectTokenStore } from "./token-store.ts";
 
-/** @throws DoremiError missing-file, and what the readers of the formats throw */
+/** @param path or a URI: of a shard, a selection or a manifest @throws DoremiError missing-file, and what the readers of the formats throw */
 export async function inspectPath(path: string): Promise<Inspection> {
+  if (isRemote(path))
+    return path.endsWith(".json") ? inspectManifest(await loadManifest(path)) : inspectShardFile(path);
   const found = await stat(path).catch((error: unknown) => {
     throw withPlace(error, { file: path });
   });

@@ -16,6 +16,7 @@ import type { Pipeline } from "../load.ts";
 import { OutputFolder } from "../output-folder.ts";
 import { finishedParts } from "../parts.ts";
 import { type Prepared, prepare } from "../prepare.ts";
+import { refusePublishing } from "../publish.ts";
 import { type RunResult, resultOf } from "../run.ts";
 import { isDone, nameOf, type Outputs, previousOf } from "../runner.ts";
 import type { ExecutorSettings } from "../schema/executor.ts";
@@ -45,6 +46,7 @@ export async function runOnCluster(
   { until, options = [], program = thisProgram(), signal, onEvent = () => {} }: ClusterOptions,
 ): Promise<RunResult> {
   const { output, config, base } = pipeline;
+  refusePublishing(pipeline, "a run on a cluster");
   if (pipeline.path === undefined) {
     throw new DoremiError(
       "bad-configuration",

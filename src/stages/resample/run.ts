@@ -1,4 +1,7 @@
 /** resample: weights, counts and a budget to the manifest: which rows of which shards, and how often. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { writeFileAtomic } from "../../lib/atomic-write.ts";
 import { relativePath } from "../../lib/relative-path.ts";
 import { GENERATOR } from "../../lib/version.ts";
 import { type DocumentIndex, indexDocuments } from "../../manifest/document-index.ts";
@@ -8,6 +11,7 @@ import { needsNoDocuments, selectDocuments, selectGroups } from "../../manifest/
 import { type GroupIndex, indexGroups } from "../../manifest/selection/groups.ts";
 import { countUnits } from "../../manifest/units.ts";
 import { MANIFEST_NAME, SELECTION_NAME, writeResampledSet } from "../../manifest/write.ts";
+import { isRemote, relativeLocation } from "../../storage/location.ts";
 import { manifestFile, RowCountsReader, readCountedShards, readGroupCounts } from "../count/counted-shards.ts";
 import { reporter, type Stage } from "../stage.ts";
 import { type ResampleInput, type ResampleOutput, resampleInput, resampleOutput } from "./contract.ts";
@@ -43,6 +47,7 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
     const selection = byGroup
       ? selectGroups(byGroup, targets, input.seed, input.selection)
       : selectDocuments(byDocument!, targets, input.seed, input.selection);
+    await takeTokenizerAlong(input, context.folder);
     const { name, fingerprint, vocabularySize, specialTokens } = tokenizer;
     const manifest = await writeResampledSet(context.folder, {
       header: {
@@ -54,7 +59,7 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
         ...(changesNames(input.domainRule) && { domainRule: input.domainRule }),
         transform: input.transform && {
           ...input.transform,
-          module: relativePath(input.target, input.transform.module),
+          module: relativeLocation(input.target, input.transform.module),
         },
         heldOut: input.heldOut,
         weightsFrom: input.weightsFrom,
@@ -138,5 +143,15 @@ function changesNames({ map, unlisted }: DomainRule): boolean {
 
 /** What resolves the tokenizer again, from where the manifest stands. */
 function sourceOf({ tokenizer, target }: ResampleInput): string {
-  return tokenizer.source.kind === "tiktoken" ? tokenizer.source.encoding : relativePath(target, tokenizer.source.path);
+  if (tokenizer.source.kind === "tiktoken") return tokenizer.source.encoding;
+  const { path } = tokenizer.source;
+  return isRemote(target) && !isRemote(path) ? TOKENIZER_NAME : relativeLocation(target, path);
+}
+
+const TOKENIZER_NAME = "tokenizer.json";
+
+/** A manifest in a store cannot name a file of this machine: its tokenizer stands beside it. */
+async function takeTokenizerAlong({ tokenizer: { source }, target }: ResampleInput, folder: string): Promise<void> {
+  if (source.kind === "tiktoken" || !isRemote(target) || isRemote(source.path)) return;
+  await writeFileAtomic(join(folder, TOKENIZER_NAME), await readFile(source.path));
 }

@@ -96,26 +96,19 @@ export function planResample(request: ResampleRequest): ResamplePlan {
 
   const floors = minShares.map((share) => floorTokens(share, budget));
   const targets = allocateWithBounds(weights, budget, floors, caps);
-  const uncapped = allocateWithBounds(
-    weights,
-    budget,
-    floors,
-    names.map(() => null),
-  );
-  const unbound = allocate(weights, budget);
+  const decisions = decisionsOf(weights, budget, floors, caps, targets);
   const domains = names.map((name, i): DomainTarget => {
     const targetTokens = targets[i]!;
-    const capped = targetTokens === caps[i] && uncapped[i]! > targetTokens;
-    const floored = targetTokens === floors[i] && unbound[i]! < targetTokens;
+    const { capped, floored, uncapped, unbound } = decisions[i]!;
     if (capped && request.onCap === "fail") throw passesCap(request, byTokens, bounds, i);
     if (capped) {
       notes.push(
-        `“${name}”: capped at ${maxEpochs[i]} epochs, ${targetTokens} tokens instead of ${uncapped[i]}; the rest went to the other domains`,
+        `“${name}”: capped at ${maxEpochs[i]} epochs, ${targetTokens} tokens instead of ${uncapped}; the rest went to the other domains`,
       );
     }
     if (floored) {
       notes.push(
-        `“${name}”: raised to its least share of ${minShares[i]}, ${targetTokens} tokens instead of ${unbound[i]}; the other domains gave them`,
+        `“${name}”: raised to its least share of ${minShares[i]}, ${targetTokens} tokens instead of ${unbound}; the other domains gave them`,
       );
     }
     return {
@@ -136,6 +129,39 @@ export function planResample(request: ResampleRequest): ResamplePlan {
     };
   });
   return { unit, budgetTokens: budget, domains, bindingDomain, notes };
+}
+
+/** What stands where the weight alone would not have put a target. */
+export interface TargetDecision {
+  /** the cap decided: without caps the domain would get `uncapped` */
+  readonly capped: boolean;
+  /** the least share did: without any bounds it would get `unbound` */
+  readonly floored: boolean;
+  readonly uncapped: number;
+  readonly unbound: number;
+}
+
+/** A target that equals a bound by chance is not decided by it. @param weights by tokens @throws as allocateWithBounds */
+export function decisionsOf(
+  weights: readonly number[],
+  budgetTokens: number,
+  floors: readonly number[],
+  caps: readonly (number | null)[],
+  targets: readonly number[],
+): TargetDecision[] {
+  const uncapped = allocateWithBounds(
+    weights,
+    budgetTokens,
+    floors,
+    weights.map(() => null),
+  );
+  const unbound = allocate(weights, budgetTokens);
+  return targets.map((target, i) => ({
+    capped: target === caps[i] && uncapped[i]! > target,
+    floored: target === floors[i] && unbound[i]! < target,
+    uncapped: uncapped[i]!,
+    unbound: unbound[i]!,
+  }));
 }
 
 function passesCap(

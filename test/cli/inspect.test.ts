@@ -3,9 +3,11 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { inspectManifest } from "../../src/cli/inspect/manifest.ts";
 import { inspectPath } from "../../src/cli/inspect/recognise.ts";
 import { writeSafetensors } from "../../src/formats/safetensors.ts";
 import { TokenStoreWriter } from "../../src/formats/token-store.ts";
+import type { Manifest, ManifestDomain } from "../../src/manifest/contract.ts";
 import { writeSelection } from "../../src/manifest/selection-file.ts";
 import { DOREMI_PRESETS } from "../../src/mixture/objective-settings.ts";
 import { writeCountsFile } from "../../src/stages/count/counts-file.ts";
@@ -50,6 +52,61 @@ describe("files of ours, whatever their name", () => {
       kind: "domain weights",
       facts: { weights: { a: 0.5, b: 0.5001 } },
     });
+  });
+
+  it("a manifest, with what decided each target and not what it equals by chance", () => {
+    const boundOf = (budgetTokens: number, domains: readonly Partial<ManifestDomain>[]) => {
+      const manifest = {
+        ...{
+          ...{ name: "p", generator: "g", weightsFrom: "given", seed: 1, rng: "r", root: "." },
+          budgetTokens,
+          unit: { kind: "tokens" },
+          tokenizer: { name: "t", vocabularySize: 9 },
+          heldOut: { kind: "none" },
+        },
+        ...{
+          files: [],
+          notes: [],
+          selection: { path: "s", documents: 1, rows: 1 },
+          achievedTokens: 1,
+          granularity: "document",
+          order: "mixed",
+          shuffle: "document",
+        },
+        domains: domains.map((domain, i) => ({ name: `d${i}`, minShare: 0, maxEpochs: null, ...domain })),
+      } as unknown as Manifest;
+      const numbers = {
+        documents: 1,
+        weight: 0.5,
+        achievedWeight: 0.5,
+        achievedTokens: 1,
+        selectedDocuments: 1,
+        epochs: 1,
+      };
+      const whole = { ...manifest, domains: manifest.domains.map((domain) => ({ ...numbers, ...domain })) };
+      const { lines } = inspectManifest(whole);
+      return lines.filter((line) => /^d\d/.test(line)).map((line) => /(epochs|least share)?$/.exec(line.trim())![0]);
+    };
+    const half = { tokenWeight: 0.5, tokens: 100 };
+    // The cap and the least share are where the weights put the targets.
+    const chance = [
+      { ...half, targetTokens: 100, maxEpochs: 1 },
+      { ...half, targetTokens: 100, minShare: 0.5 },
+    ];
+    expect(boundOf(200, chance)).toEqual(["", ""]);
+    expect(
+      boundOf(400, [
+        { ...half, targetTokens: 100, maxEpochs: 1 },
+        { ...half, targetTokens: 300 },
+      ]),
+    ).toEqual(["epochs", ""]);
+    const raised = [
+      { ...half, targetTokens: 120, minShare: 0.6 },
+      { ...half, targetTokens: 80 },
+    ];
+    expect(boundOf(200, raised)).toEqual(["least share", ""]);
+    // not what any allocation gives: nothing is said
+    expect(boundOf(-1, chance)).toEqual(["", ""]);
   });
 
   it("row counts", async () => {

@@ -1,6 +1,7 @@
 /** A manifest as text: what was chosen of each domain and why. */
 import { capTokens, floorTokens } from "../../manifest/bounds.ts";
-import type { Manifest, ManifestDomain } from "../../manifest/contract.ts";
+import type { Manifest } from "../../manifest/contract.ts";
+import { decisionsOf } from "../../manifest/plan.ts";
 import { unitText } from "../../manifest/units.ts";
 import { formatBytes, formatInteger, plural } from "../numbers.ts";
 import { selectionText } from "../selection-text.ts";
@@ -11,7 +12,7 @@ export function inspectManifest(manifest: Manifest): Inspection {
   const { domains, files, selection, notes, unit } = manifest;
   const floored = domains.some((domain) => domain.minShare > 0);
   const byTokens = unit.kind === "tokens";
-  const bounds = domains.map((domain) => boundBy(domain, manifest.budgetTokens));
+  const bounds = boundsInForce(manifest);
   const bound = bounds.some((by) => by !== "");
   const bytes = files.reduce((sum, file) => sum + file.size, 0);
   const sum = (pick: (domain: Manifest["domains"][number]) => number) =>
@@ -88,11 +89,19 @@ export function inspectManifest(manifest: Manifest): Inspection {
   };
 }
 
-/** What stands where the weight alone would not have put the target. */
-function boundBy({ maxEpochs, minShare, tokens, targetTokens }: ManifestDomain, budgetTokens: number): string {
-  if (targetTokens === 0) return "";
-  if (maxEpochs !== null && targetTokens === capTokens(maxEpochs, tokens)) return "epochs";
-  return minShare > 0 && targetTokens === floorTokens(minShare, budgetTokens) ? "least share" : "";
+/** What decided each target beside the weight; nothing where the manifest's numbers are none that an allocation gives. */
+function boundsInForce({ domains, budgetTokens }: Manifest): string[] {
+  try {
+    return decisionsOf(
+      domains.map((domain) => domain.tokenWeight),
+      budgetTokens,
+      domains.map(({ minShare }) => floorTokens(minShare, budgetTokens)),
+      domains.map(({ maxEpochs, tokens }) => (maxEpochs === null ? null : capTokens(maxEpochs, tokens))),
+      domains.map((domain) => domain.targetTokens),
+    ).map(({ capped, floored }) => (capped ? "epochs" : floored ? "least share" : ""));
+  } catch {
+    return domains.map(() => "");
+  }
 }
 
 function heldOutText(rule: Manifest["heldOut"]): string {

@@ -11,14 +11,18 @@ import { quoted } from "./steps.ts";
 export function taskLines({ command }: Step, program: readonly string[]): string {
   return `# In the background, so that a signal is handed on as it comes.
 child=
-trap '[ -z "$child" ] || kill -USR1 "$child"' USR1
-trap '[ -z "$child" ] || kill -TERM "$child"' TERM
+trap 'signalled=1; [ -z "$child" ] || kill -USR1 "$child"' USR1
+trap 'signalled=1; [ -z "$child" ] || kill -TERM "$child"' TERM
 ${program.map(quoted).join(" ")} ${command} &
 child=$!
-while :; do
-  status=0
-  wait "$child" || status=$?
-  kill -0 "$child" 2>/dev/null || break
+# wait returns early when a signal comes, and then is asked again; 127: it had said the status already.
+status=127
+signalled=1
+while [ -n "$signalled" ]; do
+  signalled=
+  waited=0
+  wait "$child" || waited=$?
+  [ "$waited" -eq 127 ] || status=$waited
 done
 echo "=== exit status $status"
 `;

@@ -3,6 +3,7 @@
  * compute its key, skip it when the finished output has this key, else run it in a work folder, check its output and
  * publish. Knows nothing of what the stages do.
  */
+import { join, sep } from "node:path";
 import { DoremiError } from "../lib/errors.ts";
 import { canonicalJson, sha256Json } from "../lib/hash.ts";
 import { throwIfAborted, type WorkerPool } from "../stages/pool.ts";
@@ -63,17 +64,22 @@ export async function runStages(
     throwIfAborted(options.signal);
     const bound = stages[at]!;
     if (bound.skip?.(outputs)) continue;
-    const damaged = await forgetDamaged(bound, stages.slice(0, at), outputs, intact, options);
+    const before = stages.slice(0, at);
+    const damaged = await findDamaged(bound, before, outputs, intact, options);
     if (damaged !== undefined) {
-      // What followed from it is looked at again; it is unchanged if the stage's output is what it was.
-      at = stages.findIndex((before) => nameOf(before) === damaged) - 1;
-      reports.length = reports.findIndex(({ stage }) => stage === damaged);
+      at = await restartAt(damaged, before, reports, options);
       continue;
     }
     const following = stages[at + 1];
     // What a check would refuse must not have begun.
     const streamed = following?.stage.streams && !bound.check && !following.skip?.(outputs) ? following : undefined;
-    const done = await runAhead(bound, streamed, outputs, options);
+    const done = await runAhead(bound, streamed, outputs, options).catch((error: unknown) => error as Error);
+    if (!Array.isArray(done)) {
+      const blamed = await damagedFileOf(done, before, intact, options);
+      if (blamed === undefined) throw done;
+      at = await restartAt(blamed, before, reports, options);
+      continue;
+    }
     for (const [i, { stage, status, output }] of done.entries()) {
       outputs[stage] = output;
       reports.push({ stage, status });
@@ -86,34 +92,60 @@ export async function runStages(
   return { reports, outputs };
 }
 
-/**
- * Before a stage that has work to do: are the files that it reads what their stages wrote? The first stage of which one
- * is not has to run again.
- */
-async function forgetDamaged(
+/** A file of a finished stage that is not what the stage wrote. */
+interface Damaged {
+  readonly stage: string;
+  readonly path: string;
+}
+
+/** Before a stage that has work to do: are the files that it reads, and does not look at itself, what their stages wrote? */
+async function findDamaged(
   bound: BoundStage,
   before: readonly BoundStage[],
   outputs: Outputs,
   intact: Set<string>,
-  { folder, signal, emit }: RunnerOptions,
-): Promise<string | undefined> {
+  { folder, signal }: RunnerOptions,
+): Promise<Damaged | undefined> {
   const { stage, others = {} } = bound;
   const read = stage.reads?.map((other) => others[other] ?? other);
   const unseen = before
+    .filter((other) => !other.stage.checkedByReaders)
     .map(nameOf)
     .filter((name) => name in outputs && !intact.has(name) && (read?.includes(name) ?? true));
   if (unseen.length === 0 || (await isDone(bound, outputs, folder)).done) return undefined;
   for (const name of unseen) {
     const path = await folder.damagedFile(name, signal);
-    if (path !== undefined) {
-      const message = `${path}: is not what ${name} wrote (its SHA-256 differs), so ${name} runs again; is the disk sound?`;
-      emit({ type: "note", stage: name, message });
-      await folder.forget(name);
-      return name;
-    }
+    if (path !== undefined) return { stage: name, path };
     intact.add(name);
   }
   return undefined;
+}
+
+/** The file that made a stage fail, where it is one of an earlier stage's that is no longer what that wrote. */
+async function damagedFileOf(
+  error: Error,
+  before: readonly BoundStage[],
+  intact: ReadonlySet<string>,
+  { folder, signal }: RunnerOptions,
+): Promise<Damaged | undefined> {
+  if (!(error instanceof DoremiError) || error.kind !== "bad-data" || error.file === undefined) return undefined;
+  const stage = before.map(nameOf).find((name) => error.file!.startsWith(join(folder.folderOf(name), sep)));
+  if (stage === undefined || intact.has(stage)) return undefined;
+  return (await folder.damagedFile(stage, signal)) === undefined ? undefined : { stage, path: error.file };
+}
+
+/** The damaged file's stage runs again; what followed from it is unchanged if its output is what it was. @returns the loop's place */
+async function restartAt(
+  { stage, path }: Damaged,
+  before: readonly BoundStage[],
+  reports: StageReport[],
+  { folder, emit }: RunnerOptions,
+): Promise<number> {
+  const message = `${path}: is not what ${stage} wrote (its SHA-256 differs), so ${stage} runs again; is the disk sound?`;
+  emit({ type: "note", stage, message });
+  await folder.forget(stage);
+  reports.length = reports.findIndex((report) => report.stage === stage);
+  return before.findIndex((other) => nameOf(other) === stage) - 1;
 }
 
 interface Done extends StageReport {

@@ -135,7 +135,7 @@ export class WorkerPool {
   }
 
   async #run<In, Out>(worker: URL, input: In): Promise<Out> {
-    this.#piscina ??= this.#start();
+    this.#piscina ??= this.#start(worker);
     let result: WorkerResult<Out>;
     try {
       result = await this.#piscina.run(input, { filename: worker.href });
@@ -152,7 +152,7 @@ export class WorkerPool {
     throw fromPlainError(result.error);
   }
 
-  #start(): Piscina {
+  #start(worker: URL): Piscina {
     const piscina = new Piscina({
       minThreads: 0,
       maxThreads: this.workers,
@@ -160,8 +160,8 @@ export class WorkerPool {
       idleTimeout: 2_000,
       // while one task waits for its file, the other computes
       concurrentTasksPerWorker: TASKS_AT_ONCE,
-      // From source (tests, development) workers need the TypeScript loader; from dist they are plain JavaScript.
-      ...(import.meta.url.endsWith(".ts") && { execArgv: ["--import", "tsx"] }),
+      // From source (development, and the tests' own) workers need the TypeScript loader; from dist they are plain JavaScript.
+      ...(worker.pathname.endsWith(".ts") && { execArgv: ["--import", "tsx"] }),
     });
     // The answer of a task can be on its way while the pool is closed: Piscina reports it as an error, and nobody waits.
     piscina.on("error", (error) => {

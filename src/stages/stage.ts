@@ -100,6 +100,8 @@ export interface Stage<In, Out> {
   readonly streams?: true;
   /** stages whose files it reads, by the names that it gives to `folderOf`, which then knows no others; default: any */
   readonly reads?: readonly string[];
+  /** true: whoever reads its files finds by a hash whether they are what it wrote, and says which is not */
+  readonly checkedByReaders?: true;
   readonly input: z.ZodType<In>;
   readonly output: z.ZodType<Out>;
   /** @throws DoremiError */

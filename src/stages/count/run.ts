@@ -40,6 +40,7 @@ export const count: Stage<CountInput, CountOutput> = {
   name: "count",
   version: 3,
   reads: ["discover"],
+  checkedByReaders: true,
   input: countInput,
   output: countOutput,
   run: (input, context) => countShards(input, context),

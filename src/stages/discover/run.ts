@@ -47,6 +47,7 @@ export const discover: Stage<DiscoverInput, DiscoverOutput> = {
   version: 2,
   always: true,
   reads: [],
+  checkedByReaders: true,
   input: discoverInput,
   output: discoverOutput,
   async run(input, context) {

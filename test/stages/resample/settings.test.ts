@@ -91,9 +91,19 @@ describe("settings of resample", () => {
       const { ok, problems } = await verify(join(output, "resample/manifest.json"));
       expect({ ok, problems }).toEqual({ ok: true, problems: [] });
     }
-    // Where documents move inside what is chosen, each of them has to be known.
+    // Where documents move inside what is chosen, each of them has to be known: what is damaged is named and made again.
     const moved = { granularity: "shard", shuffle: "document" } as const;
-    await expect(runPipeline(settings(moved))).rejects.toMatchObject({ code: "corrupt-counts" });
+    const notes: string[] = [];
+    const { stages } = await runPipeline(settings(moved), {
+      onEvent: (event) => void (event.type === "note" && notes.push(event.message)),
+    });
+    expect(notes.join()).toMatch(/\.counts\.arrow: is not what count wrote .* so count runs again/);
+    expect(stages.map(({ stage, status }) => [stage, status])).toEqual([
+      ["discover", "unchanged"],
+      ["count", "done"],
+      ["resample", "done"],
+    ]);
+    expect(await verify(join(output, "resample/manifest.json"))).toMatchObject({ ok: true });
   });
 
   it("refuses weights by documents where they are shares of tokens, before anything is counted", async () => {

@@ -61,7 +61,7 @@ export { STAGE_NAMES, type StageName } from "./pipeline/bindings.ts";
 export { type EvaluationPlan, planEvaluation } from "./pipeline/evaluation/plan.ts";
 export { type EvaluationResult, runEvaluation } from "./pipeline/evaluation/run.ts";
 export { type ExportOptions, type ExportResult, exportManifest } from "./pipeline/export.ts";
-export { definePipeline, loadPipeline, type Pipeline, parsePipeline } from "./pipeline/load.ts";
+export { definePipeline, type LoadOptions, loadPipeline, type Pipeline, parsePipeline } from "./pipeline/load.ts";
 export { type MaterializeOptions, type MaterializeResult, materialize } from "./pipeline/materialize.ts";
 export { type PipelinePlan, type PlannedDomain, type PlannedStage, planPipeline } from "./pipeline/plan.ts";
 export { type ReadOptions, readManifest } from "./pipeline/read-manifest.ts";

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseBytes } from "../lib/byte-size.ts";
-import type { Pipeline } from "../pipeline/load.ts";
+import type { LoadOptions, Pipeline } from "../pipeline/load.ts";
 import type { LogFormat } from "./progress/contract.ts";
 import type { CommonOptions } from "./session.ts";
 
@@ -19,6 +19,8 @@ export interface RunningOptions extends CommonOptions {
   readonly cache?: string | false;
   /** of the jobs of a cluster, which read a copy of the pipeline file */
   readonly base?: string;
+  /** false: --no-plugins */
+  readonly plugins?: boolean;
 }
 
 export function addCommonOptions(command: Command): Command {
@@ -34,7 +36,7 @@ export function addCommonOptions(command: Command): Command {
 
 export function addRunningOptions(command: Command): Command {
   return addCommonOptions(
-    command
+    addPluginsOption(command)
       .option("-o, --output <folder>", "folder or URI of the results, in place of the pipeline file's")
       .option("--work-dir <folder>", "where to work when the results go to a URI (default: in the user's cache)")
       .option("-w, --workers <n>", "worker threads (default: the pipeline file's, or all cores)", positiveInteger)
@@ -55,21 +57,37 @@ export function overriddenSettings({ workers, maxMemory, cache }: RunningOptions
 }
 
 /** The same options for a job that reads the pipeline file elsewhere; how many workers it has is the cluster's to say. */
-export function handedOnOptions({ maxMemory, cache }: RunningOptions): string[] {
+export function handedOnOptions({ maxMemory, cache, plugins }: RunningOptions): string[] {
   return [
     ...(maxMemory === undefined ? [] : ["--max-memory", maxMemory]),
     ...(cache === undefined ? [] : cache === false ? ["--no-cache"] : ["--cache", resolve(cache)]),
+    ...(plugins === false ? ["--no-plugins"] : []),
   ];
+}
+
+/** How a pipeline file is loaded. */
+export function loadOptions({
+  output,
+  workDir,
+  base,
+  plugins,
+}: Pick<RunningOptions, "output" | "workDir" | "base" | "plugins">): LoadOptions {
+  return {
+    ...(output !== undefined && { output }),
+    ...(workDir !== undefined && { workDir }),
+    ...(base !== undefined && { base: resolve(base) }),
+    ...(plugins !== undefined && { plugins }),
+  };
+}
+
+/** For every command that loads a pipeline file. */
+export function addPluginsOption(command: Command): Command {
+  return command.option("--no-plugins", "refuse a pipeline file that names code: a transform or stages of its own");
 }
 
 export async function openPipeline(path: string, options: RunningOptions): Promise<Pipeline> {
   const { loadPipeline } = await import("../pipeline/load.ts");
-  const { output, workDir, base } = options;
-  const pipeline = await loadPipeline(path, {
-    ...(output !== undefined && { output }),
-    ...(workDir !== undefined && { workDir }),
-    ...(base !== undefined && { base: resolve(base) }),
-  });
+  const pipeline = await loadPipeline(path, loadOptions(options));
   return { ...pipeline, config: { ...pipeline.config, ...overriddenSettings(options) } };
 }
 

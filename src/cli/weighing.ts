@@ -20,6 +20,7 @@ import {
 import { weights as weightsSchema } from "../pipeline/schema/weights.ts";
 import { flattenIssues, ruleOf } from "../pipeline/schema-issues.ts";
 import { type RegressionSource, readWeights, type WeightsContext } from "../pipeline/weights-source.ts";
+import { loadOptions } from "./options.ts";
 import type { DomainSizes, RegressionFacts, Weighed, WeightsOptions } from "./weights-contract.ts";
 import { sizesOfFile, sizesOfPipeline } from "./weights-sizes.ts";
 import { weightsLines } from "./weights-table.ts";
@@ -78,7 +79,7 @@ async function whatIsKnown(path: string | undefined, options: WeightsOptions): P
   }
   if (path === undefined && output !== undefined) throw usage("--output is of a pipeline, and none is given");
   if (path !== undefined) {
-    const pipeline = await loadPipeline(path, output === undefined ? {} : { output });
+    const pipeline = await loadPipeline(path, loadOptions(options));
     const sizes = await sizesOfPipeline(pipeline, tokenizer);
     return { pipeline, sizes, budgetTokens: budget ?? pipeline.config.resample.budgetTokens };
   }

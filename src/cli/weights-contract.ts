@@ -5,6 +5,8 @@ import type { CommonOptions } from "./session.ts";
 
 export interface WeightsOptions extends CommonOptions {
   readonly output?: string;
+  /** false: --no-plugins */
+  readonly plugins?: boolean;
   readonly counts?: string;
   readonly tokenizer?: string;
   readonly method?: readonly string[];

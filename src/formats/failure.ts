@@ -2,7 +2,7 @@
  * What is wrong with a shard, as DoremiErrors: every message opens with the file and the row group, batch or line.
  * Codes: bad-magic, empty-file, truncated, unsupported-format, bad-footer, encrypted, missing-column, wrong-column-type,
  * corrupt-page, page-too-large, buffer-too-large, unsupported-codec, unsupported-encoding, unsupported-endianness,
- * row-count-mismatch, corrupt, bad-json, line-too-long, invalid-utf8.
+ * row-count-mismatch, too-many-rows, corrupt, bad-json, line-too-long, invalid-utf8.
  */
 import type { ErrorPlace } from "../lib/errors.ts";
 import { DoremiError } from "../lib/errors.ts";
@@ -22,6 +22,16 @@ export function guarded<T>(code: string, place: ErrorPlace, rule: string, work: 
     if (error instanceof DoremiError) throw error;
     throw badShard(code, place, `${rule}, but decoding failed: ${reason(error)}`, error);
   }
+}
+
+/** @throws DoremiError too-many-rows */
+export function checkRows(place: ErrorPlace, rows: number, { maxUnitRows }: { readonly maxUnitRows: number }): void {
+  if (rows <= maxUnitRows) return;
+  throw badShard(
+    "too-many-rows",
+    place,
+    `says ${rows} rows, and at most ${maxUnitRows} (maxUnitRows) are read; write it in smaller row groups`,
+  );
 }
 
 export function reason(error: unknown): string {

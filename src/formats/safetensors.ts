@@ -182,7 +182,7 @@ function parseHeader(path: string, bytes: Uint8Array, dataBytes: number): Map<st
     const dtype = value?.dtype as SafetensorType;
     const shape = value?.shape as number[];
     const [start, end] = (Array.isArray(value?.data_offsets) ? value.data_offsets : []) as number[];
-    if (typeof dtype !== "string" || !(dtype in SIZES))
+    if (typeof dtype !== "string" || !Object.hasOwn(SIZES, dtype))
       throw bad(path, `tensor ${name}: dtype must be one of ${Object.keys(SIZES).join(", ")}, found ${dtype}`);
     if (!Array.isArray(shape) || !shape.every((size) => Number.isSafeInteger(size) && size >= 0))
       throw bad(path, `tensor ${name}: the shape must be a list of integers ≥ 0`);

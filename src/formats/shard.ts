@@ -23,6 +23,8 @@ export interface ReadLimits {
   readonly maxLineBytes: number;
   /** largest footer, schema or metadata block */
   readonly maxMetadataBytes: number;
+  /** most rows of a row group or record batch: nulls take no bytes, so that nothing else limits them */
+  readonly maxUnitRows: number;
   /** a unit is handed on in batches of about this many text bytes (at least one document each) */
   readonly batchBytes: number;
 }
@@ -31,6 +33,7 @@ export const DEFAULT_LIMITS: ReadLimits = {
   maxPageBytes: 1 << 30,
   maxLineBytes: 1 << 29,
   maxMetadataBytes: 1 << 28,
+  maxUnitRows: 1 << 27,
   batchBytes: 16 << 20,
 };
 

@@ -3,8 +3,9 @@
  * it names may lie outside its root: not by `..`, not by an absolute path, not through a symbolic link.
  */
 import { realpath } from "node:fs/promises";
-import { isAbsolute, join, sep, win32 } from "node:path";
+import { isAbsolute, join, sep } from "node:path";
 import { DoremiError } from "../lib/errors.ts";
+import { isInside } from "../lib/relative-path.ts";
 import { folderOf, isRemote, joinLocation, parseObjectUri, resolveLocation } from "../storage/location.ts";
 import type { FileStat } from "../storage/storage.ts";
 import type { Manifest, ManifestFile } from "./contract.ts";
@@ -46,16 +47,9 @@ export async function resolveInside(root: string, path: string, options: RootOpt
     parseObjectUri(path);
     return path;
   }
-  const parts = path.split("/");
-  const plain =
-    !isAbsolute(path) &&
-    !win32.isAbsolute(path) &&
-    !path.includes("\0") &&
-    // a name may have a backslash, but not where that parts names
-    parts.every((part) => part !== "" && part !== "." && part !== ".." && !part.includes(sep));
-  if (!plain) throw outside(path, root, "must be relative, without “..”, “.” or empty parts");
+  if (!isInside(path)) throw outside(path, root, "must be relative, without “..”, “.” or empty parts");
   if (isRemote(root)) return joinLocation(root, path);
-  const full = join(root, ...parts);
+  const full = join(root, ...path.split("/"));
   if (options.followLinks) return full;
   const [realRoot, real] = await Promise.all([realOrSelf(root), realOrSelf(full)]);
   const prefix = realRoot.endsWith(sep) ? realRoot : realRoot + sep;

@@ -35,10 +35,7 @@ export interface SettingPlace {
 }
 
 /** @param overrides `base`, absolute, is what relative paths start from in place of the file's folder */
-export async function loadPipeline(
-  path: string,
-  overrides: OutputOptions & { readonly base?: string } = {},
-): Promise<Pipeline> {
+export async function loadPipeline(path: string, overrides: LoadOptions = {}): Promise<Pipeline> {
   const absolute = resolve(path);
   let text: string;
   try {
@@ -61,10 +58,7 @@ export async function loadPipeline(
 }
 
 /** A pipeline from an object, as the library API takes it. */
-export function definePipeline(
-  value: z.input<typeof pipelineSchema>,
-  options: { base?: string } & OutputOptions = {},
-): Pipeline {
+export function definePipeline(value: z.input<typeof pipelineSchema>, options: LoadOptions = {}): Pipeline {
   const result = pipelineSchema.safeParse(value);
   if (!result.success) throw describeIssues(result.error.issues, "the pipeline", value, () => undefined);
   const at = { path: undefined, base: options.base ?? process.cwd(), placeOf: () => undefined };
@@ -73,13 +67,32 @@ export function definePipeline(
 
 function pipelineFrom(
   config: PipelineFile,
-  { path, base, placeOf, output, workDir }: Pick<Pipeline, "path" | "base" | "placeOf"> & OutputOptions,
+  { path, base, placeOf, output, workDir, plugins = true }: Pick<Pipeline, "path" | "base" | "placeOf"> & LoadOptions,
 ): Pipeline {
   const wanted = output === undefined ? resolveLocation(base, config.output) : resolveLocation(process.cwd(), output);
   const common = { path, base, placeOf, config };
+  if (!plugins) refusePlugins(common);
   if (!isRemote(wanted)) return { ...common, output: wanted };
   const publish = outputUri(wanted);
   return { ...common, output: workDir === undefined ? workFolderOf(publish) : resolve(workDir), publish };
+}
+
+/** Every setting that names a module which would be run. */
+function refusePlugins(pipeline: Pick<Pipeline, "placeOf" | "config">): void {
+  const { data, stages } = pipeline.config;
+  const refuse = (setting: string, module: string) => {
+    const message = `“${setting}” names the module ${module}, which is code, and plug-ins are refused (--no-plugins, or plugins: false); if you trust it, allow them`;
+    return atSetting(pipeline, setting, new DoremiError("bad-configuration", "plugins-refused", message));
+  };
+  if (data.transform) throw refuse("data.transform", data.transform.module);
+  if (stages[0]) throw refuse("stages", stages[0].module);
+}
+
+export interface LoadOptions extends OutputOptions {
+  /** absolute; what relative paths start from in place of the file's folder */
+  readonly base?: string;
+  /** false refuses a pipeline that names code of its own: a transform or stages. Default: true */
+  readonly plugins?: boolean;
 }
 
 export interface OutputOptions {

@@ -11,10 +11,11 @@
 import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { z } from "zod";
 import { sync, writeFileAtomic } from "../lib/atomic-write.ts";
 import { DoremiError } from "../lib/errors.ts";
 import { canonicalJson, sha256File, sha256Json } from "../lib/hash.ts";
-import { relativePath } from "../lib/relative-path.ts";
+import { isInside, relativePath } from "../lib/relative-path.ts";
 import { type FolderLock, isLocked, LOCK_TIMING, type LockOptions, lockFolder } from "./folder-lock.ts";
 
 const STATE = ".doremi";
@@ -24,15 +25,21 @@ const DONE = "done.json";
 const CLAIM_ATTEMPTS = 100;
 const CLAIM_PAUSE_MS = 100;
 
-export interface DoneMark {
-  readonly stage: string;
+/** A mark may come with a folder of somebody else's: what it names lies in the folder. */
+const insidePath = z.string().refine((path) => isInside(path));
+
+const doneMark = z.looseObject({
+  stage: z.string(),
   /** of the stage that made it */
-  readonly version: number;
-  readonly key: string;
-  readonly output: unknown;
+  version: z.number(),
+  key: z.string(),
+  output: z.unknown(),
   /** every other file of the folder, sorted by path */
-  readonly files: readonly { readonly path: string; readonly size: number; readonly sha256: string }[];
-}
+  files: z.array(z.looseObject({ path: insidePath, size: z.number(), sha256: z.string() })),
+  sha256: z.string(),
+});
+
+export type DoneMark = Pick<z.output<typeof doneMark>, "stage" | "version" | "key" | "output" | "files">;
 
 export class OutputFolder {
   readonly path: string;
@@ -208,9 +215,9 @@ async function writeMark(folder: string, mark: DoneMark): Promise<void> {
 
 /** Undefined where there is none, or it is not what was written. */
 async function readDone(folder: string): Promise<DoneMark | undefined> {
-  const found = await readJson<DoneMark & { readonly sha256: string }>(join(folder, DONE));
-  if (!found || !Array.isArray(found.files)) return undefined;
-  const { sha256, ...mark } = found;
+  const { success, data } = doneMark.safeParse(await readJson(join(folder, DONE)));
+  if (!success) return undefined;
+  const { sha256, ...mark } = data;
   if (sha256Json(mark) !== sha256) return undefined;
   for (const file of mark.files) {
     const found = await stat(join(folder, file.path)).catch(() => undefined);

@@ -162,6 +162,8 @@ async function readIndex(folder: string, step: number): Promise<CheckpointIndex>
       throw new Error(`must be ${CHECKPOINT_FORMAT} version ${VERSION}`);
     if (sha256Json(index) !== sha256) throw new Error("does not have the checksum that it says");
     if (index.step !== step) throw new Error(`is of step ${index.step}`);
+    if (index.configuration === null || typeof index.configuration !== "object")
+      throw new Error("must say the configuration of its run");
     return index;
   } catch (error) {
     throw damaged(path, error);
@@ -173,8 +175,9 @@ async function readTensors(folder: string, index: CheckpointIndex): Promise<Chec
   try {
     const file = await openSafetensors(path);
     try {
-      const tensors: Record<string, NamedArray> = {};
-      for (const [name, { shape }] of file.tensors) tensors[name] = { shape, data: await file.readFloat32(name) };
+      const read: [string, NamedArray][] = [];
+      for (const [name, { shape }] of file.tensors) read.push([name, { shape, data: await file.readFloat32(name) }]);
+      const tensors = Object.fromEntries(read);
       if ((await tensorsSha256(tensors)) !== index.tensors)
         throw new Error("the tensors do not have the checksum that they were written with");
       return tensors;

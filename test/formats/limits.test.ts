@@ -51,6 +51,13 @@ describe("limits", () => {
     }
   });
 
+  it("a row group or record batch over maxUnitRows", async () => {
+    for (const name of ["pq-polars-zstd.parquet", "ar-file-zstd.arrow"]) {
+      const read = readAll(join(files, name), { text: "text" }, { maxUnitRows: 15 });
+      await expect(read).rejects.toMatchObject({ code: "too-many-rows", rowGroup: 0 });
+    }
+  });
+
   it("a footer over maxMetadataBytes", async () => {
     for (const name of ["pq-polars-zstd.parquet", "ar-file-zstd.arrow"]) {
       const read = readAll(join(files, name), { text: "text" }, { maxMetadataBytes: 16 });

@@ -1,8 +1,15 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { openPipeline } from "../../src/cli/options.ts";
+import { buildProgram } from "../../src/cli/program.ts";
+import { weigh } from "../../src/cli/weighing.ts";
 import { parseBytes } from "../../src/lib/byte-size.ts";
 import { DoremiError } from "../../src/lib/errors.ts";
 import { DOREMI_PRESETS } from "../../src/mixture/objective-settings.ts";
-import { parsePipeline } from "../../src/pipeline/load.ts";
+import { definePipeline, type LoadOptions, parsePipeline } from "../../src/pipeline/load.ts";
 
 const HEAD = "version: 1\nname: a\noutput: out\ntokenizer: r50k\n";
 
@@ -304,5 +311,56 @@ describe("a pipeline file", () => {
       clipThreshold: 1,
       beta1: null,
     });
+  });
+});
+
+describe("a pipeline that names code", () => {
+  const data = { files: "x/{domain}/*" };
+  const made = (more: object, options: LoadOptions) =>
+    definePipeline({ version: 1, name: "a", output: "out", tokenizer: "r50k", data, ...more }, options);
+  const named = [
+    ["data.transform", { data: { ...data, transform: "./drop.mjs" } }, "./drop.mjs"],
+    ["stages", { stages: [{ module: "./report.mjs", after: "count" }] }, "./report.mjs"],
+  ] as const;
+
+  it.each(named)("in %s is refused where plug-ins are, and taken where not", (setting, more, module) => {
+    expect(made(more, { plugins: true }).config).toBeDefined();
+    expect(() => made(more, { plugins: false })).toThrow(
+      expect.objectContaining({
+        kind: "bad-configuration",
+        code: "plugins-refused",
+        message: expect.stringMatching(new RegExp(`“${setting}”.*${module}.*--no-plugins`)),
+      }),
+    );
+  });
+
+  it("and no other is refused", () => {
+    expect(made({}, { plugins: false }).config.stages).toEqual([]);
+  });
+
+  it("is refused by every command that loads a pipeline file, before the module is loaded", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "doremi-plugins-"));
+    const path = join(folder, "p.yaml");
+    const module = join(folder, "run.mjs");
+    await writeFile(module, `import { writeFileSync } from "node:fs"; writeFileSync("${folder}/was-run", "");`);
+    await writeFile(path, `${HEAD}data:\n  files: "x/{domain}/*"\n  transform: ./run.mjs\n`);
+    const commands = buildProgram(() => {}).commands.filter((command) =>
+      command.registeredArguments.some((argument) => argument.name().includes("pipeline.yaml")),
+    );
+    expect(commands.map((command) => command.name()).sort()).toEqual(
+      ["count", "evaluate", "plan", "resample", "run", "train", "weights"].sort(),
+    );
+    for (const command of commands) {
+      const flag = command.options.find((option) => option.long === "--no-plugins");
+      expect(flag, command.name()).toBeDefined();
+    }
+    await expect(openPipeline(path, { plugins: false })).rejects.toMatchObject({
+      code: "plugins-refused",
+      file: path,
+      line: 7,
+    });
+    await expect(weigh(path, { plugins: false })).rejects.toMatchObject({ code: "plugins-refused" });
+    expect(existsSync(join(folder, "was-run"))).toBe(false);
+    await rm(folder, { recursive: true });
   });
 });

@@ -1,6 +1,6 @@
 /** `doremi weights`: what methods that train nothing make of the domains' sizes or of small runs, side by side. */
 import { Command, InvalidArgumentError, Option } from "commander";
-import { addCommonOptions, addExample, positiveNumber, tokenBudget } from "../options.ts";
+import { addCommonOptions, addExample, addPluginsOption, positiveNumber, tokenBudget } from "../options.ts";
 import { Session, type SetStatus } from "../session.ts";
 import type { WeightsOptions } from "../weights-contract.ts";
 
@@ -44,7 +44,7 @@ export function weightsCommand(setStatus: SetStatus): Command {
     )
     .option("--seed <n>", "regression: of folds and random mixtures (default: the pipeline's)", number)
     .option("--out <file>", "write the weights of the one method, as resample.weights takes them");
-  addCommonOptions(command);
+  addCommonOptions(addPluginsOption(command));
   addExample(
     command,
     "doremi weights pipelines/quickstart.yaml",

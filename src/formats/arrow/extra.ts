@@ -54,11 +54,16 @@ async function readExtra(request: ExtraRequest, path: string): Promise<ArrayLike
       dictionaries.set(id, new Vector(parts).memoize() as Vector);
     }
     const { node, buffer, variadic } = positions.get(top)!;
+    const { rows, nodes } = source.header;
+    // The loader believes the lengths that nodes say, whatever the buffers hold.
+    if (nodes[node]?.length !== rows) throw new Error(`has ${nodes[node]?.length} rows, and its batch ${rows}`);
     let vector: Vector | null = new Vector([
       await load(source, field.type, node, buffer, variadic, dictionaries, version, endOf(request, top)),
     ]);
     for (const { name } of along.slice(1)) vector = vector?.getChild(name) ?? null;
-    return vector ? Array.from(vector as Iterable<unknown>) : new Array(source.header.rows).fill(null);
+    if (!vector) return new Array(rows).fill(null);
+    if (vector.length !== rows) throw new Error(`has ${vector.length} rows, and its batch ${rows}`);
+    return Array.from(vector as Iterable<unknown>);
   } catch (error) {
     throw badShard("wrong-column-type", source.place, `column ${path} cannot be decoded: ${reason(error)}`, error);
   }

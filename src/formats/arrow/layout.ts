@@ -8,7 +8,7 @@ import { Footer } from "apache-arrow/fb/footer";
 import { ByteBuffer } from "flatbuffers";
 import type { RandomAccessFile } from "../../storage/storage.ts";
 import { requirePath } from "../columns.ts";
-import { badShard, guarded } from "../failure.ts";
+import { badShard, checkRows, guarded } from "../failure.ts";
 import type { ColumnSelection, ReadLimits, ShardLayout, ShardUnit } from "../shard.ts";
 import type { BatchHeader, MessagePlace } from "./message.ts";
 import { readMessage } from "./message.ts";
@@ -81,7 +81,7 @@ export async function arrowFileLayout(
         const batchPlace = { file: file.uri, rowGroup: index };
         throw badShard("bad-footer", batchPlace, `a record batch must lie at byte ${blocks[i]!.offset}`);
       }
-      units.push(unitOf(index, at, found.place, found.message.batch, dictionaries, selected, limits));
+      units.push(unitOf(file.uri, index, at, found.place, found.message.batch, dictionaries, selected, limits));
     }
   }
   return layoutOf("arrow-file", file, units);
@@ -112,7 +112,7 @@ export async function arrowStreamLayout(
     if (!found) break;
     const { message, place } = found;
     if (message.kind === "batch") {
-      units.push(unitOf(units.length, first.place, place, message.batch, dictionaries, selected, limits));
+      units.push(unitOf(file.uri, units.length, first.place, place, message.batch, dictionaries, selected, limits));
     } else if (message.kind === "dictionary" && needed.has(message.id)) {
       dictionaries.set(message.id, message.isDelta ? [...(dictionaries.get(message.id) ?? []), place] : [place]);
     }
@@ -163,6 +163,7 @@ function dictionaryIds({ text, domain, extra }: Selected): ReadonlySet<number> {
 }
 
 function unitOf(
+  uri: string,
   index: number,
   schema: MessagePlace,
   batch: MessagePlace,
@@ -171,6 +172,7 @@ function unitOf(
   selected: Selected,
   limits: ReadLimits,
 ): ShardUnit {
+  checkRows({ rowGroup: index, file: uri }, header.rows, limits);
   const positions = positionsOf(selected.fields, header.variadicCounts);
   let storedBytes = batch.headBytes;
   const chosen = [selected.text, ...(selected.domain ? [selected.domain] : [])].flatMap(({ fields }) => fields);

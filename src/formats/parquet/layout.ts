@@ -5,8 +5,8 @@
 import type { ColumnChunk } from "hyparquet";
 import type { RandomAccessFile } from "../../storage/storage.ts";
 import { requirePath, textRoles, wrongType } from "../columns.ts";
-import { badShard } from "../failure.ts";
-import type { ColumnSelection, ReadLimits, ShardLayout, ShardUnit } from "../shard.ts";
+import { badShard, checkRows } from "../failure.ts";
+import { type ColumnSelection, DEFAULT_LIMITS, type ReadLimits, type ShardLayout, type ShardUnit } from "../shard.ts";
 import { WINDOW_BYTES } from "../windows.ts";
 import type { Footer, ParquetField } from "./footer.ts";
 import { readFooter } from "./footer.ts";
@@ -50,12 +50,17 @@ export async function parquetLayout(
   limits: ReadLimits,
 ): Promise<ShardLayout> {
   const footer = await readFooter(file, limits);
-  const { units, rows } = planUnits(file.uri, footer, columns);
+  const { units, rows } = planUnits(file.uri, footer, columns, limits);
   return { format: "parquet", size: file.size, rows, units };
 }
 
 /** Pure: the same footer and selection give the same plan. */
-export function planUnits(uri: string, footer: Footer, columns: ColumnSelection) {
+export function planUnits(
+  uri: string,
+  footer: Footer,
+  columns: ColumnSelection,
+  limits: Pick<ReadLimits, "maxUnitRows"> = DEFAULT_LIMITS,
+) {
   const leaves = new Map(textRoles(columns).map(({ role, path }) => [role, textLeaf(uri, footer, path)]));
   const extra = (columns.extra ?? []).map((path) => requirePath(footer.fields, path, { file: uri })[0]!.name);
   const units: ShardUnit[] = [];
@@ -63,6 +68,7 @@ export function planUnits(uri: string, footer: Footer, columns: ColumnSelection)
   footer.metadata.row_groups.forEach((group, index) => {
     const place = { file: uri, rowGroup: index };
     const rows = Number(group.num_rows);
+    checkRows(place, rows, limits);
     const text = locateChunk(place, group.columns, leaves.get("text")!, footer.dataEnd, rows === 0);
     const domainLeaf = leaves.get("domain");
     const domain = domainLeaf && locateChunk(place, group.columns, domainLeaf, footer.dataEnd, rows === 0);

@@ -59,14 +59,23 @@ export async function readCountsFile(path: string, hash: string): Promise<Counts
   const fault = (what: string) =>
     new DoremiError("bad-data", "corrupt-counts", `${path}: ${what}; delete it and run again`, { file: path });
   if (sha256(data) !== hash) throw fault("is not the file that counting wrote (its SHA-256 differs)");
-  const table = arrow.tableFromIPC(data);
+  let table: arrow.Table;
+  let domainNames: unknown;
+  try {
+    table = arrow.tableFromIPC(data);
+    domainNames = JSON.parse(table.schema.metadata.get(DOMAINS_KEY) ?? "[]");
+  } catch (error) {
+    throw fault(`is no Arrow file of counts (${(error as Error).message})`);
+  }
+  if (!Array.isArray(domainNames) || !domainNames.every((name) => typeof name === "string"))
+    throw fault(`must name its domains in “${DOMAINS_KEY}”`);
   const column = <T extends Int32Array | Uint32Array>(name: string, empty: T): T => {
     const vector = table.getChild(name);
     if (!vector) throw fault(`has no column “${name}”`);
     return vector.length === 0 ? empty : (vector.toArray() as T);
   };
   return {
-    domainNames: JSON.parse(table.schema.metadata.get(DOMAINS_KEY) ?? "[]") as string[],
+    domainNames,
     rows: table.numRows,
     domain: column("domain", new Int32Array(0)),
     bytes: column("bytes", new Uint32Array(0)),

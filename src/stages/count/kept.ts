@@ -6,6 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { copyFile, link, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { z } from "zod";
 import { writeFileAtomic } from "../../lib/atomic-write.ts";
 import { canonicalJson, sha256, sha256File } from "../../lib/hash.ts";
 import { recordsOf } from "../../lib/json-lines.ts";
@@ -15,6 +16,33 @@ import type { DiscoveredShard } from "../discover/contract.ts";
 const LIST_SUFFIX = ".kept.jsonl";
 /** Raised when a list says more of its shards, or says it otherwise: lists of another version are passed over. */
 const LIST_VERSION = 2;
+
+/** A cache is shared: what lies in it may be anything, and is looked at before it is believed. */
+const keptHeader = z.looseObject({
+  doremi: z.literal("kept counts"),
+  version: z.number(),
+  profile: z.string(),
+  tokenizers: z.array(z.looseObject({ name: z.string(), fingerprint: z.string() })),
+  counts: z.looseObject({ path: z.string(), sha256: z.string(), shards: z.int() }),
+});
+
+const keptShard = z.looseObject({
+  path: z.string(),
+  size: z.number(),
+  version: z.string(),
+  sha256: z.string(),
+  domain: z.string().nullable(),
+  rowStart: z.int().min(0),
+  unitRows: z.array(z.int().min(0)),
+  totals: z.array(
+    z.looseObject({
+      value: z.string().nullable(),
+      documents: z.array(z.number()),
+      bytes: z.array(z.number()),
+      tokens: z.array(z.array(z.number())),
+    }),
+  ),
+});
 
 /** Where kept counts come from. */
 export type Origin = "work" | "previous" | "cache" | "part";
@@ -110,9 +138,9 @@ export class KeptCounts {
     list: Buffer,
     { profile, tokenizers }: { readonly profile: string; readonly tokenizers: readonly TokenizerDescriptor[] },
   ): void {
-    const records = recordsOf<KeptHeader | KeptShard>(list);
-    const header = records.next().value as KeptHeader | undefined;
-    if (header?.doremi !== "kept counts" || header.version !== LIST_VERSION || header.profile !== profile) return;
+    const records = recordsOf<unknown>(list);
+    const { data: header } = keptHeader.safeParse(records.next().value);
+    if (header?.version !== LIST_VERSION || header.profile !== profile) return;
     if (!tokenizers.every((tokenizer) => placeOf(tokenizer, header) >= 0)) return;
     const { path, sha256, shards } = header.counts;
     const file: KeptFile = {
@@ -122,7 +150,9 @@ export class KeptCounts {
       shards,
       tokenizers: header.tokenizers,
     };
-    for (const shard of records as Generator<KeptShard>) {
+    for (const record of records) {
+      const { data: shard } = keptShard.safeParse(record);
+      if (!shard) return;
       const state = stateOf(shard.path, shard.size, shard.version);
       if (!this.#hashes.has(state)) this.#missing.set(shard.size, (this.#missing.get(shard.size) ?? 0) + 1);
       this.#hashes.set(state, shard.sha256);

@@ -55,6 +55,9 @@ const WHOLE_BYTES = 1 << 20;
 /** so many of them ahead, since opening and reading a small file is mostly waiting. */
 const READ_AHEAD = 8;
 
+/** Room that is made for rows before they are read: more of them are believed when they come. */
+const CLAIMED_ROWS = 1 << 20;
+
 export default asWorker(async ({ parts, tokenizers, tolerate }: CountJob): Promise<CountJobResult> => {
   const seconds = new Array<number>(tokenizers.length).fill(0);
   const results: CountPartResult[] = [];
@@ -133,7 +136,7 @@ async function countUnit(
 ): Promise<UnitCounts> {
   const read = { rows: 0 };
   const names = new Map<string, number>();
-  let columns = newColumns(Math.max(source.unit.rows ?? 1024, 1), counters.length);
+  let columns = newColumns(Math.max(Math.min(source.unit.rows ?? 1024, CLAIMED_ROWS), 1), counters.length);
   const counts = new TextCounts(counters, seconds);
   for await (const { row, batch } of readDocuments(source, read, "lent", open)) {
     if (read.rows > columns.domain.length) columns = grow(columns, Math.max(read.rows, columns.domain.length * 2));

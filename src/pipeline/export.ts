@@ -1,6 +1,6 @@
 /** Exports a manifest to the configuration of a stack: reads what the exporter is to know, writes what it returns. */
 import { readFile, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { writeFileAtomic } from "../lib/atomic-write.ts";
 import { DoremiError } from "../lib/errors.ts";
 import type { ExportRequest } from "../manifest/export/exporter.ts";
@@ -9,7 +9,7 @@ import { loadManifest } from "../manifest/load.ts";
 import { loadMaterialized } from "../manifest/materialized.ts";
 import { type RootOptions, resolveInside, rootOf } from "../manifest/paths.ts";
 import { hashOf, storage } from "../storage/files.ts";
-import { folderOf, isRemote, resolveLocation } from "../storage/location.ts";
+import { folderOf, isRemote, localFolder, resolveLocation } from "../storage/location.ts";
 
 export interface ExportOptions extends Pick<RootOptions, "root"> {
   /** folder that the files are written to */
@@ -42,8 +42,7 @@ export interface ExportResult {
  */
 export async function exportManifest(stack: string, path: string, options: ExportOptions): Promise<ExportResult> {
   const exporter = exporterOf(stack);
-  if (isRemote(options.output)) throw new DoremiError("usage", "bad-output", "export: --output must be a folder");
-  const output = resolve(options.output);
+  const output = localFolder(options.output, "export");
   const { files, proportions, notes } = exporter.export(
     await requestFor(resolveLocation(process.cwd(), path), output, options),
   );

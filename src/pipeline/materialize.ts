@@ -4,7 +4,6 @@
  */
 import { mkdir, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { resolve } from "node:path";
 import { DoremiError, explainSystemError } from "../lib/errors.ts";
 import type { Manifest } from "../manifest/contract.ts";
 import { loadManifest } from "../manifest/load.ts";
@@ -18,7 +17,7 @@ import { claimFolder, finishedSet, SetState, setKey } from "../stages/materializ
 import { DEFAULT_POOL_MEMORY, WorkerPool } from "../stages/pool.ts";
 import type { StageEvent } from "../stages/stage.ts";
 import { hashOf } from "../storage/files.ts";
-import { folderOf, resolveLocation, signedLocation } from "../storage/location.ts";
+import { folderOf, localFolder, resolveLocation, signedLocation } from "../storage/location.ts";
 import type { TokenizerDescriptor } from "../tokenizer/tokenizer.ts";
 import { lockFolder } from "./folder-lock.ts";
 import { manifestTokenizer, manifestTransform } from "./verify.ts";
@@ -61,6 +60,7 @@ export interface MaterializeResult {
 
 /** @param path of manifest.json  @throws DoremiError */
 export async function materialize(path: string, options: MaterializeOptions): Promise<MaterializeResult> {
+  const output = localFolder(options.output, "materialize");
   const manifest = await loadManifest(path);
   const manifestPath = resolveLocation(process.cwd(), path);
   const base = folderOf(manifestPath);
@@ -69,7 +69,6 @@ export async function materialize(path: string, options: MaterializeOptions): Pr
   const transform = await manifestTransform(manifest, base, options);
   const settings = settle(manifest, format, tokenizer, options);
   const { sha256: manifestSha256 } = await hashOf(manifestPath, { signal: options.signal });
-  const output = resolve(options.output);
   const state = new SetState(output, setKey(manifestSha256, settings));
   await refuseFile(output);
   const before = await finishedSet(output, state.key);

@@ -125,6 +125,18 @@ export function resolveLocation(base: string, location: string): string {
   return parts.length === 0 ? store : `${store}/${parts.join("/")}`;
 }
 
+/** Absolute path of a folder of this machine. @throws DoremiError bad-output where a URI is given */
+export function localFolder(output: string, command: string): string {
+  if (!isRemote(output)) return resolve(output);
+  const shown = shownLocation(output);
+  throw new DoremiError(
+    "usage",
+    "bad-output",
+    `${shown}: ${command} writes into a folder of this machine; name one as --output, and copy it there when it is done`,
+    { file: shown },
+  );
+}
+
 /** `path` below `folder`; a URI stays what it is. */
 export function joinLocation(folder: string, path: string): string {
   if (isRemote(path)) return path;

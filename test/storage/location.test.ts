@@ -3,6 +3,7 @@ import {
   folderOf,
   isRemote,
   joinLocation,
+  localFolder,
   locate,
   parseObjectUri,
   publicLocation,
@@ -90,4 +91,17 @@ it("names files below a folder by a path, and objects by their URI", () => {
   expect(relativeLocation("/a/b", "s3://b/k")).toBe("s3://b/k");
   expect(joinLocation("/a", "c/d")).toBe("/a/c/d");
   expect(joinLocation("s3://b/a/", "c/d")).toBe("s3://b/a/c/d");
+});
+
+describe("where a command writes into a folder", () => {
+  it("is the folder, absolute; a URI is refused rather than made a folder of that name", () => {
+    expect(localFolder("/sets/a", "materialize")).toBe("/sets/a");
+    expect(() => localFolder("s3://bucket/set", "materialize")).toThrow(
+      expect.objectContaining({
+        code: "bad-output",
+        exitStatus: 2,
+        message: expect.stringContaining("name one as --output"),
+      }),
+    );
+  });
 });

@@ -1,6 +1,7 @@
 /** `doremi merge`: the parts of a count that several machines made, put together to what one would have written. */
 import { resolve } from "node:path";
 import { Command } from "commander";
+import { localFolder } from "../../storage/location.ts";
 import { addCommonOptions, addExample } from "../options.ts";
 import { type CommonOptions, Session, type SetStatus } from "../session.ts";
 
@@ -25,7 +26,7 @@ export function mergeCommand(setStatus: SetStatus): Command {
     const status = await session.finish(async () => {
       const { runMerge } = await import("../counting.ts");
       const parts = paths.map((path) => resolve(path));
-      return { result: await runMerge(session, parts, resolve(options.output), options.partial === true) };
+      return { result: await runMerge(session, parts, localFolder(options.output, "merge"), options.partial === true) };
     });
     setStatus(status);
   });

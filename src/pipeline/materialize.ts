@@ -2,29 +2,39 @@
  * From a manifest's path and a user's wishes to a materialized set: finds the tokenizer and the files, settles what was
  * left open, keeps others out of the output folder, and goes on where an earlier run stopped.
  */
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir, rm, rmdir, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
+import { join, resolve } from "node:path";
 import { DoremiError, explainSystemError } from "../lib/errors.ts";
 import type { Manifest } from "../manifest/contract.ts";
 import { loadManifest } from "../manifest/load.ts";
-import type { Compression, MaterializedSet, OutputFormatName } from "../manifest/materialized.ts";
+import {
+  type Compression,
+  MATERIALIZED_NAME,
+  type MaterializedSet,
+  type OutputFormatName,
+} from "../manifest/materialized.ts";
 import { type RootOptions, resolveInside, rootOf } from "../manifest/paths.ts";
 import type { OutputFormat } from "../stages/materialize/output-format.ts";
 import { outputFormat } from "../stages/materialize/outputs.ts";
 import type { MaterializeSettings } from "../stages/materialize/plan.ts";
 import { materializeSet } from "../stages/materialize/run.ts";
 import { claimFolder, finishedSet, SetState, setKey } from "../stages/materialize/state.ts";
+import { SetUpload } from "../stages/materialize/upload.ts";
 import { DEFAULT_POOL_MEMORY, WorkerPool } from "../stages/pool.ts";
 import type { StageEvent } from "../stages/stage.ts";
 import { hashOf } from "../storage/files.ts";
-import { folderOf, localFolder, resolveLocation, signedLocation } from "../storage/location.ts";
+import { folderOf, isRemote, resolveLocation, signedLocation } from "../storage/location.ts";
 import type { TokenizerDescriptor } from "../tokenizer/tokenizer.ts";
 import { lockFolder } from "./folder-lock.ts";
+import { outputUri, workFolderOf } from "./publish.ts";
 import { manifestTokenizer, manifestTransform } from "./verify.ts";
 
 export interface MaterializeOptions extends RootOptions {
-  /** folder of the set */
+  /** folder of the set, or its URI */
   readonly output: string;
+  /** folder to work in where the output is a URI; default: one of the user's cache, of every URI its own */
+  readonly workDir?: string;
   readonly format: OutputFormatName;
   /** default: mixed */
   readonly layout?: MaterializedSet["layout"];
@@ -53,14 +63,17 @@ export interface MaterializeOptions extends RootOptions {
 
 export interface MaterializeResult {
   readonly status: "done" | "unchanged";
-  /** absolute */
+  /** absolute, or a URI */
   readonly output: string;
   readonly set: MaterializedSet;
 }
 
 /** @param path of manifest.json  @throws DoremiError */
 export async function materialize(path: string, options: MaterializeOptions): Promise<MaterializeResult> {
-  const output = localFolder(options.output, "materialize");
+  const uri = isRemote(options.output) ? outputUri(options.output) : null;
+  const output = resolve(
+    uri === null ? options.output : (options.workDir ?? workFolderOf(`${uri}/${MATERIALIZED_NAME}`)),
+  );
   const manifest = await loadManifest(path);
   const manifestPath = resolveLocation(process.cwd(), path);
   const base = folderOf(manifestPath);
@@ -71,10 +84,11 @@ export async function materialize(path: string, options: MaterializeOptions): Pr
   const { sha256: manifestSha256 } = await hashOf(manifestPath, { signal: options.signal });
   const state = new SetState(output, setKey(manifestSha256, settings));
   await refuseFile(output);
-  const before = await finishedSet(output, state.key);
+  const upload = uri === null ? null : await SetUpload.open(uri);
+  const before = await (upload ? upload.finished(state.key, await state.isClaimed()) : finishedSet(output, state.key));
   if (before) {
     await state.remove();
-    return { status: "unchanged", output, set: before };
+    return { status: "unchanged", output: uri ?? output, set: before };
   }
   const selectionPath = await checkedSelection(base, manifest, options.signal);
   const root = rootOf(path, manifest, options);
@@ -105,6 +119,7 @@ export async function materialize(path: string, options: MaterializeOptions): Pr
       format,
       output,
       state,
+      upload,
       pool,
       signal: options.signal ? AbortSignal.any([options.signal, lock.lost]) : lock.lost,
       emit: options.onEvent ?? (() => {}),
@@ -116,7 +131,16 @@ export async function materialize(path: string, options: MaterializeOptions): Pr
     await lock.release();
   }
   await state.remove();
-  return { status: "done", output, set };
+  if (uri !== null) await removeLocal(output, set);
+  return { status: "done", output: uri ?? output, set };
+}
+
+/** What stood beside the shards is in the store now as well; the folder goes too where nothing else is in it. */
+async function removeLocal(output: string, { groups, files }: MaterializedSet): Promise<void> {
+  for (const path of [...files.map((file) => file.path), MATERIALIZED_NAME])
+    await rm(join(output, path), { force: true });
+  for (const { folder } of groups) if (folder !== ".") await rmdir(join(output, folder)).catch(() => {});
+  await rmdir(output).catch(() => {});
 }
 
 async function refuseFile(output: string): Promise<void> {

@@ -95,8 +95,8 @@ it("names files below a folder by a path, and objects by their URI", () => {
 
 describe("where a command writes into a folder", () => {
   it("is the folder, absolute; a URI is refused rather than made a folder of that name", () => {
-    expect(localFolder("/sets/a", "materialize")).toBe("/sets/a");
-    expect(() => localFolder("s3://bucket/set", "materialize")).toThrow(
+    expect(localFolder("/sets/a", "export")).toBe("/sets/a");
+    expect(() => localFolder("s3://bucket/set", "export")).toThrow(
       expect.objectContaining({
         code: "bad-output",
         exitStatus: 2,

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { loadManifest } from "../../src/manifest/load.ts";
 import { definePipeline } from "../../src/pipeline/load.ts";
+import { materialize } from "../../src/pipeline/materialize.ts";
 import { readManifest } from "../../src/pipeline/read-manifest.ts";
 import { runPipeline } from "../../src/pipeline/run.ts";
 import { verify } from "../../src/pipeline/verify.ts";
@@ -404,6 +405,42 @@ function outputTests(scheme: "s3" | "az", proxy: () => TestServer): void {
     expect((await hashOf(`${uri}/resample/selection.parquet`)).sha256).toBe(manifest.selection.sha256);
   });
   if (scheme === "az") return; // the rest is the same of every store
+
+  it("materializes shard by shard, with the bytes of a set made here, and goes on after a failure", async () => {
+    const manifest = `${uri}/resample/manifest.json`;
+    const settings = { format: "jsonl", compression: "none", shardDocuments: 10, workers: 1 } as const;
+    const here = temporaryFolder();
+    const { set } = await materialize(manifest, { ...settings, output: here });
+    const paths = set.groups.flatMap(({ shards }) => shards.flatMap(({ files }) => files.map(({ path }) => path)));
+    expect(paths.length).toBeGreaterThan(2);
+
+    const workDir = join(temporaryFolder(), "work");
+    const there = { ...settings, output: `${scheme}://corpus/sets/one`, workDir };
+    proxy().forget();
+    proxy().fault = ({ method, url }) =>
+      method === "PUT" && url.includes(paths[1]!) ? { status: 403, code: "AccessDenied" } : undefined;
+    await expect(materialize(manifest, there)).rejects.toMatchObject({ code: "no-permission" });
+    expect(await readdir(workDir)).not.toContain(paths[0]); // it was put and taken away here
+    expect([...(await objectStorage().listAll(there.output)).keys()]).not.toContain(
+      `${there.output}/materialized.json`,
+    );
+
+    proxy().forget();
+    expect(await materialize(manifest, there)).toMatchObject({ status: "done", output: there.output });
+    const puts = proxy().requests.filter(({ method }) => method === "PUT");
+    expect(puts).toHaveLength(paths.length); // all but the first, and the record
+    expect(puts.at(-1)!.url).toContain("materialized.json");
+    for (const path of paths) {
+      expect(Buffer.compare(await readWhole(`${there.output}/${path}`), await readFile(join(here, path)))).toBe(0);
+    }
+    await expect(readdir(workDir)).rejects.toMatchObject({ code: "ENOENT" });
+
+    expect((await materialize(manifest, there)).status).toBe("unchanged");
+    await expect(materialize(manifest, { ...there, shardDocuments: 11 })).rejects.toMatchObject({ code: "other-set" });
+    await expect(materialize(manifest, { ...there, output: `${scheme}://corpus/folders` })).rejects.toMatchObject({
+      code: "other-set",
+    });
+  });
 
   it("finds an object that is not the one that was counted", async () => {
     const [file] = (await loadManifest(`${uri}/resample/manifest.json`)).files;

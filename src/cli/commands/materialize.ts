@@ -23,6 +23,7 @@ const COMPRESSIONS: Readonly<Record<Compression, true>> = { zstd: true, none: tr
 interface MaterializeCommandOptions extends CommonOptions {
   readonly as: OutputFormatName;
   readonly output: string;
+  readonly workDir?: string;
   readonly layout: "mixed" | "domain";
   readonly repeats: "written" | "once";
   readonly separator: "auto" | "none" | number;
@@ -42,7 +43,8 @@ export function materializeCommand(setStatus: SetStatus): Command {
     .description("Write the documents that a manifest selects, in its order, in the format that a trainer reads.")
     .argument("<manifest.json>", "the manifest")
     .addOption(new Option("--as <format>", "what to write").choices(Object.keys(OUTPUTS)).makeOptionMandatory())
-    .requiredOption("-o, --output <folder>", "folder of the set; empty, or left by an interrupted run")
+    .requiredOption("-o, --output <folder>", "folder or URI of the set; empty, or left by an interrupted run")
+    .option("--work-dir <folder>", "where to work when the set goes to a URI (default: in the user's cache)")
     .addOption(
       new Option("--layout <layout>", "all domains in the manifest's order, or a folder for each domain")
         .choices(["mixed", "domain"])
@@ -86,6 +88,7 @@ export function materializeCommand(setStatus: SetStatus): Command {
       const result = await materialize(path, {
         format: options.as,
         output,
+        ...(options.workDir !== undefined && { workDir: options.workDir }),
         layout,
         repeats,
         separator: options.separator,

@@ -113,11 +113,11 @@ function documentWeights({ manifest, settings, format, tokenizer }: MaterializeR
 /** Of what zstd leaves of text and ids, a cautious figure. */
 const COMPRESSED_SHARE = 0.6;
 
-/** Bytes of what is spilled and of the set, about. */
+/** Bytes of what is spilled and of the set, about; a set that goes elsewhere shard by shard takes none. */
 function spaceNeeded(request: MaterializeRequest, { totals }: Survey): number {
-  const { manifest, settings, format, tokenizer } = request;
+  const { manifest, settings, format, tokenizer, upload } = request;
   const weightOf = documentWeights({ ...request, settings: { ...settings, shards: { bytes: 1 } } });
-  const share = settings.compression === "zstd" ? COMPRESSED_SHARE : 1;
+  const share = upload ? 0 : settings.compression === "zstd" ? COMPRESSED_SHARE : 1;
   return totals.documents.reduce((sum, documents, domain) => {
     const tokens = totals.tokens[domain]!;
     const { bytes, tokens: available } = manifest.domains[domain]!;

@@ -2,9 +2,9 @@
 import { join } from "node:path";
 import { writeFileAtomic } from "../../lib/atomic-write.ts";
 import { sha256 } from "../../lib/hash.ts";
-import { relativePath } from "../../lib/relative-path.ts";
 import { GENERATOR } from "../../lib/version.ts";
 import type { MaterializedFile, MaterializedGroup, MaterializedSet } from "../../manifest/materialized.ts";
+import { relativeLocation } from "../../storage/location.ts";
 import type { SetFile } from "./output-format.ts";
 import type { MaterializePlan } from "./plan.ts";
 import type { MaterializeRequest } from "./request.ts";
@@ -13,12 +13,12 @@ import type { WriteMark } from "./write-worker.ts";
 
 type RecordRequest = Pick<
   MaterializeRequest,
-  "manifest" | "manifestSha256" | "manifestPath" | "settings" | "format" | "tokenizer" | "output" | "state"
+  "manifest" | "manifestSha256" | "manifestPath" | "settings" | "format" | "tokenizer" | "output" | "state" | "upload"
 >;
 
 /** @param shards marks of all shards, in order */
 export function recordOf(request: RecordRequest, plan: MaterializePlan, shards: readonly WriteMark[]): MaterializedSet {
-  const { manifest, manifestSha256, manifestPath, settings, format, tokenizer, output, state } = request;
+  const { manifest, manifestSha256, manifestPath, settings, format, tokenizer, output, state, upload } = request;
   const separated = settings.separator === null ? 0 : 1;
   const totalsOf = (marks: readonly WriteMark[]) => {
     const total = (of: "documents" | "tokens") =>
@@ -41,7 +41,7 @@ export function recordOf(request: RecordRequest, plan: MaterializePlan, shards: 
     version: 1,
     generator: GENERATOR,
     key: state.key,
-    manifest: { path: relativePath(output, manifestPath), sha256: manifestSha256 },
+    manifest: { path: relativeLocation(upload?.uri ?? output, manifestPath), sha256: manifestSha256 },
     output: settings.output,
     layout: settings.layout,
     repeats: settings.repeats,

@@ -8,6 +8,7 @@ import type { StageEvent } from "../stage.ts";
 import type { OutputFormat } from "./output-format.ts";
 import type { MaterializePlan, MaterializeSettings, Totals } from "./plan.ts";
 import type { SetState } from "./state.ts";
+import type { SetUpload } from "./upload.ts";
 
 export interface MaterializeRequest {
   readonly manifest: Manifest;
@@ -24,6 +25,8 @@ export interface MaterializeRequest {
   /** absolute; claimed by `state` */
   readonly output: string;
   readonly state: SetState;
+  /** where the set goes from `output`; null where it stays */
+  readonly upload: SetUpload | null;
   readonly pool: WorkerPool;
   readonly signal: AbortSignal | undefined;
   readonly emit: (event: StageEvent) => void;

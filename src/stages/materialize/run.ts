@@ -18,14 +18,16 @@ import { writeShards } from "./write.ts";
 
 /** The folder is claimed; the state in it is the caller's to remove. @throws DoremiError */
 export async function materializeSet(request: MaterializeRequest): Promise<MaterializedSet> {
-  const { output, state, emit } = request;
+  const { output, state, upload, emit } = request;
   await rm(join(output, MATERIALIZED_NAME), { force: true });
+  await upload?.removeRecord();
   const plan = (await state.plan()) ?? (await makePlan(request));
   await sweep(output, [".", ...plan.groups.map((group) => group.folder)]);
   const spills = await timed("read", emit, () => readSources(request, plan));
   const shards = await timed("write", emit, () => writeShards(request, plan, spills));
   const record = await writeSetFiles(recordOf(request, plan, shards), request);
   await writeFileAtomic(join(output, MATERIALIZED_NAME), `${JSON.stringify(record, null, 2)}\n`);
+  await upload?.finish(output, record);
   return record;
 }
 

@@ -7,6 +7,7 @@
  *     <output>/.doremi/plan.json
  *     <output>/.doremi/read-<n>.json    bucket n is spilled (read-<n>.spill, .index)
  *     <output>/.doremi/write-<n>.json   shard n is in place
+ *     <output>/.doremi/put-<n>.json     and in the object store that the set goes to
  */
 import { mkdir, readdir, readFile, rm, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
@@ -51,8 +52,13 @@ export class SetState {
     return plan?.key === this.key ? plan : undefined;
   }
 
+  /** Is the folder claimed for this set? */
+  async isClaimed(): Promise<boolean> {
+    return (await readJson<{ key: string }>(this.path("settings.json")))?.key === this.key;
+  }
+
   /** The marks of one half that are there, by number. */
-  async marks<T>(half: "read" | "write"): Promise<Map<number, T>> {
+  async marks<T>(half: "read" | "write" | "put"): Promise<Map<number, T>> {
     const marks = new Map<number, T>();
     for (const name of await readdir(this.folder)) {
       const number = new RegExp(`^${half}-(\\d+)\\.json$`).exec(name)?.[1];
@@ -72,8 +78,12 @@ export async function finishedSet(output: string, key: string): Promise<Material
   if ((await sizeOf(join(output, MATERIALIZED_NAME))) === undefined) return undefined;
   const set = await loadMaterialized(output);
   if (set.key !== key) throw otherSet(output, "a set of another manifest or other settings");
-  const shards = set.groups.flatMap((group) => group.shards).flatMap((shard) => shard.files);
-  return (await areThere(output, [...shards, ...set.files])) ? set : undefined;
+  return (await areThere(output, setFilesOf(set))) ? set : undefined;
+}
+
+/** Relative to the record. */
+export function setFilesOf(set: MaterializedSet): MaterializedFile[] {
+  return [...set.groups.flatMap((group) => group.shards).flatMap((shard) => shard.files), ...set.files];
 }
 
 /** Files named relative to a group's folder, relative to the set's. */

@@ -16,11 +16,16 @@ export async function writeShards(
   plan: MaterializePlan,
   spills: readonly SpillFile[],
 ): Promise<WriteMark[]> {
-  const { state, pool, signal, emit, output } = request;
+  const { state, pool, signal, emit, output, upload } = request;
   const { progress } = reporter({ emit }, "write");
   const marks = await state.marks<WriteMark>("write");
-  for (const [shard, { files }] of marks) {
-    if (!(await areThere(output, inFolder(groupOf(plan, shard).folder, files)))) marks.delete(shard);
+  const filesOf = (shard: number, { files }: WriteMark) => inFolder(groupOf(plan, shard).folder, files);
+  const put = await upload?.shards(state);
+  for (const [shard, mark] of marks) {
+    if (put?.has(shard)) continue;
+    const files = filesOf(shard, mark);
+    if (!(await areThere(output, files))) marks.delete(shard);
+    else await upload?.putShard(output, shard, files, state);
   }
   const total = sum(plan.totals.tokens);
   let done = 0;
@@ -31,6 +36,7 @@ export async function writeShards(
   for (const mark of marks.values()) advance(mark);
   const tasks = writeTasks(request, plan, spills, (shard) => !marks.has(shard));
   for await (const { input, output: mark } of pool.map<WriteTask, WriteMark>(WRITER, tasks, signal)) {
+    await upload?.putShard(output, input.shard, filesOf(input.shard, mark), state);
     marks.set(input.shard, mark);
     advance(mark);
   }

@@ -63,16 +63,19 @@ export function selectDocuments(
       ),
   );
   const lookups = index.domains.map((domain) => new SegmentLookup(domain));
-  return selectionOf(index, streams, settings, (domainIndex, { from, to, epoch }, into) => {
+  return selectionOf(index, streams, settings, (domainIndex, piece, into) => {
     const { heldOut, segments, documentTokens } = index.domains[domainIndex]!;
+    const { from, to, epoch } = piece;
+    const alone = to - from === 1; // then it is not held out, and the piece knows its tokens: two misses of the cache less
     let place = lookups[domainIndex]!.placeOf(from);
     for (let ordinal = from; ordinal < to; ordinal++) {
-      if (heldOut[ordinal] === 1) continue;
+      if (!alone && heldOut[ordinal] === 1) continue;
       let segment = segments[place]!;
       while (ordinal >= segment.ordinal + segment.count) segment = segments[++place]!;
       const row = rowOf(segment, ordinal - segment.ordinal);
       const rowGroup = groups.groupOf(segment.file, row);
-      into.append(segment.file, rowGroup, row, row + 1, domainIndex, epoch, documentTokens[ordinal]!);
+      const tokens = alone ? piece.tokens : documentTokens[ordinal]!;
+      into.append(segment.file, rowGroup, row, row + 1, domainIndex, epoch, tokens);
     }
   });
 }

@@ -16,6 +16,9 @@ warnings.filterwarnings("ignore")
 sys.path.pop(0)  # this folder: the file bears the package's name
 os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="0", RANK="0", WORLD_SIZE="1")
 
+# The first use builds its C++ helpers, with the python3 of the PATH.
+os.environ["PATH"] = f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
 # Kernels of the graphics card, which its models import and its data does not use.
 for name in ("flash_attn", "flash_attn.bert_padding", "flash_attn.flash_attn_interface", "flash_attn.layers.rotary", "flash_attn.ops.triton.layer_norm"):
     sys.modules[name] = unittest.mock.MagicMock(__spec__=None, __version__="0")
@@ -32,6 +35,8 @@ def main(folder: pathlib.Path) -> dict:
     [given] = yaml.safe_load((folder / "nanotron.yaml").read_text())["data_stages"]
     stage = get_config_from_dict(given, config_class=DatasetStageArgs)
     config, length = stage.data.dataset, stage.sequence_length
+    # Its own reader of the files: the other one calls datatrove in a way that no release of datatrove answers to.
+    config.use_old_brrr_dataloader = True
     folders = [pathlib.Path(path) for path in config.dataset_folder]
     width = numpy.dtype(f"<u{config.token_size_in_bytes}")
     # One pass: what every file holds in whole windows, which have the next token too.

@@ -54,7 +54,7 @@ export const nanotron: Exporter = {
         ...mixture.notes,
         "Nanosets came after nanotron 0.4: install it from its repository.",
         "Tokenizer and id size are read from the .metadata files; the model's vocab_size must be the tokenizer's.",
-        "Nanosets shuffles the sequences: the weights keep the proportions, not the manifest's order.",
+        "Each folder is read in its order and the folders are dealt out by their weights: a mixed set keeps the manifest's order.",
       ],
     };
   },

@@ -67,7 +67,7 @@ describe("watchSignals", () => {
   it.each(["SIGINT", "SIGTERM"] as const)("ends by %s a process whose thread cannot be ended", async (name) => {
     // A thread in a native call that never returns, which process.exit would wait for.
     const blocked =
-      'const { Worker } = require("node:worker_threads"); new Worker("require(\'node:fs\').readSync(0)", { eval: true });';
+      'const { Worker } = require("node:worker_threads"); new Worker("require(\'node:fs\').readSync(0, Buffer.alloc(1))", { eval: true, execArgv: [] });';
     const signals = fileURLToPath(new URL("../../src/cli/signals.ts", import.meta.url));
     const script = `import { createRequire } from "node:module"; const require = createRequire(${JSON.stringify(signals)});
       ${blocked}

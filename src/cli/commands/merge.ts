@@ -1,7 +1,6 @@
 /** `doremi merge`: the parts of a count that several machines made, put together to what one would have written. */
 import { resolve } from "node:path";
 import { Command } from "commander";
-import { localFolder } from "../../storage/location.ts";
 import { addCommonOptions, addExample } from "../options.ts";
 import { type CommonOptions, Session, type SetStatus } from "../session.ts";
 
@@ -25,6 +24,7 @@ export function mergeCommand(setStatus: SetStatus): Command {
     const session = new Session("merge", options);
     const status = await session.finish(async () => {
       const { runMerge } = await import("../counting.ts");
+      const { localFolder } = await import("../../storage/location.ts");
       const parts = paths.map((path) => resolve(path));
       return { result: await runMerge(session, parts, localFolder(options.output, "merge"), options.partial === true) };
     });

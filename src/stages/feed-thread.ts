@@ -95,3 +95,5 @@ const opened = FeedReader.open(plan);
 opened.catch(fail);
 // The port keeps the thread alive, also after a failure, which the trainer has to hear of first.
 port.on("message", (message: ToFeed) => void opened.then((reader) => handle(reader, message)).catch(fail));
+// The trainer has left. Whatever a stream waits for, nobody takes it.
+port.once("close", () => process.exit());

@@ -4,6 +4,7 @@
  * what is written does not depend on the number of workers.
  */
 import { availableParallelism } from "node:os";
+import { setTimeout as wait } from "node:timers/promises";
 import { Piscina } from "piscina";
 import { DoremiError, fromPlainError, type PlainError, toPlainError } from "../lib/errors.ts";
 
@@ -49,12 +50,22 @@ const TASKS_AT_ONCE = 2;
 /** Of each worker, handed out before the result of the first is taken. */
 const TASKS_AHEAD = 4;
 
+/**
+ * A task that began so long ago is cut off when the pool is closed; for others it waits. A worker loads its module in its
+ * first task, and one that is ended while it loads may never end (Node 24) or abort the process (Node 20).
+ */
+const LOADING_MS = 3_000;
+
 export class WorkerPool {
   readonly workers: number;
   readonly memoryBytes: number;
   #piscina: Piscina | undefined;
   #inFlight = 0;
   #waiting: (() => void)[] = [];
+  /** tasks that the workers have, and when they began (ms) */
+  readonly #running = new Map<Promise<unknown>, number>();
+  /** tasks for which no worker has room yet, in order */
+  #queue: { readonly start: () => void; readonly refuse: (reason: unknown) => void }[] = [];
   /** highest number of bytes in flight so far */
   peakInFlight = 0;
 
@@ -127,18 +138,36 @@ export class WorkerPool {
     throw new DoremiError("internal", "pool", "the worker pool returned nothing for a task");
   }
 
-  /** Ends the workers, also those that are in the middle of a task. */
+  /** Ends the workers: once their tasks are done, or in the middle of tasks that take long. */
   async close(): Promise<void> {
     const piscina = this.#piscina;
     this.#piscina = undefined;
+    for (const { refuse } of this.#queue.splice(0)) refuse(interrupted());
+    const done = new AbortController();
+    const patience = Math.max(0, ...this.#running.values()) + LOADING_MS - performance.now();
+    await Promise.race([
+      Promise.allSettled(this.#running.keys()),
+      wait(Math.max(0, patience), undefined, { signal: done.signal }).catch(() => {}),
+    ]);
+    done.abort();
     await piscina?.destroy();
   }
 
-  async #run<In, Out>(worker: URL, input: In): Promise<Out> {
+  /** As soon as a worker has room, in the order of the calls. */
+  #run<In, Out>(worker: URL, input: In): Promise<Out> {
+    if (this.#running.size < this.workers * TASKS_AT_ONCE) return this.#post(worker, input);
+    return new Promise((resolve, refuse) => {
+      this.#queue.push({ start: () => resolve(this.#post<In, Out>(worker, input)), refuse });
+    });
+  }
+
+  async #post<In, Out>(worker: URL, input: In): Promise<Out> {
     this.#piscina ??= this.#start(worker);
+    const task: Promise<WorkerResult<Out>> = this.#piscina.run(input, { filename: worker.href });
+    this.#running.set(task, performance.now());
     let result: WorkerResult<Out>;
     try {
-      result = await this.#piscina.run(input, { filename: worker.href });
+      result = await task;
     } catch (error) {
       throw new DoremiError(
         "internal",
@@ -147,6 +176,9 @@ export class WorkerPool {
           "if memory ran out, lower `workers` or `memory`",
         { cause: error },
       );
+    } finally {
+      this.#running.delete(task);
+      this.#queue.shift()?.start();
     }
     if (result.ok) return result.value;
     throw fromPlainError(result.error);

@@ -19,8 +19,9 @@ const REMEDY =
   "if memory ran out, lower train.microBatch or train.batchSize; the same command goes on from the last checkpoint";
 
 /**
- * For a trainer to leave by itself once it has closed its engine. Before that it leaves after the step that it is in: a
- * native call that is running cannot be cut short, and a thread that is ended in it takes the process with it.
+ * For a thread to leave by itself: a trainer once it has closed its engine, a feed once its trainer has left. Before that
+ * a trainer leaves after the step that it is in: a native call that is running cannot be cut short, and a thread that is
+ * ended in it, or while it loads its modules, takes the process with it.
  */
 const PATIENCE_MS = 2_000;
 
@@ -104,7 +105,7 @@ export async function runTrainer(session: TrainingSession): Promise<TrainingOutc
     signal.removeEventListener("abort", stop);
     stop();
     await trainer?.end({ patienceMs: isDone ? PATIENCE_MS : Number.POSITIVE_INFINITY });
-    await feed.end();
+    await feed.end({ patienceMs: PATIENCE_MS });
     await store?.idle().catch(() => {}); // the trainer heard of it
   }
 }

@@ -4,6 +4,7 @@ import { WorkerPool, workerModule } from "../../src/stages/pool.ts";
 
 const ECHO = workerModule(import.meta.url, "./workers/echo");
 const BUSY = workerModule(import.meta.url, "./workers/busy");
+const LOADING = workerModule(import.meta.url, "./workers/loading");
 let pool: WorkerPool;
 afterEach(() => pool.close());
 
@@ -152,6 +153,22 @@ describe("the worker pool", () => {
     setTimeout(() => stop.abort(), 50);
     await expect(idle).rejects.toMatchObject({ kind: "interrupted" });
     await expect(room).rejects.toMatchObject({ kind: "interrupted" });
+  });
+
+  it("lets a worker load its module before it ends it, and gives it no more tasks", async () => {
+    // Ended while it loads, a worker never ends (Node 24) or takes the process with it (Node 20).
+    pool = new WorkerPool({ workers: 1 });
+    const stop = new AbortController();
+    const reached = new Int32Array(new SharedArrayBuffer(4 * 8));
+    const input = { reached, loadingMs: 500 };
+    const all = Array.from({ length: 8 }, () => ({ memoryBytes: 1, input }));
+    const head = pool.map<unknown, number>(LOADING, all, stop.signal).next();
+    setTimeout(() => stop.abort(), 20); // the worker has not even begun to load
+    await expect(head).rejects.toMatchObject({ kind: "interrupted" });
+    expect(reached[0]).toBe(0);
+    await pool.close();
+    expect(reached[0]).toBeGreaterThan(0);
+    expect(reached[0]).toBeLessThanOrEqual(2); // what the worker had
   });
 
   it("meets no answer that nobody waits for, whenever it is stopped and closed", async () => {

@@ -1,9 +1,28 @@
 /** Verification of what the manifest says about each input file: that it is there, its bytes, its rows. */
 import { toPlainError } from "../lib/errors.ts";
 import { hashOf, storage } from "../storage/files.ts";
+import type { FileStat } from "../storage/storage.ts";
 import type { Manifest, ManifestFile, ShardCounts } from "./contract.ts";
 import { type RootOptions, resolveInside } from "./paths.ts";
 import type { ProblemList } from "./problems.ts";
+
+/** Size and SHA-256 of a file, which has to be in this state. @throws DoremiError */
+export type HashFile = (path: string, known: FileStat) => Promise<{ readonly size: number; readonly sha256: string }>;
+
+export interface FileCheckOptions extends RootOptions {
+  /** default: here, one chunk after the other */
+  readonly hash?: HashFile;
+  readonly signal?: AbortSignal;
+}
+
+/** Files that are hashed at the same time. */
+const HASHED_AT_ONCE = 16;
+
+interface Found {
+  readonly version: string;
+  readonly size: number;
+  readonly sha256?: string;
+}
 
 /**
  * Compares the size of every file, and the hash of those whose content is to be checked.
@@ -14,38 +33,56 @@ export async function checkFilesOnDisk(
   root: string,
   manifest: Manifest,
   wanted: readonly number[],
-  options: RootOptions & { readonly signal?: AbortSignal },
+  options: FileCheckOptions,
   problems: ProblemList,
 ): Promise<number[]> {
+  const { signal } = options;
   const readable: number[] = [];
   const hashed = new Set(wanted);
+  const found: Promise<Found>[] = [];
   for (const [index, file] of manifest.files.entries()) {
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
+    for (let next = found.length; next < Math.min(index + HASHED_AT_ONCE, manifest.files.length); next++) {
+      const state = findFile(root, manifest.files[next]!, hashed.has(next), options);
+      state.catch(() => {}); // it is reported when its turn comes
+      found.push(state);
+    }
     try {
-      const path = await resolveInside(root, file.path, options);
-      const state = await storage.stat(path);
+      const { version, size, sha256 } = await found[index]!;
       if (file.version !== undefined) {
-        problems.expectSame("version", `${file.path}: version`, file.version, state.version, { file: file.path });
+        problems.expectSame("version", `${file.path}: version`, file.version, version, { file: file.path });
       }
+      problems.expectSame("size", `${file.path}: bytes`, file.size, size, { file: file.path });
       // What is another version already is said once, and cannot be read as the manifest's.
-      const isOther = file.version !== undefined && file.version !== state.version;
-      const found: { size: number; sha256?: string } =
-        hashed.has(index) && file.sha256 !== null && !isOther
-          ? await hashOf(path, { signal: options.signal, known: state })
-          : state;
-      problems.expectSame("size", `${file.path}: bytes`, file.size, found.size, { file: file.path });
-      if (!hashed.has(index) || isOther) continue;
-      if (found.size === file.size && found.sha256 !== undefined) {
-        problems.expectSame("sha256", `${file.path}: sha256`, file.sha256, found.sha256, { file: file.path });
+      if (!hashed.has(index) || isOtherVersion(file, version)) continue;
+      if (size === file.size && sha256 !== undefined) {
+        problems.expectSame("sha256", `${file.path}: sha256`, file.sha256, sha256, { file: file.path });
       }
       readable.push(index);
     } catch (error) {
-      if (options.signal?.aborted) throw error;
+      if (signal?.aborted) throw error;
       const { code, message } = toPlainError(error);
       problems.add(code, message, { file: file.path });
     }
   }
   return readable;
+}
+
+async function findFile(
+  root: string,
+  file: ManifestFile,
+  isHashed: boolean,
+  options: FileCheckOptions,
+): Promise<Found> {
+  const path = await resolveInside(root, file.path, options);
+  const state = await storage.stat(path);
+  if (!isHashed || file.sha256 === null || isOtherVersion(file, state.version)) return state;
+  const hash = options.hash ?? ((path, known) => hashOf(path, { signal: options.signal, known }));
+  return { ...state, ...(await hash(path, state)) };
+}
+
+function isOtherVersion(file: ManifestFile, version: string): boolean {
+  return file.version !== undefined && file.version !== version;
 }
 
 /** Compares what counting found of a file's shape with the manifest's entry. */

@@ -8,15 +8,15 @@ import type { Manifest, ManifestFile, ShardCounts } from "./contract.ts";
 import { indexDocuments } from "./document-index.ts";
 import { extraFiles } from "./extra-files.ts";
 import { loadManifest } from "./load.ts";
-import { type RootOptions, rootOf } from "./paths.ts";
+import { rootOf } from "./paths.ts";
 import { ProblemList, type VerifyProblem } from "./problems.ts";
 import { Recounted } from "./recounted.ts";
-import { checkFileEntry, checkFilesOnDisk } from "./verify-files.ts";
+import { checkFileEntry, checkFilesOnDisk, type FileCheckOptions } from "./verify-files.ts";
 import { checkArithmetic, checkDomainCounts } from "./verify-numbers.ts";
 import { checkSample, type Sample, type SampleRequest, sampledFiles } from "./verify-sample.ts";
 import { checkSelection } from "./verify-selection.ts";
 
-export interface VerifyOptions extends RootOptions {
+export interface VerifyOptions extends FileCheckOptions {
   /**
    * Counts the given files anew, in their order, from their content alone. Domain indices are those of
    * manifest.domains. Given only files that exist.
@@ -26,7 +26,6 @@ export interface VerifyOptions extends RootOptions {
   readonly sample?: SampleRequest;
   /** files among the manifest's that it does not name are problems, not notes */
   readonly strict?: boolean;
-  readonly signal?: AbortSignal;
 }
 
 export interface VerifyResult {
@@ -64,14 +63,13 @@ export interface VerifyExtent {
  * @throws DoremiError when the manifest itself is missing or malformed, bad-sample; AbortError
  */
 export async function verifyManifest(path: string, options: VerifyOptions): Promise<VerifyResult> {
-  if (options.sample) checkSample(options.sample);
   const manifest = await loadManifest(path);
+  const wanted = filesToCheck(manifest, options.sample);
   const problems = new ProblemList();
   const notes = new ProblemList();
   checkArithmetic(manifest, problems);
 
   const sample = options.sample ? { seed: manifest.seed, ...options.sample } : null;
-  const wanted = sample ? sampledFiles(manifest, sample) : [...manifest.files.keys()];
   const root = rootOf(path, manifest, options);
   const readable = await checkFilesOnDisk(root, manifest, wanted, options, problems);
   await noteExtraFiles(root, manifest, options, problems, notes);
@@ -105,6 +103,13 @@ export async function verifyManifest(path: string, options: VerifyOptions): Prom
       ],
     },
   };
+}
+
+/** Index into manifest.files of those whose content is checked, ascending. @throws DoremiError bad-sample */
+export function filesToCheck(manifest: Manifest, sample: SampleRequest | undefined): readonly number[] {
+  if (!sample) return [...manifest.files.keys()];
+  checkSample(sample);
+  return sampledFiles(manifest, { seed: manifest.seed, ...sample });
 }
 
 function unknownFiles({ files }: Manifest, counted: number): string {

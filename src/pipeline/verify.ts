@@ -2,6 +2,7 @@
  * Verification of a manifest on the worker pool: counts its files again, as they are now, with the tokenizer and the
  * transform that it names, and lets src/manifest compare.
  */
+import { setMaxListeners } from "node:events";
 import { access } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { inspectShard } from "../formats/read.ts";
@@ -12,7 +13,7 @@ import type { Manifest, ManifestFile, ShardCounts } from "../manifest/contract.t
 import { type DomainRule, ruleWithin } from "../manifest/domain-rule.ts";
 import { loadManifest } from "../manifest/load.ts";
 import { knownState, type RootOptions, resolveInside, rootOf } from "../manifest/paths.ts";
-import { type VerifyOptions, type VerifyResult, verifyManifest } from "../manifest/verify.ts";
+import { filesToCheck, type VerifyOptions, type VerifyResult, verifyManifest } from "../manifest/verify.ts";
 import type { TransformReference } from "../stages/count/contract.ts";
 import { domainPlaces } from "../stages/count/counted-shards.ts";
 import { rowGroupsOf } from "../stages/count/group-writer.ts";
@@ -22,10 +23,14 @@ import type { StageEvent } from "../stages/stage.ts";
 import { reporter } from "../stages/stage.ts";
 import { storage } from "../storage/files.ts";
 import { folderOf, isRemote, resolveLocation } from "../storage/location.ts";
+import type { FileStat } from "../storage/storage.ts";
 import { resolveTokenizer } from "../tokenizer/resolve.ts";
 import type { TokenizerDescriptor } from "../tokenizer/tokenizer.ts";
 
 const WORKER = workerModule(import.meta.url, "../stages/count/worker");
+
+/** Chunks of a file on their way into its hash, bytes. */
+const HASH_MEMORY = 4 << 20;
 
 export interface VerifyPipelineOptions extends RootOptions, Pick<VerifyOptions, "sample" | "strict"> {
   readonly workers?: number;
@@ -45,18 +50,40 @@ export async function verify(path: string, options: VerifyPipelineOptions = {}):
   const transform = await manifestTransform(manifest, base, options);
   const root = rootOf(path, manifest, options);
   const pool = new WorkerPool({ workers: options.workers ?? availableParallelism() });
-  const report = reporter({ emit: options.onEvent ?? (() => {}) }, "verify");
-  options.onEvent?.({ type: "start", stage: "verify" });
-  const started = performance.now();
+  const emit = options.onEvent ?? (() => {});
+  const phase = (stage: "hash" | "verify") => {
+    const started = performance.now();
+    emit({ type: "start", stage });
+    return {
+      progress: reporter({ emit }, stage).progress,
+      end: () => emit({ type: "done", stage, durationMs: performance.now() - started }),
+    };
+  };
+  let current = phase("hash");
+  const toHash = filesToCheck(manifest, options.sample).reduce((sum, index) => sum + manifest.files[index]!.size, 0);
+  let hashed = 0;
+  // A signal of its own, since many files wait on it at the same time.
+  const signal = AbortSignal.any(options.signal ? [options.signal] : []);
+  setMaxListeners(0, signal);
   try {
     const { root: _, ...rest } = options;
     const result = await verifyManifest(path, {
       ...rest,
       root,
-      recount: (files) =>
-        recount(files, { manifest, root, tokenizer, transform, pool, options, progress: report.progress }),
+      signal,
+      async hash(file, known) {
+        const sha256 = await hashInPool(pool, file, known, signal);
+        hashed += known.size;
+        current.progress(Math.min(hashed, toHash), toHash, "bytes");
+        return { size: known.size, sha256 };
+      },
+      recount(files) {
+        current.end();
+        current = phase("verify");
+        return recount(files, { manifest, root, tokenizer, transform, pool, options, progress: current.progress });
+      },
     });
-    options.onEvent?.({ type: "done", stage: "verify", durationMs: performance.now() - started });
+    current.end();
     return result;
   } finally {
     await pool.close();
@@ -122,6 +149,12 @@ export async function manifestTransform(
     columns: [...manifest.transform.columns],
     options: { ...manifest.transform.options },
   };
+}
+
+async function hashInPool(pool: WorkerPool, path: string, known: FileStat, signal?: AbortSignal): Promise<string> {
+  const input: CountJob = { tokenizers: [], tolerate: false, parts: [{ path, hash: true, unit: null, known }] };
+  const result = await pool.run<CountJob, CountJobResult>(WORKER, { input, memoryBytes: HASH_MEMORY }, signal);
+  return result.parts[0]!.sha256!;
 }
 
 interface RecountContext {

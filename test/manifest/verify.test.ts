@@ -81,6 +81,28 @@ describe("a set as it was written", () => {
   });
 });
 
+describe("files that are hashed at the same time", () => {
+  it("are named in the manifest's order, whichever is done first, and each by itself", async () => {
+    const names: string[] = JSON.parse(await readFile(manifest, "utf8")).files.map(
+      ({ path }: { path: string }) => path,
+    );
+    let asked = 0;
+    const hash = async (path: string, { size }: { size: number }) => {
+      asked++;
+      const place = names.findIndex((name) => path.endsWith(name));
+      await new Promise((resolve) => setTimeout(resolve, 50 - 10 * place)); // the last is done first
+      if (place === 1) throw new DoremiError("bad-data", "shard-changed", `${path}: was written to`);
+      return { size, sha256: "0".repeat(64) };
+    };
+    const { problems, checked } = await verify(undefined, { hash });
+    expect(problems.filter(({ code }) => code === "sha256" || code === "shard-changed")).toMatchObject(
+      names.map((file, i) => ({ code: i === 1 ? "shard-changed" : "sha256", file })),
+    );
+    expect(asked).toBe(names.length);
+    expect(checked.files.hashed).toBe(names.length - 1);
+  });
+});
+
 describe("a changed claim is named", () => {
   it.each<[string, (m: Loose) => void, string[]]>([
     ["size", (m) => (m.files[0].size += 1), ["size"]],

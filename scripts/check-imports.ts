@@ -10,6 +10,7 @@ import path from "node:path";
 /** Parts of src/ from the top down. A part may import any part of a later row, never its own row's neighbours. */
 const LAYERS: readonly (readonly string[])[] = [
   ["cli", "index.ts"],
+  ["report"],
   ["pipeline"],
   ["stages"],
   ["trainer", "mixture", "manifest", "tokenizer", "formats"],

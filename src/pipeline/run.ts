@@ -21,7 +21,8 @@ import { OutputFolder } from "./output-folder.ts";
 import { type Prepared, prepare } from "./prepare.ts";
 import { Publisher } from "./publish.ts";
 import { instanceName, type Replicate, replicatesOf } from "./replicates.ts";
-import { type BoundStage, type Outputs, runStages, type StageReport } from "./runner.ts";
+import { type BoundStage, nameOf, type Outputs, runStages, type StageReport } from "./runner.ts";
+import { StatusWriter } from "./status.ts";
 import { learnedOf } from "./training-bindings.ts";
 import { beginsTraining, checkTrainingEngine } from "./training-engine.ts";
 import { checkTrainingMemory } from "./training-memory.ts";
@@ -129,6 +130,12 @@ export async function runInFolder(
   const publisher = pipeline.publish === undefined ? undefined : new Publisher(folder, pipeline.publish);
   const waits = isScheduled(process.env);
   const lock = await folder.open(config.name, { waits, ...(options.signal && { signal: options.signal }) });
+  const written = await StatusWriter.start({
+    output,
+    pipeline: { name: config.name, path: pipeline.path ?? null },
+    settings: config,
+    stages: stages.map(nameOf),
+  });
   const pool = new WorkerPool({
     ...(config.workers !== undefined && { workers: config.workers }),
     memoryBytes: parseBytes(config.memory),
@@ -149,14 +156,23 @@ export async function runInFolder(
       },
       cache: cacheFolder(pipeline),
       signal: options.signal ? AbortSignal.any([options.signal, lock.lost]) : lock.lost,
-      emit: options.onEvent ?? (() => {}),
+      emit(event) {
+        written.event(event);
+        options.onEvent?.(event);
+      },
       ...(publisher && { settled: (stage: string) => publisher.publish(stage) }),
     });
     const isSame = reports.every((report) => report.status === "unchanged") && !publisher?.changes;
     const status = isSame ? "unchanged" : "done";
+    await written.end({ status });
     return { status, reports, outputs };
   } catch (error) {
-    throw lock.lost.aborted ? lock.lost.reason : error;
+    if (lock.lost.aborted) {
+      written.abandon();
+      throw lock.lost.reason;
+    }
+    await written.end({ failure: error });
+    throw error;
   } finally {
     await pool.close();
     await lock.release();

@@ -11,7 +11,7 @@ import type { RecordedProxy } from "./trace-metadata.ts";
 import { TRAJECTORY, TrajectoryLog } from "./trajectory.ts";
 
 /** In the stage's folder until the training is done. */
-const TRAJECTORY_LOG = "trajectory.log";
+export const TRAJECTORY_LOG = "trajectory.log";
 const TRACE_LOG = "trace.log";
 
 export interface TrainingRecordOptions {

@@ -16,6 +16,30 @@ const VECTORS = ["excess", "signed_excess", "alpha", "average", "domain_tokens",
 /** By domain, of any training: NaN where it was not measured. */
 export const HELD_OUT = "held_out_loss";
 
+/** Where the figures of a step stand among the numbers of its record, and how many they are. */
+export interface TrajectoryLayout {
+  readonly domains: number; // K
+  readonly width: number;
+  readonly scalars: Readonly<Record<(typeof SCALARS)[number], number>>;
+  /** first of K numbers */
+  readonly heldOut: number;
+  /** first of K numbers each; null of a training that learns no weights */
+  readonly vectors: Readonly<Record<(typeof VECTORS)[number], number>> | null;
+}
+
+export function trajectoryLayout(domains: number, learnsWeights: boolean): TrajectoryLayout {
+  const place = <Name extends string>(names: readonly Name[], from: number, width: number) =>
+    Object.fromEntries(names.map((name, i) => [name, from + i * width])) as Record<Name, number>;
+  const heldOut = SCALARS.length;
+  return {
+    domains,
+    width: heldOut + (1 + (learnsWeights ? VECTORS.length : 0)) * domains,
+    scalars: place(SCALARS, 0, 1),
+    heldOut,
+    vectors: learnsWeights ? place(VECTORS, heldOut + domains, domains) : null,
+  };
+}
+
 export class TrajectoryLog {
   readonly #log: StepLog;
   readonly #domains: readonly string[];
@@ -27,7 +51,7 @@ export class TrajectoryLog {
   constructor(path: string, domains: readonly string[], proxy: RecordedProxy | null) {
     this.#domains = domains;
     this.#proxy = proxy;
-    this.#values = new Float64Array(SCALARS.length + (1 + (proxy ? VECTORS.length : 0)) * domains.length);
+    this.#values = new Float64Array(trajectoryLayout(domains.length, proxy !== null).width);
     this.#log = new StepLog(path, this.#values.byteLength);
   }
 

@@ -5,8 +5,8 @@ import { chooseFormat, openDisplay } from "../../src/cli/progress/display.ts";
 import { JsonLog } from "../../src/cli/progress/json-log.ts";
 import { bar } from "../../src/cli/progress/lines.ts";
 import { LiveDisplay } from "../../src/cli/progress/live-display.ts";
-import { Meter } from "../../src/cli/progress/meter.ts";
 import { TextLog } from "../../src/cli/progress/text-log.ts";
+import { Meter } from "../../src/pipeline/meter.ts";
 import type { StageEvent } from "../../src/stages/stage.ts";
 
 class FakeClock implements Clock {

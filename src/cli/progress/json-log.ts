@@ -1,7 +1,8 @@
 /** A JSON line per event, for log collectors: progress of a stage at most once a second, and always its last. */
+
+import { Meter } from "../../pipeline/meter.ts";
 import type { StageEvent } from "../../stages/stage.ts";
 import type { Clock, Display, LogStream } from "./contract.ts";
-import { Meter } from "./meter.ts";
 
 const EVERY_MS = 1000;
 

@@ -1,4 +1,6 @@
 /** One line of text for each thing that a stage says, shared by the live display and the plain log. */
+
+import type { Reading } from "../../pipeline/meter.ts";
 import type { StageEvent } from "../../stages/stage.ts";
 import type { TrainingWarning } from "../../trainer/diagnosis-contract.ts";
 import {
@@ -12,7 +14,6 @@ import {
   plural,
 } from "../numbers.ts";
 import { pad, printable } from "../table.ts";
-import type { Reading } from "./meter.ts";
 
 const BAR_WIDTH = 20;
 const NAME_WIDTH = 10;

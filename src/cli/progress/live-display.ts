@@ -2,6 +2,8 @@
  * The display of a run at a terminal: one live line per running stage at the bottom, and above it what is settled:
  * finished stages, notes. Redraws at most ten times a second, and once a second without news.
  */
+
+import { Meter, type Reading } from "../../pipeline/meter.ts";
 import type { StageEvent } from "../../stages/stage.ts";
 import { formatDuration } from "../numbers.ts";
 import { printable, truncate } from "../table.ts";
@@ -15,7 +17,6 @@ import {
   fractionOf,
   stageName,
 } from "./lines.ts";
-import { Meter, type Reading } from "./meter.ts";
 
 const REDRAW_MS = 100;
 const IDLE_MS = 1000;

@@ -1,10 +1,11 @@
 /** Plain lines without cursor movement, for a file or a CI log that a person will read: progress every ten seconds. */
+
+import { Meter } from "../../pipeline/meter.ts";
 import type { StageEvent } from "../../stages/stage.ts";
 import { formatDuration } from "../numbers.ts";
 import { printable } from "../table.ts";
 import type { Clock, Display, LogStream } from "./contract.ts";
 import { describeCounted, describeReading, describeTrained, describeWarning, stageName } from "./lines.ts";
-import { Meter } from "./meter.ts";
 
 const EVERY_MS = 10_000;
 

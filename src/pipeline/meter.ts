@@ -1,7 +1,7 @@
 /**
  * What progress events mean over time: rate and time left. Pure state, fed with events and times; draws nothing.
  */
-import type { StageEvent } from "../../stages/stage.ts";
+import type { StageEvent } from "../stages/stage.ts";
 
 type ProgressEvent = Extract<StageEvent, { type: "progress" }>;
 

@@ -78,6 +78,7 @@ export async function writeCorpus(folder: string, size: CorpusSize): Promise<Cou
     columns: { text: "text", domain: size.mixed ? "domain" : null },
     domainRule: RULE,
     transform: null,
+    onBadDocument: "fail",
     weights: domains.map(() => 1 / domains.length),
     weightsFrom: "given",
     unit: { kind: "tokens" },

@@ -9,7 +9,7 @@ import type { FilesRange } from "../stages/discover/contract.ts";
 import type { Part } from "../stages/discover/partition.ts";
 import type { StageEvent } from "../stages/stage.ts";
 import { estimateLine, estimateLines } from "./estimating.ts";
-import { formatBytes, formatDuration, formatInteger, formatPoints, formatShare } from "./numbers.ts";
+import { formatBytes, formatDuration, formatInteger, formatPoints, formatShare, plural } from "./numbers.ts";
 import { shownPath } from "./paths.ts";
 import type { Session } from "./session.ts";
 import { type Column, formatTable, printable } from "./table.ts";
@@ -85,7 +85,12 @@ async function runEstimate(session: Session, pipeline: Pipeline, sample: number)
  * well it fits the text.
  */
 export function countLines(
-  { domains, tokenizers, skipped }: Pick<CountOutput, "domains" | "tokenizers" | "skipped">,
+  {
+    domains,
+    tokenizers,
+    skipped,
+    badDocuments,
+  }: Pick<CountOutput, "domains" | "tokenizers" | "skipped" | "badDocuments">,
   counted?: Counted,
 ): string[] {
   const [first, ...others] = tokenizers.map((tokenizer) => tokenizer.name);
@@ -136,8 +141,27 @@ export function countLines(
     ...table,
     ...tokenizers.filter(({ path }) => path === "library").map(({ name }) => slowPath(name, counted)),
     ...skipped.map((shard) => `left out ${printable(shard.path)}: ${printable(shard.reason)}`),
+    ...badDocumentLines(badDocuments),
   ];
 }
+
+/** How many of each domain, and the first few places. */
+function badDocumentLines(bad: CountOutput["badDocuments"]): string[] {
+  if (!bad) return [];
+  const number = (count: number, what: string) => (count === 0 ? [] : [`${plural(count, "bad document")} ${what}`]);
+  const counts = ({ skipped, replaced }: Pick<typeof bad, "skipped" | "replaced">) =>
+    [...number(skipped, "left out"), ...number(replaced, "with U+FFFD in place of what is not UTF-8")].join(", ");
+  return [
+    ...bad.domains.map(({ domain, ...of }) => `${domain === null ? "of no domain" : printable(domain)}: ${counts(of)}`),
+    ...bad.places.slice(0, SHOWN_PLACES).map(({ path, rowGroup, row, reason }) => {
+      const where = `${rowGroup === null ? "" : `row group ${rowGroup}, `}row ${formatInteger(row)} (from 0)`;
+      return `  ${printable(path)}, ${where}: ${printable(reason)}`;
+    }),
+    ...(bad.skipped + bad.replaced > SHOWN_PLACES ? ["  and more"] : []),
+  ];
+}
+
+const SHOWN_PLACES = 3;
 
 /** The counter counts 30 to 100 MB of text a second on a core, the library some 2. */
 function slowPath(name: string, counted: Counted | undefined): string {
@@ -152,7 +176,12 @@ function slowPath(name: string, counted: Counted | undefined): string {
 
 /** The result line, without `command`. */
 export function countLine(
-  { domains, skipped, tokenizers }: Pick<CountOutput, "domains" | "skipped" | "tokenizers">,
+  {
+    domains,
+    skipped,
+    tokenizers,
+    badDocuments,
+  }: Pick<CountOutput, "domains" | "skipped" | "tokenizers" | "badDocuments">,
   counted?: Counted,
 ): object {
   return {
@@ -176,5 +205,6 @@ export function countLine(
       tokenizerSeconds: counted.seconds,
     }),
     skipped,
+    ...(badDocuments && { badDocuments }),
   };
 }

@@ -5,6 +5,7 @@
 import type { RandomAccessFile } from "../storage/storage.ts";
 import { arrowFileLayout, arrowStreamLayout } from "./arrow/layout.ts";
 import { readRecordBatch } from "./arrow/read.ts";
+import { screened } from "./bad-documents.ts";
 import { spreadEntries } from "./batch.ts";
 import { jsonlLayout, readStretch } from "./jsonl/read.ts";
 import { parquetLayout } from "./parquet/layout.ts";
@@ -43,7 +44,7 @@ export async function inspectShard(
  * One unit's rows in order, in batches of about `batchBytes`. Units can be read alone, in any order, by any process that
  * has the file, the unit as inspectShard gave it and the same columns.
  */
-export async function* readUnit(
+export function readUnit(
   file: RandomAccessFile,
   layout: Pick<ShardLayout, "format">,
   unit: ShardUnit,
@@ -51,7 +52,20 @@ export async function* readUnit(
   limits: Partial<ReadLimits> = {},
   form: BatchForm = "owned",
 ): AsyncGenerator<TextBatch> {
-  const all = { ...DEFAULT_LIMITS, ...limits };
+  const batches = unitBatches(file, layout, unit, columns, { ...DEFAULT_LIMITS, ...limits }, form);
+  // Lines of JSON are judged one by one as they are read.
+  if (columns.onBadDocument === undefined || layout.format === "jsonl") return batches;
+  return screened(batches, columns.onBadDocument, { file: file.uri, rowGroup: unit.index });
+}
+
+async function* unitBatches(
+  file: RandomAccessFile,
+  layout: Pick<ShardLayout, "format">,
+  unit: ShardUnit,
+  columns: ColumnSelection,
+  all: ReadLimits,
+  form: BatchForm,
+): AsyncGenerator<TextBatch> {
   if (form === "lent") {
     const batchBytes = Math.min(all.batchBytes, LENT_BATCH_BYTES);
     yield* readAsStored(file, layout, unit, columns, { ...all, batchBytes }, form);

@@ -6,6 +6,20 @@
 
 export type ShardFormat = "parquet" | "arrow-file" | "arrow-stream" | "jsonl";
 
+/** `replace` is for text that is not UTF-8; what is bad otherwise is refused then. */
+export const BAD_DOCUMENT_POLICIES = ["fail", "skip", "replace"] as const;
+export type BadDocumentPolicy = (typeof BAD_DOCUMENT_POLICIES)[number];
+
+export interface BadDocument {
+  /** row within the unit */
+  readonly row: number;
+  readonly outcome: "skipped" | "replaced";
+  /** invalid-utf8, bad-json, missing-column, wrong-column-type */
+  readonly code: string;
+  /** in words, without the place */
+  readonly reason: string;
+}
+
 /** Which columns to read. A path's dots go into structs, unless a top-level column has exactly that name. */
 export interface ColumnSelection {
   readonly text: string;
@@ -13,6 +27,11 @@ export interface ColumnSelection {
   readonly domain?: string;
   /** further columns for a transform, by path */
   readonly extra?: readonly string[];
+  /**
+   * What becomes of documents that cannot be taken as they are stored. Without it text comes as it is stored, whatever
+   * its encoding, and a bad line of JSON is refused.
+   */
+  readonly onBadDocument?: BadDocumentPolicy;
 }
 
 /** Limits that hold before memory is taken. All in bytes. */
@@ -69,8 +88,8 @@ export type BatchForm = "owned" | "lent";
 
 /**
  * Consecutive rows of one unit. `bytes`/`offsets` are Arrow's utf8 layout: text i is bytes[offsets[i] .. offsets[i + 1]],
- * and it is the text of row i, or of the rows whose entry it is. The UTF-8 is as stored (validity of the encoding is the
- * consumer's to judge).
+ * and it is the text of row i, or of the rows whose entry it is. The UTF-8 is as stored, and its validity the consumer's
+ * to judge, unless the columns say what becomes of bad documents.
  */
 export interface TextBatch {
   readonly unit: number;
@@ -91,4 +110,6 @@ export interface TextBatch {
   readonly domain?: { readonly names: readonly string[]; readonly indices: Int32Array };
   /** present when extra columns were selected: values by path, as apache-arrow vectors or plain arrays */
   readonly extra?: ReadonlyMap<string, ArrayLike<unknown>>;
+  /** rows that the policy on bad documents changed, in order; absent where none */
+  readonly bad?: readonly BadDocument[];
 }

@@ -3,6 +3,7 @@
  * `selection.parquet` which rows. Same inputs and seed give the same bytes of both.
  */
 
+import type { BadDocumentPolicy } from "../formats/shard.ts";
 import type { DomainRule } from "./domain-rule.ts";
 
 /** One input file. `path` is relative to the manifest's root, with `/` between its parts; or the URI of an object. */
@@ -110,6 +111,22 @@ export interface Manifest {
     readonly specialTokens?: "text" | "parse" | undefined;
   };
   readonly columns: { readonly text: string; readonly domain: string | null };
+  /**
+   * Documents that could not be taken as they are stored: how they were read, and has to be again, and how many there
+   * were, by domain (null: of none). Without it all were sound, or text was read as it is stored.
+   */
+  readonly badDocuments?:
+    | {
+        readonly policy: BadDocumentPolicy;
+        readonly skipped: number;
+        readonly replaced: number;
+        readonly domains: readonly {
+          readonly domain: string | null;
+          readonly skipped: number;
+          readonly replaced: number;
+        }[];
+      }
+    | undefined;
   /** which domain a value of the domain column is of; without it, a value is its domain's name */
   readonly domainRule?: DomainRule | undefined;
   /** the module that every batch goes through between reading and counting, when there is one */

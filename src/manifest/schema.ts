@@ -3,6 +3,7 @@
  * the numbers are true is for verify.
  */
 import { z } from "zod";
+import { BAD_DOCUMENT_POLICIES } from "../formats/shard.ts";
 import { DoremiError } from "../lib/errors.ts";
 import type { Manifest } from "./contract.ts";
 import { domainRule } from "./domain-rule.ts";
@@ -71,6 +72,14 @@ export const manifestSchema = z.object({
     specialTokens: z.enum(["text", "parse"]).optional(),
   }),
   columns: z.object({ text: z.string(), domain: z.string().nullable() }),
+  badDocuments: z
+    .object({
+      policy: z.enum(BAD_DOCUMENT_POLICIES),
+      skipped: count,
+      replaced: count,
+      domains: z.array(z.object({ domain: z.string().nullable(), skipped: count, replaced: count })),
+    })
+    .optional(),
   domainRule: domainRule.optional(),
   transform: z
     .object({ module: z.string(), sha256, columns: z.array(z.string()), options: z.record(z.string(), z.unknown()) })

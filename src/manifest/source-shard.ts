@@ -158,10 +158,16 @@ export class SourceShards {
 }
 
 /** Only the text, unless somebody else's reader may look at the rest. */
-function columnsOf({ columns, transform }: Manifest, file: ManifestFile, read: UnitReader): ColumnSelection {
-  if (read === readStoredUnit) return { text: columns.text };
+function columnsOf(
+  { columns, transform, badDocuments }: Manifest,
+  file: ManifestFile,
+  read: UnitReader,
+): ColumnSelection {
+  const policy = badDocuments && { onBadDocument: badDocuments.policy };
+  if (read === readStoredUnit) return { text: columns.text, ...policy };
   return {
     text: columns.text,
+    ...policy,
     ...(file.domain === null && columns.domain !== null && { domain: columns.domain }),
     ...(transform !== null && transform.columns.length > 0 && { extra: transform.columns }),
   };

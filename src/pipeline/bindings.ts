@@ -28,6 +28,7 @@ import {
 import { namedSettings, type Prepared } from "./prepare.ts";
 import { checkPublishable } from "./publish.ts";
 import { type BoundStage, nameOf, type Outputs } from "./runner.ts";
+import { checkSkipped } from "./skipped.ts";
 import { bindTraining, hasReference, learnedOf } from "./training-bindings.ts";
 
 export const STAGE_NAMES = ["discover", "count", "tokenize", "reference", "proxy", "resample"] as const;
@@ -94,6 +95,7 @@ async function checkCounted(prepared: Prepared, until: StageName, outputs: Outpu
   const { pipeline, resampleWeights, tokenizer } = prepared;
   const names = counted.domains.map((domain) => domain.name);
   checkDomainNames(namedSettings(prepared), names);
+  await checkSkipped(pipeline.config.data.maxSkipped, outputs.discover as DiscoverOutput, counted, folder);
   const { budgetTokens, maxEpochs, minShare } = pipeline.config.resample;
   // Where no weights are to be learned, resample comes next and says more.
   if (until !== "resample" || resampleWeights.kind !== "learned" || budgetTokens === "auto") return;
@@ -181,6 +183,7 @@ export function countSettingsOf({
     domainColumn: data.domainColumn ?? null,
     transform,
     onBadShard: data.onBadShard,
+    onBadDocument: data.onBadDocument,
     ...(data.hashObjects && { hashObjects: true }),
   };
 }
@@ -222,6 +225,7 @@ function resampleInputOf(prepared: Prepared, outputs: Outputs): ResampleInput {
     target: joinLocation(pipeline.publish ?? pipeline.output, "resample"),
     tokenizer: prepared.tokenizer,
     columns: { text: config.data.textColumn, domain: config.data.domainColumn ?? null },
+    onBadDocument: config.data.onBadDocument,
     domainRule: domainRuleOf(pipeline, discovered),
     transform: prepared.transform,
     heldOut: heldOutRule(pipeline),

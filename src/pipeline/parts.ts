@@ -28,6 +28,7 @@ import { type Prepared, prepare } from "./prepare.ts";
 import { refusePublishing } from "./publish.ts";
 import { type RunOptions, runInFolder } from "./run.ts";
 import type { BoundStage, Outputs, StageReport } from "./runner.ts";
+import { checkSkipped } from "./skipped.ts";
 
 const RECORD = "part.json";
 /** In the output folder, the folders of the parts. */
@@ -37,7 +38,15 @@ export const PARTS = "parts";
 const settings = z.strictObject({
   pipeline: z.string(),
   discover: discoverInput.omit({ part: true }),
-  count: countInput.pick({ tokenizers: true, textColumn: true, domainColumn: true, transform: true, onBadShard: true }),
+  count: countInput.pick({
+    tokenizers: true,
+    textColumn: true,
+    domainColumn: true,
+    transform: true,
+    onBadShard: true,
+    onBadDocument: true,
+  }),
+  maxSkipped: z.number(),
 });
 
 const record = z.strictObject({
@@ -77,6 +86,7 @@ function settingsOf(prepared: Prepared): PartSettings {
     pipeline: prepared.pipeline.config.name,
     discover: discoverInputOf(prepared),
     count: countSettingsOf(prepared),
+    maxSkipped: prepared.pipeline.config.data.maxSkipped,
   };
 }
 
@@ -285,6 +295,11 @@ function bindMerge(parts: readonly FinishedPart[], part: FilesRange | undefined)
         const rule = { ...settings.discover.domains, listed: domains };
         return { ...settings.count, root, shards, domains: rule, ...(part && { part: true }) };
       },
+      // Of a part nothing can be said: what is left out may all lie in one.
+      ...(!part && {
+        check: ({ discover, count }, folder) =>
+          checkSkipped(settings.maxSkipped, discover as DiscoverOutput, count as CountOutput, folder.folderOf("count")),
+      }),
     },
   ];
 }
@@ -330,9 +345,9 @@ function refuseOther(first: FinishedPart, part: FinishedPart): void {
   }
 }
 
-function flatSettings({ settings: { pipeline, discover, count } }: FinishedPart): Record<string, string> {
+function flatSettings({ settings: { pipeline, discover, count, ...rest } }: FinishedPart): Record<string, string> {
   const { textColumn: _text, domainColumn: _domain, onBadShard: _policy, ...counting } = count;
-  const all = { name: pipeline, ...discover, ...counting };
+  const all = { name: pipeline, ...discover, ...counting, ...rest };
   return Object.fromEntries(Object.entries(all).map(([key, value]) => [key, canonicalJson(value)]));
 }
 

@@ -33,6 +33,7 @@ export async function* readManifest(path: string, options: ReadOptions = {}): As
         domainColumn: manifest.columns.domain,
         domain,
         transform,
+        ...(manifest.badDocuments && { onBadDocument: manifest.badDocuments.policy }),
       },
       { rows: 0 },
     );

@@ -158,6 +158,7 @@ export function tokenizeInputFor(prepared: Prepared, outputs: Outputs, needs: To
     textColumn: config.data.textColumn,
     domainColumn: config.data.domainColumn ?? null,
     transform: prepared.transform,
+    onBadDocument: config.data.onBadDocument,
     heldOut: heldOutRule(prepared.pipeline),
     vocabulary: config.train.vocabulary,
     heldOutSeed: config.seed,

@@ -225,6 +225,7 @@ async function* fileJobs(files: readonly ManifestFile[], context: RecountContext
                 domainColumn: manifest.columns.domain,
                 domain: claimed.domain,
                 transform,
+                ...(manifest.badDocuments && { onBadDocument: manifest.badDocuments.policy }),
               },
             },
           ],

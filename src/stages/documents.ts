@@ -5,7 +5,15 @@
 
 import * as arrow from "apache-arrow";
 import { readUnit } from "../formats/read.ts";
-import type { BatchForm, ColumnSelection, ShardLayout, ShardUnit, TextBatch } from "../formats/shard.ts";
+import type {
+  BadDocument,
+  BadDocumentPolicy,
+  BatchForm,
+  ColumnSelection,
+  ShardLayout,
+  ShardUnit,
+  TextBatch,
+} from "../formats/shard.ts";
 import { storage } from "../storage/files.ts";
 import { shownLocation } from "../storage/location.ts";
 import type { RandomAccessFile } from "../storage/storage.ts";
@@ -24,6 +32,8 @@ export interface UnitSource {
   readonly domainColumn: string | null;
   /** domain of every row where no column says it */
   readonly domain: string | null;
+  /** absent: text as it is stored, as manifests have it that were made before there was a policy */
+  readonly onBadDocument?: BadDocumentPolicy;
   readonly transform: TransformReference | null;
 }
 
@@ -38,6 +48,8 @@ export interface DocumentBatch {
 export interface UnitRead {
   /** rows of the unit as stored */
   rows: number;
+  /** told of each document that the policy changed, with the domain that its row says before a transform */
+  onBad?(document: BadDocument, domain: string | null): void;
 }
 
 /**
@@ -54,6 +66,7 @@ export async function* readDocuments(
     text: source.textColumn,
     ...(source.domainColumn !== null && { domain: source.domainColumn }),
     ...(source.transform && source.transform.columns.length > 0 && { extra: source.transform.columns }),
+    ...(source.onBadDocument !== undefined && { onBadDocument: source.onBadDocument }),
   };
   const transform = source.transform && (await loadTransform(source.transform));
   const file = await open();
@@ -61,6 +74,7 @@ export async function* readDocuments(
     const layout: ShardLayout = { ...source.layout, rows: null, units: [source.unit] };
     for await (const batch of readUnit(file, layout, source.unit, columns, {}, transform ? "owned" : form)) {
       read.rows += batch.rows;
+      for (const document of batch.bad ?? []) read.onBad?.(document, domainOf(batch, document.row, source));
       if (transform && source.transform) {
         const context = { arrow, options: source.transform.options, file: shownLocation(source.path) };
         const transformed = await applyTransform(transform, batch, context, source.domain);
@@ -73,6 +87,10 @@ export async function* readDocuments(
   } finally {
     await file.close();
   }
+}
+
+function domainOf({ domain, rowStart }: TextBatch, row: number, source: UnitSource): string | null {
+  return domain ? (domain.names[domain.indices[row - rowStart]!] ?? null) : source.domain;
 }
 
 function openShard({ path, version, layout: { size } }: UnitSource): Promise<RandomAccessFile> {

@@ -6,7 +6,7 @@
  */
 import * as arrow from "apache-arrow";
 import { inspectShard, readUnit } from "../formats/read.ts";
-import type { ColumnSelection, TextBatch } from "../formats/shard.ts";
+import type { BadDocumentPolicy, ColumnSelection, TextBatch } from "../formats/shard.ts";
 import { DoremiError } from "../lib/errors.ts";
 import { storage } from "../storage/files.ts";
 import { expandPattern } from "../storage/pattern.ts";
@@ -20,6 +20,8 @@ export interface ReadCorpusOptions {
   readonly textColumn?: string;
   /** column that names each row's domain; without it, `{domain}` in the pattern does */
   readonly domainColumn?: string;
+  /** what becomes of text that is not UTF-8, and of lines of JSON without a text; default: text as it is stored */
+  readonly onBadDocument?: BadDocumentPolicy;
   /** further columns for the transform */
   readonly columns?: readonly string[];
   readonly transform?: Transform;
@@ -59,6 +61,7 @@ export async function* readCorpus(
     text: options.textColumn ?? "text",
     ...(options.domainColumn !== undefined && { domain: options.domainColumn }),
     ...(options.columns && { extra: options.columns }),
+    ...(options.onBadDocument !== undefined && { onBadDocument: options.onBadDocument }),
   };
   for (const pattern of typeof patterns === "string" ? [patterns] : patterns) {
     const files = await expandPattern(storage, pattern);

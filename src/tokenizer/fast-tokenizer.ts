@@ -2,12 +2,13 @@
  * The counter behind the Tokenizer contract: repairs UTF-8, cuts out added tokens, normalizes. Nearly all text needs
  * nothing of this and goes to the counter as it is; the rest goes there in one call too, as the texts that it becomes.
  */
+
+import { allValid, toValidUtf8 } from "../lib/utf8.ts";
 import { AddedTokenFinder } from "./added-tokens.ts";
 import type { Counter } from "./counter.ts";
 import type { CounterPlan } from "./plan.ts";
 import { countedAsIs, normalizedText, preTokenizedText } from "./text-steps.ts";
 import type { Tokenizer, TokenizerDescriptor } from "./tokenizer.ts";
-import { allValid, toValidUtf8 } from "./utf8.ts";
 
 export class FastTokenizer implements Tokenizer {
   readonly descriptor: TokenizerDescriptor;

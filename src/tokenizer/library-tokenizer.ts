@@ -4,11 +4,11 @@
  */
 import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { DoremiError } from "../lib/errors.ts";
+import { toValidUtf8 } from "../lib/utf8.ts";
 import { readWhole } from "../storage/files.ts";
 import type { LibraryPlan } from "./plan.ts";
 import type { Tokenizer, TokenizerDescriptor } from "./tokenizer.ts";
 import type { TokenizerJson } from "./tokenizer-json.ts";
-import { toValidUtf8 } from "./utf8.ts";
 
 /** The library takes some hundred bytes of memory for each character of a piece, and without a splitter a document is one. */
 const LONGEST_DOCUMENT = 8 << 20;

@@ -246,7 +246,12 @@ describe("result lines", () => {
   });
 
   it("count", () => {
-    expect(countLine({ ...RESULT.count!, skipped: [{ path: "a", code: "truncated", reason: "ends early" }] })).toEqual({
+    expect(
+      countLine({
+        ...RESULT.count!,
+        skipped: [{ path: "a", code: "truncated", reason: "ends early", domain: null, bytes: 9 }],
+      }),
+    ).toEqual({
       domains: {
         宋词: {
           documents: 1000,
@@ -264,7 +269,7 @@ describe("result lines", () => {
         },
       },
       slowTokenizers: [],
-      skipped: [{ path: "a", code: "truncated", reason: "ends early" }],
+      skipped: [{ path: "a", code: "truncated", reason: "ends early", domain: null, bytes: 9 }],
     });
   });
 

@@ -94,7 +94,7 @@ describe("bad input", () => {
     expect(await failure({ data })).toMatchObject({ exitStatus: 65, file: path, rowGroup: 0 });
     const result = await runPipeline(
       smallPipeline(join(temporaryFolder(), "out"), {
-        data: { ...data, onBadShard: "skip" },
+        data: { ...data, onBadShard: "skip", maxSkipped: 1 },
         resample: { budgetTokens: 40_000 },
       }),
     );

@@ -29,8 +29,8 @@ function scanned(line: Uint8Array, path: string): string | null | undefined {
 /** What JSON.parse makes of it; an error's code where it is a fault. */
 function parsed(line: Buffer, path: string): { value?: string | null; code?: string } {
   try {
-    const record = parseRecord(line);
-    return record ? { value: stringAt(record, path) } : {};
+    const found = parseRecord(line);
+    return found ? { value: stringAt(found.record, path) } : {};
   } catch (error) {
     return { code: (error as BadLine).code };
   }

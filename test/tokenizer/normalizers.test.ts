@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { toValidUtf8 } from "../../src/lib/utf8.ts";
 import {
   leavesAlone,
   type NormalizerPlan,
@@ -10,7 +11,6 @@ import {
   normalizerSteps,
 } from "../../src/tokenizer/normalizers/normalizer.ts";
 import type { Part } from "../../src/tokenizer/tokenizer-json.ts";
-import { toValidUtf8 } from "../../src/tokenizer/utf8.ts";
 import { everyScalar, GROUPS, scalarBlocks } from "./adversarial.ts";
 import { FILES } from "./vectors.ts";
 

@@ -7,6 +7,7 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
+import type { BadDocumentPolicy } from "../../formats/shard.ts";
 import { DoremiError } from "../../lib/errors.ts";
 import type { Pipeline } from "../../pipeline/load.ts";
 import type { SpecialTokens } from "../../tokenizer/tokenizer.ts";
@@ -16,6 +17,7 @@ import {
   fractionOfAll,
   openPipeline,
   overriddenSettings,
+  parseShare,
   type RunningOptions,
 } from "../options.ts";
 import { Session, type SetStatus } from "../session.ts";
@@ -29,6 +31,9 @@ interface CountOptions extends RunningOptions, ShardingOptions {
   readonly domainColumn?: string;
   readonly domainMap?: readonly string[];
   readonly unlisted?: string;
+  readonly onBadDocument?: BadDocumentPolicy;
+  readonly onBadShard?: "fail" | "skip";
+  readonly maxSkipped?: number;
   readonly sample?: number;
 }
 
@@ -51,6 +56,15 @@ export function countCommand(setStatus: SetStatus): Command {
     .option("--domain-column <path>", "column that names each document's domain", nonEmpty)
     .option("--domain-map <value=domain...>", "domain of a value of that column, where it is not the value itself")
     .option("--unlisted <fail|drop|domain>", "documents without a listed domain: stop, leave out, or this domain")
+    .addOption(
+      new Option("--on-bad-document <fail|skip|replace>", "text that is not UTF-8, lines without a text").choices([
+        "fail",
+        "skip",
+        "replace",
+      ] satisfies BadDocumentPolicy[]),
+    )
+    .addOption(new Option("--on-bad-shard <fail|skip>", "files that cannot be read").choices(["fail", "skip"]))
+    .option("--max-skipped <share>", "most of a domain that may be left out as bad (default: 1%)", share)
     .option("--sample <part>", "estimate from a random part of the row groups, with 95 % intervals", fractionOfAll)
     .option(
       "--shard-index <i>",
@@ -103,6 +117,9 @@ function checkUsage(path: string | undefined, options: CountOptions): void {
     "--domain-column": domainColumn,
     "--domain-map": domainMap,
     "--unlisted": unlisted,
+    "--on-bad-document": options.onBadDocument,
+    "--on-bad-shard": options.onBadShard,
+    "--max-skipped": options.maxSkipped,
   };
   const option = Object.entries(given).find(([, value]) => value !== undefined)?.[0];
   if (option !== undefined) {
@@ -164,6 +181,9 @@ export async function pipelineOfData(options: CountOptions, output: string): Pro
         ...(unlisted !== undefined && {
           onUnlistedDomain: unlisted === "fail" || unlisted === "drop" ? unlisted : { domain: unlisted },
         }),
+        ...(options.onBadDocument !== undefined && { onBadDocument: options.onBadDocument }),
+        ...(options.onBadShard !== undefined && { onBadShard: options.onBadShard }),
+        ...(options.maxSkipped !== undefined && { maxSkipped: options.maxSkipped }),
         heldOut: "none",
       },
     },
@@ -198,6 +218,12 @@ async function withOutputFolder<T>(output: string | undefined, work: (folder: st
     process.off("exit", remove);
     remove();
   }
+}
+
+function share(text: string): number {
+  const value = parseShare(text);
+  if (Number.isNaN(value)) throw new InvalidArgumentError("It must be a share from 0 to 1, such as 2% or 0.02.");
+  return value;
 }
 
 function nonEmpty(text: string): string {

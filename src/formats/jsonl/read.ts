@@ -3,6 +3,7 @@
  * that start in its byte range; a compressed file is one unit, streamed.
  */
 import type { RandomAccessFile } from "../../storage/storage.ts";
+import { policyRemedy } from "../bad-documents.ts";
 import { badShard } from "../failure.ts";
 import type { BatchForm, ColumnSelection, ReadLimits, ShardLayout, ShardUnit, TextBatch } from "../shard.ts";
 import type { Compression } from "../sniff.ts";
@@ -81,7 +82,10 @@ export async function* readStretch(
       }
     }
   } catch (error) {
-    if (error instanceof BadLine) throw await atLine(file, from, index, error.code, error.message);
+    if (error instanceof BadLine) {
+      const more = columns.onBadDocument === undefined ? "" : `, ${policyRemedy(error.code)}`;
+      throw await atLine(file, from, index, error.code, `${error.message}${more}`);
+    }
     if (error instanceof LineTooLong) {
       const message = `${error.message} (maxLineBytes); split the document`;
       throw await atLine(file, from, index, "line-too-long", message);

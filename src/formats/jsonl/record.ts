@@ -1,6 +1,7 @@
 /** One line of JSON Lines: parsed, and its columns found by path. Says what is wrong in words; the caller knows where. */
 import { constants, isUtf8 } from "node:buffer";
 import { didYouMean } from "../../lib/nearest.ts";
+import { toValidUtf8 } from "../../lib/utf8.ts";
 
 export class BadLine extends Error {
   readonly code: string;
@@ -13,17 +14,27 @@ export class BadLine extends Error {
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
+export interface ParsedLine {
+  readonly record: JsonObject;
+  /** something of it was no UTF-8; halves of pairs that escapes brought in are still in its strings */
+  readonly isReplaced: boolean;
+}
+
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
-/** undefined for a line of nothing but white space. @throws BadLine bad-json, invalid-utf8, line-too-long */
-export function parseRecord(bytes: Buffer): JsonObject | undefined {
+/**
+ * undefined for a line of nothing but white space.
+ * @param replace take U+FFFD for what is not UTF-8 @throws BadLine bad-json, invalid-utf8, line-too-long
+ */
+export function parseRecord(bytes: Buffer, replace = false): ParsedLine | undefined {
   if (bytes.length > constants.MAX_STRING_LENGTH) {
     throw new BadLine("line-too-long", `has ${bytes.length} bytes, more than a string can hold; split the document`);
   }
-  if (!isUtf8(bytes)) {
+  const isValid = isUtf8(bytes);
+  if (!isValid && !replace) {
     throw new BadLine("invalid-utf8", "must be UTF-8, and has other bytes; convert the file, for example with iconv");
   }
-  const line = bytes.toString("utf8");
+  const line = (isValid ? bytes : Buffer.from(toValidUtf8(bytes))).toString("utf8");
   if (line.length < 64 && line.trim() === "") return undefined;
   let value: unknown;
   try {
@@ -39,13 +50,14 @@ export function parseRecord(bytes: Buffer): JsonObject | undefined {
     throw new BadLine("bad-json", `must be a JSON object; it is ${kindOf(value)}`);
   }
   // Only an escape can bring in half of a pair: the bytes are UTF-8.
-  if (bytes.includes("\\u") && hasLoneSurrogate(value)) {
+  const isHalf = bytes.includes("\\u") && hasLoneSurrogate(value);
+  if (isHalf && !replace) {
     throw new BadLine(
       "invalid-utf8",
       "has a lone surrogate (\\ud800 to \\udfff without its other half), which UTF-8 cannot hold",
     );
   }
-  return value as JsonObject;
+  return { record: value as JsonObject, isReplaced: !isValid || isHalf };
 }
 
 /** The string at a path, or null. @throws BadLine missing-column, wrong-column-type */

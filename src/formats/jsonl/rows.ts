@@ -3,14 +3,22 @@
  * JSON.parse where it is not, which also says what is wrong with it.
  */
 import { isUtf8 } from "node:buffer";
+
 import { BatchBuilder, NameDictionary } from "../batch.ts";
-import type { BatchForm, ColumnSelection, ReadLimits, TextBatch } from "../shard.ts";
+import type { BadDocument, BatchForm, ColumnSelection, ReadLimits, TextBatch } from "../shard.ts";
 import { type Found, giveBack, type LineFinder, takeFinder } from "./find.ts";
-import { parseRecord, stringAt, valueAt } from "./record.ts";
+import { BadLine, parseRecord, stringAt, valueAt } from "./record.ts";
 import { KIND } from "./scanner.ts";
 
 /** of a block; longer is only a single line */
 const MAX_QUICK_BYTES = 16 << 20;
+
+interface LineRow {
+  readonly text: string | null;
+  readonly domain: string | null;
+  /** in the order of the extra columns */
+  readonly extra: readonly unknown[];
+}
 
 export class RowCollector {
   readonly #columns: ColumnSelection;
@@ -21,6 +29,9 @@ export class RowCollector {
   #base = 0;
   #domains: number[] = [];
   #extra: Map<string, unknown[]>;
+  #bad: BadDocument[] = [];
+  /** in the unit, of the row that comes next */
+  #row = 0;
   /** the domain of the row before, as its line had it, and its index: rows of a domain come together */
   #lastDomain: Buffer = Buffer.alloc(0);
   #lastIndex = -1;
@@ -60,21 +71,47 @@ export class RowCollector {
     const [text, domain] = this.#finder.found;
     if (domain) this.#domains.push(domain.kind === KIND.null ? -1 : this.#domainIndex(domain));
     this.#addText(text!);
+    this.#row++;
     return place - this.#base;
   }
 
-  /** @throws BadLine */
+  /** @throws BadLine unless the columns say that such lines are left out */
   add(line: Buffer): void {
-    const record = parseRecord(line);
-    if (!record) return;
-    const text = stringAt(record, this.#columns.text);
-    if (this.#columns.domain !== undefined) {
-      const domain = stringAt(record, this.#columns.domain);
-      this.#domains.push(domain === null ? -1 : this.#names.indexOf(domain));
+    let row: LineRow | undefined;
+    try {
+      row = this.#rowOf(line);
+    } catch (error) {
+      if (!(error instanceof BadLine) || this.#columns.onBadDocument !== "skip") throw error;
+      row = { text: null, domain: null, extra: [] };
+      this.#bad.push({ row: this.#row, outcome: "skipped", code: error.code, reason: error.message });
     }
-    for (const [path, values] of this.#extra) values.push(valueAt(record, path) ?? null);
+    if (!row) return;
+    const { text, domain, extra } = row;
+    if (this.#columns.domain !== undefined) this.#domains.push(domain === null ? -1 : this.#names.indexOf(domain));
+    for (const [i, values] of [...this.#extra.values()].entries()) values.push(extra[i] ?? null);
     if (text === null) this.#builder.appendNull();
     else this.#builder.appendString(text);
+    this.#row++;
+  }
+
+  #rowOf(line: Buffer): LineRow | undefined {
+    const parsed = parseRecord(line, this.#columns.onBadDocument === "replace");
+    if (!parsed) return undefined;
+    const { record, isReplaced } = parsed;
+    const { text: textPath, domain: domainPath } = this.#columns;
+    const strings = {
+      text: stringAt(record, textPath),
+      domain: domainPath === undefined ? null : stringAt(record, domainPath),
+    };
+    const extra = [...this.#extra.keys()].map((path) => valueAt(record, path));
+    if (!isReplaced) return { ...strings, extra };
+    const reason = "must be UTF-8, and has other bytes or half of a surrogate pair";
+    this.#bad.push({ row: this.#row, outcome: "replaced", code: "invalid-utf8", reason });
+    return {
+      text: strings.text?.toWellFormed() ?? null,
+      domain: strings.domain?.toWellFormed() ?? null,
+      extra,
+    };
   }
 
   take(): TextBatch {
@@ -82,8 +119,11 @@ export class RowCollector {
     const extra = this.#extra;
     this.#domains = [];
     this.#extra = this.#emptyExtra();
+    const bad = this.#bad;
+    this.#bad = [];
     return {
       ...this.#builder.take(),
+      ...(bad.length > 0 && { bad }),
       ...(this.#columns.domain !== undefined && { domain }),
       ...(extra.size > 0 && { extra }),
     };

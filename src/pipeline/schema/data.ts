@@ -1,5 +1,6 @@
 /** `data`: which shards and documents there are, and whose domain they are. */
 import { z } from "zod";
+import { BAD_DOCUMENT_POLICIES } from "../../formats/shard.ts";
 import type { UnlistedPolicy } from "../../manifest/domain-rule.ts";
 import type { SettingFault } from "../../trainer/settings.ts";
 import { fraction, name, patterns, refuse } from "./common.ts";
@@ -83,6 +84,20 @@ export const data = z
       .enum(["fail", "skip"])
       .default("fail")
       .describe("What to do with a shard that cannot be read: stop, or leave it out and record it in the manifest."),
+    onBadDocument: z
+      .enum(BAD_DOCUMENT_POLICIES)
+      .default("fail")
+      .describe(
+        "What to do with a document that is not UTF-8, or a line of JSON without a text: stop, leave it out, or (UTF-8 only) put U+FFFD for each invalid sequence.",
+      ),
+    maxSkipped: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.01)
+      .describe(
+        "Most of a domain that onBadDocument and onBadShard may leave out, as a share of its documents and of its shards' bytes; more stops the run.",
+      ),
     hashObjects: z
       .boolean()
       .default(false)

@@ -1,7 +1,9 @@
 /** Input and output of count: tokens per domain, shard, row group and row, under one or several tokenizers. */
 import { z } from "zod";
+import { BAD_DOCUMENT_POLICIES } from "../../formats/shard.ts";
 import { domainRule } from "../../manifest/domain-rule.ts";
 import { shardList, shardUnit, skippedShard } from "../discover/contract.ts";
+import { corpusBad, shardBad } from "./bad.ts";
 
 export const tokenizerDescriptor = z.strictObject({
   name: z.string(),
@@ -36,6 +38,7 @@ export const countInput = z.strictObject({
   domainColumn: z.string().nullable(),
   transform: transformReference.nullable(),
   onBadShard: z.enum(["fail", "skip"]),
+  onBadDocument: z.enum(BAD_DOCUMENT_POLICIES),
   /** the shards are a part of the corpus: a domain may have no document among them */
   part: z.literal(true).optional(),
   /** read objects whole for their SHA-256; without it they are known by their version */
@@ -78,6 +81,8 @@ export const countedShard = z.strictObject({
       tokens: z.record(z.string(), z.array(z.int())),
     }),
   ),
+  /** documents that onBadDocument changed; absent where none */
+  bad: shardBad.optional(),
   /** the row counts: so many rows of a file in the stage's folder, from `rowStart` on */
   counts: z.strictObject({ path: z.string(), sha256: z.string(), rowStart: z.int() }),
 });
@@ -106,6 +111,8 @@ export const countOutput = z.strictObject({
   /** in the stage's folder, a countedShard a line */
   shards: shardList.extend({ rows: z.int() }),
   skipped: z.array(skippedShard),
+  /** documents that onBadDocument changed; absent where none */
+  badDocuments: corpusBad.optional(),
   notes: z.array(z.string()),
 });
 

@@ -8,6 +8,7 @@ import { isRemote, joinLocation } from "../../storage/location.ts";
 import type { TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
 import type { DiscoveredShard } from "../discover/contract.ts";
 import type { StageContext } from "../stage.ts";
+import { badOfShard, badOfUnits } from "./bad.ts";
 import type { CountedShard, CountInput } from "./contract.ts";
 import { type CountsFile, readCountsFile, writeCountsFile } from "./counts-file.ts";
 import {
@@ -107,7 +108,8 @@ export class GroupWriter {
       const unitRows = own.map((unit) => unit.rows);
       const totals = valueTotals(own, [...names.keys()], this.#tokenizers.length);
       const { sha256 } = isHit(counts) ? counts.shard : counts;
-      shards.push({ ...this.#stateOf(shard), sha256, rowStart, unitRows, totals });
+      const bad = isHit(counts) ? counts.shard.bad : badOfUnits(counts.units);
+      shards.push({ ...this.#stateOf(shard), sha256, rowStart, unitRows, totals, ...(bad && { bad }) });
       units.push(...own);
       rowStart += sum(unitRows);
     }
@@ -151,7 +153,7 @@ export class GroupWriter {
 
   #describe(
     shard: DiscoveredShard,
-    { sha256, unitRows, totals: values, rowStart }: KeptShard,
+    { sha256, unitRows, totals: values, rowStart, bad }: KeptShard,
     file: Pick<CountedShard["counts"], "path" | "sha256">,
   ): CountedShard {
     const { domains: rule, transform } = this.#input;
@@ -176,6 +178,7 @@ export class GroupWriter {
       droppedRows: rows - documents,
       totals,
       groups: groupTotals(values, shard, rule, this.#tokenizers, rowGroups.length),
+      ...(bad && { bad: badOfShard(bad, { domain, unitRows: [...unitRows], rowGroups }, rule) }),
       counts: { ...file, rowStart },
     };
   }

@@ -12,6 +12,7 @@ import { canonicalJson, sha256, sha256File } from "../../lib/hash.ts";
 import { recordsOf } from "../../lib/json-lines.ts";
 import type { TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
 import type { DiscoveredShard } from "../discover/contract.ts";
+import { type KeptBad, keptBad } from "./bad.ts";
 
 const LIST_SUFFIX = ".kept.jsonl";
 /** Raised when a list says more of its shards, or says it otherwise: lists of another version are passed over. */
@@ -34,6 +35,7 @@ const keptShard = z.looseObject({
   domain: z.string().nullable(),
   rowStart: z.int().min(0),
   unitRows: z.array(z.int().min(0)),
+  bad: keptBad.optional(),
   totals: z.array(
     z.looseObject({
       value: z.string().nullable(),
@@ -70,6 +72,8 @@ export interface KeptShard {
   readonly rowStart: number;
   readonly unitRows: readonly number[];
   readonly totals: readonly ValueTotals[];
+  /** documents that were left out or replaced; absent where none */
+  readonly bad?: KeptBad | undefined;
 }
 
 /** The first line of the list: what all of the file's shards have in common. */

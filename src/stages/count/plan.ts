@@ -58,7 +58,10 @@ interface PlannedPart {
   readonly memoryBytes: number;
 }
 
-type Reading = Pick<CountInput, "root" | "textColumn" | "domainColumn" | "transform" | "onBadShard"> & {
+type Reading = Pick<
+  CountInput,
+  "root" | "textColumn" | "domainColumn" | "transform" | "onBadShard" | "onBadDocument"
+> & {
   readonly tokenizers: readonly TokenizerDescriptor[];
 };
 
@@ -156,11 +159,12 @@ function unitPart(
   i: number,
   hash: boolean,
   step: Omit<CountStep, "shard">,
-  { root, textColumn, domainColumn, transform }: Reading,
+  { root, textColumn, domainColumn, transform, onBadDocument }: Reading,
 ): PlannedPart {
   const path = locate(root, name);
   const unit = units[i]!;
-  const source = { path, version, layout: { format, size }, unit, textColumn, domainColumn, domain, transform };
+  const layout = { format, size };
+  const source = { path, version, layout, unit, textColumn, domainColumn, domain, transform, onBadDocument };
   return {
     part: { path, hash, unit: source, known: { size, version } },
     step: { shard: index, ...step },

@@ -111,7 +111,7 @@ async function countShards(value: CountInput, context: StageContext, parts?: Cou
         const { sha256, counts, failure } = output.parts[i]!;
         if (sha256 !== null) hashes.set(step.shard, sha256);
         if (counts) units.push(counts);
-        if (failure && !failed) skipped.push({ path: shard.path, code: failure.code, reason: failure.message });
+        if (failure && !failed) skipped.push(skippedShard(shard, failure));
         failed ||= failure !== null;
         done += step.bytes;
         if (!step.last) continue;
@@ -122,13 +122,14 @@ async function countShards(value: CountInput, context: StageContext, parts?: Cou
       await settle();
     }
     for (const shard of skipped) report.note(`left out ${shard.path}: ${shard.reason}`);
-    const { domains, notes } = totals.finish(input.domains, skipped, input.part);
+    const { domains, notes, badDocuments } = totals.finish(input.domains, skipped, input.part);
     for (const note of notes) report.note(note);
     const output: CountOutput = {
       tokenizers: input.tokenizers.map(({ source: _, ...described }) => described),
       domains,
       shards: { path: SHARDS, sha256: await list.commit(), shards: listed, rows: totals.rows },
       skipped,
+      ...(badDocuments && { badDocuments }),
       notes,
     };
     await writeFileAtomic(join(context.folder, COUNTS), `${JSON.stringify(output, null, 2)}\n`);
@@ -147,6 +148,14 @@ async function countShards(value: CountInput, context: StageContext, parts?: Cou
   }
 }
 
+/** What is said of a shard that is left out. */
+export function skippedShard(
+  { path, domain, layout: { size } }: DiscoveredShard,
+  { code, message }: { readonly code: string; readonly message: string },
+): CountOutput["skipped"][number] {
+  return { path, code, reason: message, domain, bytes: size };
+}
+
 function notInParts(path: string, shards: number): DoremiError {
   return new DoremiError(
     "bad-data",
@@ -160,8 +169,8 @@ function notInParts(path: string, shards: number): DoremiError {
 const bytesOf = (shards: readonly DiscoveredShard[]) => shards.reduce((sum, shard) => sum + shard.layout.size, 0);
 
 /** Everything but its content and the tokenizers that a row's counts depend on. */
-function profileOf({ textColumn, domainColumn, transform }: CountInput): string {
-  return sha256Json({ counting: COUNTING, textColumn, domainColumn, transform });
+function profileOf({ textColumn, domainColumn, transform, onBadDocument }: CountInput): string {
+  return sha256Json({ counting: COUNTING, textColumn, domainColumn, transform, onBadDocument });
 }
 
 /** Counts that still hold, by shard, and the content's hash of those shards that it is known of. */

@@ -1,6 +1,7 @@
 /** Sums of row counts: per shard and value, per shard and domain, then over the corpus. Pure. */
 import { DoremiError } from "../../lib/errors.ts";
 import { type DomainRule, domainOf, isRefused, ruleWithin } from "../../manifest/domain-rule.ts";
+import { CorpusTally } from "./bad.ts";
 import type { CountedShard, CountOutput, CountTotals } from "./contract.ts";
 import type { ValueTotals } from "./kept.ts";
 import { NO_DOCUMENT, type UnitRows } from "./unit-rows.ts";
@@ -124,6 +125,7 @@ export function refuseUnlisted(
 /** Adds up shards as they are settled. */
 export class CorpusTotals {
   readonly #tokenizers: readonly string[];
+  readonly #bad = new CorpusTally();
   readonly #domains = new Map<string, CountTotals & { heldOut: CountTotals }>();
   #droppedRows = 0;
   rows = 0;
@@ -133,7 +135,9 @@ export class CorpusTotals {
     this.#tokenizers = tokenizers;
   }
 
-  add({ split, totals, rows, droppedRows }: Pick<CountedShard, "split" | "totals" | "rows" | "droppedRows">): void {
+  add(shard: Pick<CountedShard, "path" | "split" | "totals" | "rows" | "droppedRows" | "bad">): void {
+    const { split, totals, rows, droppedRows } = shard;
+    this.#bad.add(shard);
     this.rows += rows;
     this.#droppedRows += droppedRows;
     for (const [name, counted] of Object.entries(totals)) {
@@ -151,7 +155,11 @@ export class CorpusTotals {
    * @param part of a corpus: domains without a document are left out, and there may be none
    * @throws DoremiError no-documents, empty-domain
    */
-  finish(rule: DomainRule, skipped: CountOutput["skipped"], part = false): Pick<CountOutput, "domains" | "notes"> {
+  finish(
+    rule: DomainRule,
+    skipped: CountOutput["skipped"],
+    part = false,
+  ): Pick<CountOutput, "domains" | "notes" | "badDocuments"> {
     const rest = typeof rule.unlisted === "object" ? rule.unlisted.domain : undefined;
     const hasDocuments = (name: string) => (this.#domains.get(name)?.documents ?? 0) > 0;
     const names = rule.listed
@@ -170,19 +178,28 @@ export class CorpusTotals {
       throw new DoremiError(
         "bad-data",
         "empty-domain",
-        `domain “${empty}”: needs at least one document, found none${skipped.length > 0 ? ` (${skipped.length} shards were left out)` : ""}; take it out of data.domains or check its files`,
+        `domain “${empty}”: needs at least one document, found none${leftOut(skipped, this.#bad.found)}; take it out of data.domains or check its files`,
       );
     }
     const domains = withShares(
       names.map((name) => ({ name, ...this.#domains.get(name)! })),
       this.#tokenizers,
     );
-    const notes =
-      this.#droppedRows > 0
-        ? [`${this.#droppedRows} rows are not documents (no text, dropped by the transform, or of an unlisted domain)`]
-        : [];
-    return { domains, notes };
+    const bad = this.#bad.found;
+    const why = `no text, dropped by the transform, or of an unlisted domain${bad ? ", or left out as bad" : ""}`;
+    const notes = this.#droppedRows > 0 ? [`${this.#droppedRows} rows are not documents (${why})`] : [];
+    return { domains, notes, ...(bad && { badDocuments: bad }) };
   }
+}
+
+function leftOut(shards: CountOutput["skipped"], bad: CountOutput["badDocuments"]): string {
+  const said = [
+    ...(shards.length > 0 ? [`${shards.length} shards were left out`] : []),
+    ...(bad && bad.skipped > 0
+      ? [`${bad.skipped} documents were left out as bad, the first because it ${bad.places[0]!.reason}`]
+      : []),
+  ];
+  return said.length === 0 ? "" : ` (${said.join("; ")})`;
 }
 
 /** With each domain's share of all tokens under each tokenizer, and how far it is from the first tokenizer's. */

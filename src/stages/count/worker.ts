@@ -9,6 +9,7 @@ import { openOnce } from "../../tokenizer/open.ts";
 import type { Tokenizer, TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
 import { readDocuments, type UnitSource } from "../documents.ts";
 import { asWorker } from "../pool.ts";
+import { type UnitBad, UnitTally } from "./bad.ts";
 import { TextCounts } from "./text-counts.ts";
 import { NO_DOCUMENT, NO_DOMAIN, type UnitRows } from "./unit-rows.ts";
 
@@ -35,6 +36,8 @@ export interface CountJob {
 export interface UnitCounts extends UnitRows {
   /** names that `domain` points into, in the order of their first row */
   readonly domainNames: readonly string[];
+  /** absent where nothing was */
+  readonly bad?: UnitBad;
 }
 
 export interface CountPartResult {
@@ -134,7 +137,8 @@ async function countUnit(
   seconds: number[],
   open?: () => Promise<RandomAccessFile>,
 ): Promise<UnitCounts> {
-  const read = { rows: 0 };
+  const tally = new UnitTally();
+  const read = { rows: 0, onBad: tally.add };
   const names = new Map<string, number>();
   let columns = newColumns(Math.max(Math.min(source.unit.rows ?? 1024, CLAIMED_ROWS), 1), counters.length);
   const counts = new TextCounts(counters, seconds);
@@ -175,6 +179,7 @@ async function countUnit(
     domain,
     bytes: columns.bytes.slice(0, read.rows),
     tokens: columns.tokens.map((tokens) => tokens.slice(0, read.rows)),
+    ...(tally.found && { bad: tally.found }),
   };
 }
 

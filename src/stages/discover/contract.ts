@@ -43,7 +43,15 @@ const layout = z.strictObject({
   units: z.array(shardUnit),
 });
 
-export const skippedShard = z.strictObject({ path: z.string(), code: z.string(), reason: z.string() });
+export const skippedShard = z.strictObject({
+  path: z.string(),
+  code: z.string(),
+  reason: z.string(),
+  /** of all its rows; null where a column says it */
+  domain: z.string().nullable(),
+  /** of the file */
+  bytes: z.int(),
+});
 
 export const discoveredShard = z.strictObject({
   /** relative to root, `/` between parts; or a URI */

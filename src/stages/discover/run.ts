@@ -257,9 +257,9 @@ async function openShard(
     ...(input.domainColumn !== null && { domain: input.domainColumn }),
     ...(input.extraColumns.length > 0 && { extra: input.extraColumns }),
   };
+  const state = await storage.stat(file.path);
+  const { version, size } = state;
   try {
-    const state = await storage.stat(file.path);
-    const { version, size } = state;
     const earlier = known.get(path);
     const same = earlier !== undefined && earlier.version === version && earlier.layout.size === size;
     const layout = same ? earlier.layout : await layoutOf(file.path, state, columns);
@@ -267,7 +267,7 @@ async function openShard(
   } catch (error) {
     const plain = toPlainError(error);
     if (input.onBadShard === "fail" || plain.kind !== "bad-data") throw error;
-    return { path, code: plain.code, reason: plain.message };
+    return { path, code: plain.code, reason: plain.message, domain: file.domain, bytes: size };
   }
 }
 

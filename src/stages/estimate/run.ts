@@ -6,6 +6,7 @@ import { joinLocation } from "../../storage/location.ts";
 import type { TokenizerDescriptor } from "../../tokenizer/tokenizer.ts";
 import type { CountTotals } from "../count/contract.ts";
 import { type PlannedJob, unitJobs } from "../count/plan.ts";
+import { skippedShard } from "../count/run.ts";
 import { refuseUnlisted, shardTotals, valueTotals } from "../count/totals.ts";
 import type { CountJobResult } from "../count/worker.ts";
 import { readShards } from "../discover/run.ts";
@@ -47,7 +48,7 @@ export const estimate: Stage<EstimateInput, EstimateOutput> = {
       for (const [i, step] of job.steps.entries()) {
         const shard = shards[step.shard]!;
         const { counts, failure } = output.parts[i]!;
-        if (failure) skipped.set(step.shard, { path: shard.path, code: failure.code, reason: failure.message });
+        if (failure) skipped.set(step.shard, skippedShard(shard, failure));
         if (counts) {
           const values = valueTotals([counts], counts.domainNames, names.length);
           refuseUnlisted(values, shard, input.domains, joinLocation(input.root, shard.path));

@@ -148,6 +148,7 @@ function sourceUnit(
       domainColumn: domain === null ? manifest.columns.domain : null,
       domain,
       transform,
+      ...(manifest.badDocuments && { onBadDocument: manifest.badDocuments.policy }),
     })),
   };
 }

@@ -1,5 +1,6 @@
 /** Input and output of resample: weights, counts and a budget to a manifest. */
 import { z } from "zod";
+import { BAD_DOCUMENT_POLICIES } from "../../formats/shard.ts";
 import { domainRule } from "../../manifest/domain-rule.ts";
 import { granularity, manifestSchema, weightUnit } from "../../manifest/schema.ts";
 import { countOutput, tokenizerDescriptor, transformReference } from "../count/contract.ts";
@@ -15,6 +16,7 @@ export const resampleInput = z.strictObject({
   /** that weights and the budget are counted in */
   tokenizer: tokenizerDescriptor,
   columns: z.strictObject({ text: z.string(), domain: z.string().nullable() }),
+  onBadDocument: z.enum(BAD_DOCUMENT_POLICIES),
   domainRule,
   transform: transformReference.nullable(),
   heldOut: tokenizeInput.shape.heldOut,

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { writeFileAtomic } from "../../lib/atomic-write.ts";
 import { relativePath } from "../../lib/relative-path.ts";
 import { GENERATOR } from "../../lib/version.ts";
+import type { Manifest } from "../../manifest/contract.ts";
 import { type DocumentIndex, indexDocuments } from "../../manifest/document-index.ts";
 import type { DomainRule } from "../../manifest/domain-rule.ts";
 import { planResample } from "../../manifest/plan.ts";
@@ -56,6 +57,7 @@ export const resample: Stage<ResampleInput, ResampleOutput> = {
         seed: input.seed,
         tokenizer: { name, source: sourceOf(input), fingerprint, vocabularySize, specialTokens },
         columns: input.columns,
+        ...(input.count.badDocuments && { badDocuments: badDocumentsOf(input) }),
         ...(changesNames(input.domainRule) && { domainRule: input.domainRule }),
         transform: input.transform && {
           ...input.transform,
@@ -134,6 +136,12 @@ export async function indexCounts(
   };
   const documents = count.domains.map((domain) => domain.documents);
   return indexDocuments({ counts, domains, heldOut, seed, documents, ...(signal && { signal }) });
+}
+
+/** Without the places, which are counted ones' to tell. */
+function badDocumentsOf({ onBadDocument: policy, count }: ResampleInput): NonNullable<Manifest["badDocuments"]> {
+  const { skipped, replaced, domains } = count.badDocuments!;
+  return { policy, skipped, replaced, domains };
 }
 
 /** False where a value is its domain's name, so that the manifest's list of domains says it all. */

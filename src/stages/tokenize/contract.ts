@@ -1,5 +1,6 @@
 /** Input and output of tokenize: the part of the corpus that the small models need, as token stores. */
 import { z } from "zod";
+import { BAD_DOCUMENT_POLICIES } from "../../formats/shard.ts";
 import { domainRule } from "../../manifest/domain-rule.ts";
 import { countOutput, tokenizerDescriptor, transformReference } from "../count/contract.ts";
 
@@ -14,6 +15,7 @@ export const tokenizeInput = z.strictObject({
   textColumn: z.string(),
   domainColumn: z.string().nullable(),
   transform: transformReference.nullable(),
+  onBadDocument: z.enum(BAD_DOCUMENT_POLICIES),
   heldOut: z.union([
     z.strictObject({ kind: z.literal("fraction"), fraction: z.number(), minDocuments: z.int() }),
     z.strictObject({ kind: z.literal("files") }),

@@ -176,6 +176,7 @@ function* encodeTasks(
           domainColumn: input.domainColumn,
           domain: shard.domain,
           transform: input.transform,
+          onBadDocument: input.onBadDocument,
         },
       },
     };

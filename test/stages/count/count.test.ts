@@ -201,7 +201,12 @@ describe("counts that were made before", () => {
     const folder = temporaryFolder();
     corpus(join(folder, "data"), { "a/0.jsonl": 3, "a/1.jsonl": 9 });
     writeFileSync(join(folder, "data/a/bad.jsonl"), '{"text":\n');
-    const data = { files: join(folder, "data/{domain}/*"), heldOut: "none" as const, onBadShard: "skip" as const };
+    const data = {
+      files: join(folder, "data/{domain}/*"),
+      heldOut: "none" as const,
+      onBadShard: "skip" as const,
+      maxSkipped: 1,
+    };
     const first = await countOf(join(folder, "out"), { data });
     expect(first.count.skipped.map((shard) => shard.path)).toEqual(["bad.jsonl"]);
     writeShard(folder, "data/a/bad.jsonl", [{ text: "mended" }]);

@@ -2,7 +2,7 @@
  * Documents gathered as columns, for formats that write a stretch of rows at a time: text, domain, epoch, source, row,
  * tokens. The texts stay bytes, one behind the other in memory that is used again.
  */
-import { toValidUtf8 } from "../../../tokenizer/utf8.ts";
+import { toValidUtf8 } from "../../../lib/utf8.ts";
 import type { OutputDocument, OutputShardWriter } from "../output-format.ts";
 
 /** Of a stretch; one document may be longer. Readers hold a stretch in memory, and so does every worker that writes. */

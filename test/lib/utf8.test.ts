@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { allValid, toValidUtf8 } from "../../src/lib/utf8.ts";
 import { openTokenizer } from "../../src/tokenizer/open.ts";
 import { resolveTokenizer } from "../../src/tokenizer/resolve.ts";
-import { allValid, toValidUtf8 } from "../../src/tokenizer/utf8.ts";
-import { batch } from "./vectors.ts";
+import { batch } from "../tokenizer/vectors.ts";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /** Bytes that often make sequences which go wrong late. */

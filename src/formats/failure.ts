@@ -1,7 +1,7 @@
 /**
  * What is wrong with a shard, as DoremiErrors: every message opens with the file and the row group, batch or line.
  * Codes: bad-magic, empty-file, truncated, unsupported-format, bad-footer, encrypted, missing-column, wrong-column-type,
- * corrupt-page, page-too-large, buffer-too-large, unsupported-codec, unsupported-encoding, unsupported-endianness,
+ * corrupt-page, page-too-large, buffer-too-large, batch-too-large, unsupported-codec, unsupported-encoding, unsupported-endianness,
  * row-count-mismatch, too-many-rows, corrupt, bad-json, line-too-long, invalid-utf8.
  */
 import type { ErrorPlace } from "../lib/errors.ts";

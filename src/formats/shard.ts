@@ -38,6 +38,8 @@ export interface ColumnSelection {
 export interface ReadLimits {
   /** largest decompressed page (Parquet) or buffer (Arrow) */
   readonly maxPageBytes: number;
+  /** all buffers of an Arrow record batch that are read, decompressed */
+  readonly maxBatchBytes: number;
   /** longest JSONL line, decompressed */
   readonly maxLineBytes: number;
   /** largest footer, schema or metadata block */
@@ -50,6 +52,7 @@ export interface ReadLimits {
 
 export const DEFAULT_LIMITS: ReadLimits = {
   maxPageBytes: 1 << 30,
+  maxBatchBytes: 2 ** 32,
   maxLineBytes: 1 << 29,
   maxMetadataBytes: 1 << 28,
   maxUnitRows: 1 << 27,

@@ -4,6 +4,7 @@
  */
 import { type FileHandle, open } from "node:fs/promises";
 import * as arrow from "apache-arrow";
+import { checkArrowNumbers } from "../formats/arrow/check.ts";
 import { reason } from "../formats/failure.ts";
 import { sniff } from "../formats/sniff.ts";
 import { AtomicFile } from "../lib/atomic-write.ts";
@@ -159,6 +160,10 @@ export class RecordBatches {
           file: path,
         });
       }
+      await checkArrowNumbers(file).catch((error: unknown) => {
+        const isOfFile = error instanceof DoremiError && error.kind === "bad-data";
+        throw corrupt(path, isOfFile ? new Error(error.message) : error);
+      });
     } finally {
       await file.close();
     }

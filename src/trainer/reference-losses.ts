@@ -7,8 +7,10 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as arrow from "apache-arrow";
+import { checkArrowNumbers } from "../formats/arrow/check.ts";
 import { writeFileAtomic } from "../lib/atomic-write.ts";
 import { sha256Json } from "../lib/hash.ts";
+import { MemoryFile } from "../storage/memory-file.ts";
 
 /** Whose losses: the same of all of these gives the same losses. */
 export interface LossIdentity {
@@ -48,7 +50,7 @@ export class ReferenceLossFiles {
       throw error;
     }
     try {
-      return this.#decode(bytes);
+      return await this.#decode(bytes);
     } catch {
       return none;
     }
@@ -93,7 +95,8 @@ export class ReferenceLossFiles {
   }
 
   /** @throws Error where the file is not what `#encode` made */
-  #decode(bytes: Uint8Array): BlockLosses {
+  async #decode(bytes: Uint8Array): Promise<BlockLosses> {
+    await checkArrowNumbers(new MemoryFile(this.folder, bytes));
     const table = arrow.tableFromIPC(bytes);
     const rows = table.numRows;
     // Buffers are padded to 8 bytes.

@@ -44,6 +44,15 @@ describe("limits", () => {
     await expect(read).rejects.toMatchObject({ code: "page-too-large", rowGroup: 0 });
   });
 
+  it("the buffers of a record batch over maxBatchBytes, each of them within the limit of one", async () => {
+    for (const name of ["ar-file-zstd.arrow", "ar-file-lz4_frame.arrow", "ar-utf8-view.arrow"]) {
+      const { rows } = await readAll(join(files, name), { text: "text" });
+      const texts = rows.reduce((sum, row) => sum + (row?.length ?? 0), 0);
+      const read = readAll(join(files, name), { text: "text" }, { maxBatchBytes: Math.floor(texts / 4) });
+      await expect(read).rejects.toMatchObject({ code: "batch-too-large", file: join(files, name), rowGroup: 0 });
+    }
+  });
+
   it("a line over maxLineBytes, plain and compressed", async () => {
     for (const name of ["jl-bom.jsonl", "jl-pile.jsonl.zst", "jl-gz-trailing-zeros.jsonl.gz"]) {
       const read = readAll(join(files, name), { text: "text" }, { maxLineBytes: 20 });

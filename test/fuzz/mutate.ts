@@ -186,7 +186,10 @@ export function mutateValue(draws: Draws, value: unknown): unknown {
         break;
       default: {
         const old = parent[key];
-        const near = typeof old === "number" ? [old + 1, old - 1, -old, old * 2, old / 3] : [`${old}x`, [old]];
+        const near =
+          typeof old === "number"
+            ? [old + 1, old - 1, -old, old * 2, old / 3]
+            : [typeof old === "object" ? "x" : `${old}x`, [old]];
         put(key, structuredClone(draws.below(3) ? draws.of(VALUES) : draws.of<unknown>(near)));
       }
     }

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import type { Schema } from "apache-arrow/fb/schema";
 import { Type } from "apache-arrow/fb/type";
+import { checkArrowNumbers } from "../../formats/arrow/check.ts";
 import { readFooter } from "../../formats/arrow/layout.ts";
 import { readMessage } from "../../formats/arrow/message.ts";
 import { type ArrowField, fieldsOf } from "../../formats/arrow/schema.ts";
@@ -36,7 +37,10 @@ export async function inspectArrow(file: RandomAccessFile, format: "arrow-file" 
         ? inspectTrace(file.uri)
         : inspectTrajectory(file.uri, rows, parseNames(domains, file.uri));
     }
-    if (names.includes("bytes")) return inspectRowCounts(await readFile(file.uri), parseNames(domains, file.uri));
+    if (names.includes("bytes")) {
+      await checkArrowNumbers(file);
+      return inspectRowCounts(await readFile(file.uri), parseNames(domains, file.uri));
+    }
   }
   const rows = batches.reduce((sum, batch) => sum + batch.rows, 0);
   const columns = fields.flatMap((field) => leavesOf(field, ""));

@@ -20,6 +20,8 @@ export interface BatchSource {
   readonly header: BatchHeader;
   readonly place: ErrorPlace;
   readonly limits: ReadLimits;
+  /** what its buffers took so far, decompressed */
+  readonly taken: { bytes: number };
 }
 
 /** @throws DoremiError corrupt, buffer-too-large */
@@ -33,6 +35,7 @@ export async function readBuffer(source: BatchSource, index: number): Promise<Ui
     throw corrupt(`must lie in the body of ${message.bodyBytes} bytes; it lies at ${offset} to ${offset + length}`);
   }
   if (length > limits.maxPageBytes) throw tooLarge(source, index, length);
+  if (header.compression === "none") take(source, length);
   if (length === 0) return new Uint8Array(0);
   const start = message.offset + message.headBytes + offset;
   const bytes = await file.read(start, start + length);
@@ -41,16 +44,31 @@ export async function readBuffer(source: BatchSource, index: number): Promise<Ui
     throw corrupt(`must open with its uncompressed length; it has ${bytes.length} bytes`);
   const stated = new DataView(bytes.buffer, bytes.byteOffset).getBigInt64(0, true);
   const stored = bytes.subarray(LENGTH_BYTES);
-  if (stated === NOT_COMPRESSED) return stored;
+  if (stated === NOT_COMPRESSED) {
+    take(source, stored.length);
+    return stored;
+  }
   if (stated < 0n) throw corrupt(`says an uncompressed length of ${stated}`);
   const size = Number(stated);
   if (size > limits.maxPageBytes) throw tooLarge(source, index, size);
+  take(source, size);
   if (header.compression === "zstd") await loadZstd();
   try {
     return header.compression === "zstd" ? zstdDecompress(stored, size) : lz4Frames(stored, size);
   } catch (error) {
     throw corrupt(`must decompress (${header.compression}) to ${size} bytes: ${reason(error)}`);
   }
+}
+
+/** Before the memory is taken. @throws DoremiError batch-too-large */
+function take({ taken, place, limits }: BatchSource, bytes: number): void {
+  taken.bytes += bytes;
+  if (taken.bytes <= limits.maxBatchBytes) return;
+  throw badShard(
+    "batch-too-large",
+    place,
+    `the buffers of the record batch say ${taken.bytes} bytes uncompressed or more, over the limit of ${limits.maxBatchBytes} (maxBatchBytes); write smaller record batches`,
+  );
 }
 
 function tooLarge({ place, limits }: BatchSource, index: number, bytes: number): Error {

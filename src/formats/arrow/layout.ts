@@ -197,7 +197,7 @@ function layoutOf(
 }
 
 /** @param footerBytes a block takes 24 of them: a damaged length must not become an array of that length */
-function blockPlaces(length: number, footerBytes: number, at: (i: number) => Block): MessagePlace[] {
+export function blockPlaces(length: number, footerBytes: number, at: (i: number) => Block): MessagePlace[] {
   if (length < 0 || length * 24 > footerBytes) throw new Error(`a list of ${length} messages`);
   return Array.from({ length }, (_, i) => blockPlace(at(i)));
 }
@@ -206,7 +206,7 @@ function blockPlace(block: Block): MessagePlace {
   return { offset: Number(block.offset()), headBytes: block.metaDataLength(), bodyBytes: Number(block.bodyLength()) };
 }
 
-function requireInside(file: RandomAccessFile, block: MessagePlace, rowGroup: number | undefined): void {
+export function requireInside(file: RandomAccessFile, block: MessagePlace, rowGroup: number | undefined): void {
   if (block.offset >= 0 && block.headBytes >= 0 && block.bodyBytes >= 0 && endOf(block) <= file.size) return;
   throw badShard(
     "bad-footer",

@@ -107,7 +107,7 @@ async function openBatch(
   if (found?.message.kind !== "batch" && found?.message.kind !== "dictionary") {
     throw unexpected(file, message, MessageHeader[MessageHeader.RecordBatch], place);
   }
-  return { file, message: found.place, header: found.message.batch, place, limits };
+  return { file, message: found.place, header: found.message.batch, place, limits, taken: { bytes: 0 } };
 }
 
 /** Decoded dictionaries of the file that was read last, for the next batch that uses the same messages. */

@@ -6,9 +6,11 @@
  */
 import { readFile } from "node:fs/promises";
 import * as arrow from "apache-arrow";
+import { checkArrowNumbers } from "../../formats/arrow/check.ts";
 import { writeFileAtomic } from "../../lib/atomic-write.ts";
 import { DoremiError } from "../../lib/errors.ts";
 import { sha256 } from "../../lib/hash.ts";
+import { MemoryFile } from "../../storage/memory-file.ts";
 import type { UnitRows } from "./unit-rows.ts";
 
 const DOMAINS_KEY = "doremi.domains";
@@ -62,6 +64,7 @@ export async function readCountsFile(path: string, hash: string): Promise<Counts
   let table: arrow.Table;
   let domainNames: unknown;
   try {
+    await checkArrowNumbers(new MemoryFile(path, data));
     table = arrow.tableFromIPC(data);
     domainNames = JSON.parse(table.schema.metadata.get(DOMAINS_KEY) ?? "[]");
   } catch (error) {

@@ -4,10 +4,12 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { BatchForm } from "../../src/formats/shard.ts";
+import type { BadDocumentPolicy, BatchForm, ColumnSelection } from "../../src/formats/shard.ts";
 import { DoremiError } from "../../src/lib/errors.ts";
+import { LocalStorage } from "../../src/storage/local.ts";
+import { expandPattern } from "../../src/storage/pattern.ts";
 import { readAll, textSha256 } from "./reading.ts";
 
 interface Expected {
@@ -91,6 +93,58 @@ describe.skipIf(!existsSync(saved))(`${saved}${existsSync(saved) ? "" : " (left 
     await expect(readAll(join(saved, "state.json"), { text: "text" })).rejects.toBeInstanceOf(DoremiError);
   });
 });
+
+const hive = join(shared, "hive");
+describe.skipIf(!existsSync(hive))(`${hive}${existsSync(hive) ? "" : " (left out: not there)"}`, () => {
+  it("every document of the domain that its folder names, and no file beside the data", async () => {
+    const expected = JSON.parse(readFileSync(`${hive}.expected.json`, "utf8")) as FolderExpected;
+    const found = await expandPattern(new LocalStorage(), join(hive, "domain={domain}/*"));
+    const byFile = await Promise.all(
+      found.map(async ({ path }) => [relative(hive, path), await textsOf(path)] as const),
+    );
+    expect(Object.fromEntries(byFile)).toEqual(expected.texts_by_file);
+    const named = found.flatMap(({ domain }) => (domain === null ? [] : [domain]));
+    expect([...new Set(named)].sort()).toEqual([...expected.domain_values!].sort());
+  });
+});
+
+const layout = join(shared, "hf-layout");
+describe.skipIf(!existsSync(layout))(`${layout}${existsSync(layout) ? "" : " (left out: not there)"}`, () => {
+  it.each(["train", "validation"])("the %s split of a Hugging Face data set, and nothing of another", async (split) => {
+    const expected = JSON.parse(readFileSync(`${layout}.expected.json`, "utf8")) as FolderExpected;
+    const found = await expandPattern(new LocalStorage(), join(layout, `data/${split}-*`));
+    const texts = (await Promise.all(found.map(({ path }) => textsOf(path)))).flat();
+    expect(texts).toEqual(expected.splits![split]!.texts);
+  });
+});
+
+/** What is not UTF-8, under each policy. */
+const invalid = ["pq-invalid-utf8.parquet", "pq-invalid-utf8-annotated.parquet"];
+describe.skipIf(!existsSync(join(shared, invalid[0]!)))("invalid UTF-8 of the large folder", () => {
+  it.each(invalid)("%s: refused with its first row, left out, or replaced", async (name) => {
+    const path = join(shared, name);
+    const expected = JSON.parse(readFileSync(`${path}.expected.json`, "utf8")) as FolderExpected;
+    const bad = expected.invalid_rows!;
+    const read = (onBadDocument: BadDocumentPolicy) => textsOf(path, { text: "text", onBadDocument });
+    await expect(read("fail")).rejects.toMatchObject({ code: "invalid-utf8", file: path });
+    await expect(read("fail")).rejects.toThrow(`row ${bad[0]} of it (from 0)`);
+    expect(await read("replace")).toEqual(expected.replaced_texts);
+    expect(await read("skip")).toEqual(expected.replaced_texts!.map((text, row) => (bad.includes(row) ? null : text)));
+  });
+});
+
+async function textsOf(path: string, columns: ColumnSelection = { text: "text" }): Promise<(string | null)[]> {
+  const { rows } = await readAll(path, columns);
+  return rows.map((row) => row?.toString("utf8") ?? null);
+}
+
+interface FolderExpected {
+  readonly texts_by_file?: Readonly<Record<string, readonly (string | null)[]>>;
+  readonly domain_values?: readonly string[];
+  readonly splits?: Readonly<Record<string, { readonly texts: readonly (string | null)[] }>>;
+  readonly invalid_rows?: readonly number[];
+  readonly replaced_texts?: readonly string[];
+}
 
 async function check(path: string, name: string, expected: Expected, form: BatchForm): Promise<void> {
   const columns = {

@@ -124,7 +124,8 @@ export class SafetensorsFile {
   /** What `readFloat32` can read, before it does. @throws DoremiError missing-tensor, or safetensors for integers */
   floatingPoint(name: string): SafetensorInfo & { readonly dtype: FloatingType } {
     const { dtype, shape } = this.#entry(name);
-    if (!isFloating(dtype)) throw bad(this.path, `tensor ${name} must hold floating-point numbers, found ${dtype}`);
+    if (!isFloating(dtype))
+      throw bad(this.path, `tensor ${name} must hold floating-point numbers, found ${JSON.stringify(dtype)}`);
     return { dtype, shape };
   }
 
@@ -195,7 +196,7 @@ function parseHeader(path: string, bytes: Uint8Array, dataBytes: number): Map<st
     ) {
       throw bad(
         path,
-        `tensor ${name}: bytes ${start} to ${end} do not hold ${dtype} [${shape}] within the file's ${dataBytes} data bytes`,
+        `tensor ${name}: bytes ${JSON.stringify(start)} to ${JSON.stringify(end)} do not hold ${dtype} [${shape}] within the file's ${dataBytes} data bytes`,
       );
     }
     entries.set(name, { dtype, shape, start: start!, end: end! });

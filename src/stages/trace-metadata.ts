@@ -67,7 +67,7 @@ export function readRecordMetadata(
     if (version !== VERSION) {
       throw fault(
         "other-version",
-        `is of version ${version}, and this program reads ${VERSION}; use the program that wrote it`,
+        `is of version ${JSON.stringify(version)}, and this program reads ${VERSION}; use the program that wrote it`,
       );
     }
     const { version: _, ...proxy } = recordedProxy.parse(found);

@@ -95,6 +95,12 @@ describe("openSafetensors", () => {
     ["a header that is no JSON", "{", /must be JSON/],
     ["a header that is a list", "[]", /JSON object/],
     ["an unknown type", { a: { dtype: "F31", shape: [1], data_offsets: [0, 4] } }, /dtype must be one of/],
+    ["a type that is no string", { a: { dtype: { toString: 5 }, shape: [] } }, /one of .*, found {"toString":5}$/],
+    [
+      "offsets that are no numbers",
+      { a: { dtype: "U8", shape: [1], data_offsets: [{ toString: 5 }, 1] } },
+      /bytes {"toString":5} to 1 do not hold/,
+    ],
     ["a negative size", { a: { dtype: "F32", shape: [-1], data_offsets: [0, 4] } }, /list of integers/],
     [
       "bytes that do not fit the shape",

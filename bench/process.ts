@@ -11,9 +11,22 @@ export interface Command {
   readonly program: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** true: whatever it exits with is a result */
+  readonly mayFail?: boolean;
+  /** between two of the `samples`; none are taken without */
+  readonly sampleEveryMs?: number;
+}
+
+/** Memory of the program and its children together at a moment. */
+export interface MemorySample {
+  /** since the start */
+  readonly seconds: number;
+  readonly bytes: number;
 }
 
 export interface Exit {
+  /** exit status; null: a signal ended it */
+  readonly status: number | null;
   readonly stdout: string;
   readonly seconds: number;
   /** of the program and its children together, at their highest; null where the system does not tell */
@@ -22,14 +35,15 @@ export interface Exit {
   readonly mainThreadSeconds: number | null;
   /** share of the machine's processor time that went to other programs, 0..1 */
   readonly otherShare: number | null;
+  readonly samples: readonly MemorySample[];
 }
 
 const LOOK_EVERY_MS = 20;
 const PAGE_BYTES = 4096;
 const TICKS_PER_SECOND = 100;
 
-/** @throws Error with what the program said last, unless it exits with 0 */
-export function runProgram({ program, args, env }: Command): Promise<Exit> {
+/** @throws Error with what the program said last, unless it exits with 0 or may fail */
+export function runProgram({ program, args, env, mayFail = false, sampleEveryMs }: Command): Promise<Exit> {
   return new Promise((resolve, reject) => {
     const started = performance.now();
     const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
@@ -38,11 +52,17 @@ export function runProgram({ program, args, env }: Command): Promise<Exit> {
     let peakBytes: number | null = null;
     let mainThreadSeconds: number | null = null;
     let treeSeconds = 0;
+    const samples: MemorySample[] = [];
     const before = machineSeconds();
     const self = process.cpuUsage();
     const look = setInterval(() => {
       if (child.pid === undefined) return;
-      const bytes = Math.max(treeBytes(child.pid), ownPeakBytes(child.pid));
+      const resident = treeBytes(child.pid);
+      const elapsed = performance.now() - started;
+      if (sampleEveryMs !== undefined && resident > 0 && elapsed >= sampleEveryMs * (samples.length + 1)) {
+        samples.push({ seconds: elapsed / 1000, bytes: resident });
+      }
+      const bytes = Math.max(resident, ownPeakBytes(child.pid));
       if (bytes > 0) peakBytes = Math.max(peakBytes ?? 0, bytes);
       mainThreadSeconds = threadSeconds(`${child.pid}/task/${child.pid}`) ?? mainThreadSeconds;
       treeSeconds = Math.max(treeSeconds, processorSeconds(child.pid));
@@ -66,8 +86,9 @@ export function runProgram({ program, args, env }: Command): Promise<Exit> {
         before === null || after === null
           ? null
           : Math.max(0, (after - before - treeSeconds - (user + system) / 1e6) / (seconds * availableParallelism()));
-      if (code === 0) resolve({ stdout, seconds, peakBytes, mainThreadSeconds, otherShare });
-      else reject(new Error(`${program} ${args.join(" ")}: exit ${code}\n${stderr}`));
+      if (code === 0 || mayFail) {
+        resolve({ status: code, stdout, seconds, peakBytes, mainThreadSeconds, otherShare, samples });
+      } else reject(new Error(`${program} ${args.join(" ")}: exit ${code}\n${stderr}`));
     });
   });
 }

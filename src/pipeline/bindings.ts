@@ -30,6 +30,7 @@ import { checkPublishable } from "./publish.ts";
 import { type BoundStage, nameOf, type Outputs } from "./runner.ts";
 import { checkSkipped } from "./skipped.ts";
 import { bindTraining, hasReference, learnedOf } from "./training-bindings.ts";
+import { refuseChangedShards } from "./unchanged-shards.ts";
 
 export const STAGE_NAMES = ["discover", "count", "tokenize", "reference", "proxy", "resample"] as const;
 export type StageName = (typeof STAGE_NAMES)[number];
@@ -57,7 +58,9 @@ export function bindStages(prepared: Prepared, until: StageName = "resample"): B
     ],
     // Of several trainings, a stage that comes after tokenize or reference comes after the first one's.
     ...bindTraining(prepared),
-    resample: [{ stage: resample, input: (outputs) => resampleInputOf(prepared, outputs) }],
+    resample: [
+      { stage: resample, input: (outputs) => resampleInputOf(prepared, outputs), confirm: refuseChangedShards },
+    ],
   };
   // Weights that are given need no training; unless somebody asks for the models themselves.
   const trained = until !== "resample" || config.resample.weights === "learned";

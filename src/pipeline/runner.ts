@@ -29,6 +29,8 @@ export interface BoundStage {
   input(outputs: Outputs): unknown;
   /** Refuses settings that the outputs up to this stage's show to be wrong, before more work is done with them. */
   check?(outputs: Outputs, folder: OutputFolder): Promise<void>;
+  /** Asked before what the stage made is put in place: refuses it where what it was made of has changed meanwhile. */
+  confirm?(outputs: Outputs, folder: OutputFolder, signal: AbortSignal): Promise<void>;
 }
 
 export interface RunnerOptions {
@@ -177,6 +179,7 @@ async function runAhead(
   const first: Promise<Done> = runStage(bound, input, {
     ...options,
     signal,
+    outputs,
     announce(announced, folder) {
       if (!following || ahead.second) return;
       ahead.announced = announced;
@@ -188,16 +191,28 @@ async function runAhead(
     runStage(bound, check(bound.stage.input, bound.input(before), `${nameOf(bound)}: input`), {
       ...options,
       signal,
+      outputs: before,
       unfinished: { stage: name, folder, done: first },
     });
   const done = await first.catch(() => undefined);
   const second = await ahead.second?.catch(() => undefined);
+  if (bound.confirm && isOfInput(failures[0])) {
+    // What came of other bytes than were counted must not be gone on with, even if these come back.
+    for (const begun of [bound, ...(following ? [following] : [])]) {
+      await options.folder.dropOtherWork(nameOf(begun), undefined);
+    }
+  }
   if (!done || failures.length > 0) throw failures[0];
   if (!second) return [done];
   if (canonicalJson(done.output) !== canonicalJson(ahead.announced)) {
     throw new DoremiError("internal", "stage-contract", `${name}: output must be what the stage announced, and is not`);
   }
   return [done, second];
+}
+
+/** Does the failure say that what was read is missing or not what it has to be? */
+function isOfInput(failure: unknown): boolean {
+  return failure instanceof DoremiError && (failure.kind === "bad-data" || failure.kind === "missing-input");
 }
 
 /** Would this stage have work to do? For plans. */
@@ -228,6 +243,8 @@ function stageKey(stage: BoundStage["stage"], input: unknown): string {
 }
 
 interface StageOptions extends RunnerOptions {
+  /** of the stages before it */
+  readonly outputs: Outputs;
   /** told of the output that the stage announces, and of the folder that it is writing into */
   announce?(output: unknown, folder: string): void;
   /** a stage that this one began before the end of */
@@ -278,6 +295,7 @@ async function runStage(bound: BoundStage, input: unknown, options: StageOptions
     return { stage: name, status: "unchanged", output };
   }
   await unfinished?.done;
+  await bound.confirm?.(options.outputs, folder, signal);
   await folder.publish({ stage: name, version: stage.version }, key, output);
   emit({ type: "done", stage: name, durationMs: performance.now() - started });
   return { stage: name, status: "done", output };

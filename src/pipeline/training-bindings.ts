@@ -30,6 +30,7 @@ import {
 } from "./replicates.ts";
 import type { BoundStage, Outputs } from "./runner.ts";
 import type { PipelineFile } from "./schema.ts";
+import { refuseChangedShards } from "./unchanged-shards.ts";
 
 /** In the order of a run; those of a kind with the first training's first. */
 export interface TrainingStages {
@@ -87,8 +88,9 @@ function bindReplicate(prepared: Prepared, replicate: Replicate) {
     const { weights } = referenceWeights(prepared, outputs, 1);
     return areSettled(prepared.pipeline.config.train, outputs, replicate.round, namesOf(outputs), weights);
   };
+  const tokens = bind(tokenize, (outputs) => tokenizeInputOf(prepared, outputs, replicate));
   const bound = {
-    tokenize: bind(tokenize, (outputs) => tokenizeInputOf(prepared, outputs, replicate)),
+    tokenize: { ...tokens, confirm: refuseChangedShards },
     reference: bind(reference, (outputs) => referenceInputOf(prepared, outputs, replicate)),
     proxy: bind(proxy, (outputs) => proxyInputOf(prepared, outputs, replicate, referenceName)),
   };

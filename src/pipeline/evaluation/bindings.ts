@@ -16,6 +16,7 @@ import type { Pipeline } from "../load.ts";
 import { type Prepared, prepare, readWeights } from "../prepare.ts";
 import type { BoundStage, Outputs } from "../runner.ts";
 import { learnedOf, tokenizeInputFor, trainingInputFor } from "../training-bindings.ts";
+import { refuseChangedShards } from "../unchanged-shards.ts";
 import type { WeightsSource } from "../weights-source.ts";
 import { type EvaluationSettings, evaluationSettings } from "./settings.ts";
 
@@ -85,6 +86,7 @@ export function bindEvaluation(evaluation: PreparedEvaluation): BoundStage[] {
       stage: tokenize,
       name: TOKENIZE,
       input: (outputs) => tokenizeInputOf(evaluation, outputs),
+      confirm: refuseChangedShards,
       check: async (outputs) => refuseNothingHeldOut(outputs[TOKENIZE] as TokenizeOutput),
     },
     ...trainings,

@@ -124,8 +124,7 @@ export class SafetensorsFile {
   /** What `readFloat32` can read, before it does. @throws DoremiError missing-tensor, or safetensors for integers */
   floatingPoint(name: string): SafetensorInfo & { readonly dtype: FloatingType } {
     const { dtype, shape } = this.#entry(name);
-    if (!isFloating(dtype))
-      throw bad(this.path, `tensor ${name} must hold floating-point numbers, found ${JSON.stringify(dtype)}`);
+    if (!isFloating(dtype)) throw bad(this.path, `tensor ${name} must hold floating-point numbers, found ${dtype}`);
     return { dtype, shape };
   }
 
@@ -184,7 +183,10 @@ function parseHeader(path: string, bytes: Uint8Array, dataBytes: number): Map<st
     const shape = value?.shape as number[];
     const [start, end] = (Array.isArray(value?.data_offsets) ? value.data_offsets : []) as number[];
     if (typeof dtype !== "string" || !Object.hasOwn(SIZES, dtype))
-      throw bad(path, `tensor ${name}: dtype must be one of ${Object.keys(SIZES).join(", ")}, found ${dtype}`);
+      throw bad(
+        path,
+        `tensor ${name}: dtype must be one of ${Object.keys(SIZES).join(", ")}, found ${JSON.stringify(dtype)}`,
+      );
     if (!Array.isArray(shape) || !shape.every((size) => Number.isSafeInteger(size) && size >= 0))
       throw bad(path, `tensor ${name}: the shape must be a list of integers ≥ 0`);
     if (

@@ -8,7 +8,7 @@ import { toValidUtf8 } from "../lib/utf8.ts";
 import { readWhole } from "../storage/files.ts";
 import type { LibraryPlan } from "./plan.ts";
 import type { Tokenizer, TokenizerDescriptor } from "./tokenizer.ts";
-import type { TokenizerJson } from "./tokenizer-json.ts";
+import { bad, type TokenizerJson } from "./tokenizer-json.ts";
 
 /** The library takes some hundred bytes of memory for each character of a piece, and without a splitter a document is one. */
 const LONGEST_DOCUMENT = 8 << 20;
@@ -28,18 +28,22 @@ export class LibraryTokenizer implements Tokenizer {
     plan: LibraryPlan,
   ): Promise<LibraryTokenizer> {
     const { model } = JSON.parse(Buffer.from(await readWhole(json.path)).toString("utf8"));
-    const library = new Library(
-      {
-        // special tokens that are text are left out
-        added_tokens: plan.added,
-        normalizer: json.normalizer,
-        pre_tokenizer: plan.preTokenizer,
-        model: { ...model, type: json.model.type },
-        post_processor: null,
-        decoder: null,
-      },
-      {},
-    );
+    const settings = {
+      // special tokens that are text are left out
+      added_tokens: plan.added,
+      normalizer: json.normalizer,
+      pre_tokenizer: plan.preTokenizer,
+      model: { ...model, type: json.model.type },
+      post_processor: null,
+      decoder: null,
+    };
+    let library: Library;
+    try {
+      library = new Library(settings, {});
+    } catch (cause) {
+      // It takes the values of its steps to be of their types.
+      throw bad(json.path, `a step of it is not as such a file has it (${(cause as Error).message})`, cause as Error);
+    }
     return new LibraryTokenizer(descriptor, library);
   }
 

@@ -1,5 +1,8 @@
-/** A short fuzz run of every target, in this process; `npm run test:fuzz` is the long one. */
-import { mkdtemp, rm } from "node:fs/promises";
+/**
+ * A short fuzz run of every target, in this process, and what long runs have found; `npm run test:fuzz` is the long one.
+ */
+import { readdirSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
@@ -22,6 +25,23 @@ it.each(targets.map((target) => [target.name, target] as const))("%s", async (na
         throw new Error(`seed ${SEED}, input ${at}`, { cause: error });
       });
     }
+    expect(pollution()).toBeUndefined();
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+/** Inputs that were faults once, by target. */
+const FOUND = "test/files/fuzz";
+const found = readdirSync(FOUND).flatMap((name) => readdirSync(join(FOUND, name)).map((file) => [name, file] as const));
+
+it.each(found)("%s: %s, found by a long run", async (name, file) => {
+  const folder = await mkdtemp(join(tmpdir(), "doremi-fuzz-"));
+  try {
+    const target = targets.find((other) => other.name === name)!;
+    await target.seeds(folder);
+    await target.run(await readFile(join(FOUND, name, file)), folder);
+    await new Promise(setImmediate); // a promise that nobody waits for fails the test run
     expect(pollution()).toBeUndefined();
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -29,22 +29,19 @@ export async function readExtraColumns(
   const fieldPaths = paths.map((path) => requirePath(fields, path, place).map(({ name }) => name));
   const topLevel = [...new Set(fieldPaths.map(([name]) => name!))];
   await checkPages(file, unit.index, metadata, topLevel, limits);
+  const source = new SlicedFile(file);
   const rows = await parquetReadObjects({
-    file: {
-      byteLength: file.size,
-      slice: async (start, end) => {
-        const bytes = await file.read(start, end ?? file.size);
-        return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
-      },
-    },
+    file: source,
     metadata,
     columns: topLevel,
     rowStart: locator.rowStart,
     rowEnd: locator.rowStart + locator.rows,
     compressors: COMPRESSORS,
   }).catch((error: unknown) => {
+    source.rethrow();
     throw badShard("corrupt-page", place, `columns ${topLevel.join(", ")} cannot be decoded: ${reason(error)}`, error);
   });
+  source.rethrow();
   if (rows.length !== locator.rows) {
     throw badShard(
       "row-count-mismatch",
@@ -55,6 +52,38 @@ export async function readExtraColumns(
   return new Map(
     fieldPaths.map((names, i) => [paths[i]!, rows.map((row) => names.reduce<unknown>(member, row) ?? null)]),
   );
+}
+
+/**
+ * A file as hyparquet takes it. It asks for several ranges and waits for them one by one, so a read that fails is kept for
+ * whoever asked, and nobody's promise is left rejected.
+ */
+class SlicedFile {
+  readonly byteLength: number;
+  readonly #file: RandomAccessFile;
+  #failure: unknown;
+
+  constructor(file: RandomAccessFile) {
+    this.#file = file;
+    this.byteLength = file.size;
+  }
+
+  async slice(start: number, end = this.byteLength): Promise<ArrayBuffer> {
+    // What a damaged footer says may be no place at all; the decoder then finds nothing there.
+    if (!(Number.isSafeInteger(start) && start >= 0 && end >= start)) return new ArrayBuffer(0);
+    try {
+      const bytes = await this.#file.read(start, Math.min(end, this.byteLength));
+      return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
+    } catch (error) {
+      this.#failure ??= error;
+      return new ArrayBuffer(0);
+    }
+  }
+
+  /** @throws what a read failed with */
+  rethrow(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
 }
 
 /** Checksums, sizes and codecs of all chunks, which hyparquet takes on trust. */

@@ -128,12 +128,30 @@ async function nextHeader(windows: ByteWindows, place: ErrorPlace, rule: string)
     try {
       const header = parquetHeader(reader);
       if (reader.offset > bytes.length) throw new RangeError("it ends early");
+      checkNumbers(header);
       windows.advance(reader.offset);
       return header;
     } catch (error) {
       if (isAll) throw badShard("corrupt-page", place, `${rule}, but decoding failed: ${reason(error)}`, error);
     }
   }
+}
+
+/** The decoder gives whatever type a field says it is of. @throws Error */
+function checkNumbers(header: PageHeader): void {
+  const { dictionary_page_header: dictionary, data_page_header: v1, data_page_header_v2: v2 } = header;
+  const numbers: Record<string, unknown> = {
+    compressed_page_size: header.compressed_page_size,
+    uncompressed_page_size: header.uncompressed_page_size,
+    crc: header.crc ?? 0,
+    num_values: (dictionary ?? v1 ?? v2)?.num_values ?? 0,
+    ...(v2 && {
+      repetition_levels_byte_length: v2.repetition_levels_byte_length ?? 0,
+      definition_levels_byte_length: v2.definition_levels_byte_length ?? 0,
+    }),
+  };
+  for (const [name, value] of Object.entries(numbers))
+    if (!Number.isSafeInteger(value)) throw new TypeError(`its ${name} is no number of 32 bits`);
 }
 
 function bodyOf(

@@ -1,5 +1,5 @@
-// Builds dist/ from src/: the tokenizer's WebAssembly and vocabularies, the JavaScript and declarations, and the commands' executable
-// bit. Says nothing when all is well. dist/ is made anew, so that no output outlives its source.
+// Builds dist/ from src/: the tokenizer's WebAssembly and vocabularies, the JavaScript and declarations, the report's page, and the
+// commands' executable bit. Says nothing when all is well. dist/ is made anew, so that no output outlives its source.
 import { execFileSync } from "node:child_process";
 import { chmodSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -12,6 +12,7 @@ try {
   node("node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json", "--noEmitOnError");
   node("scripts/build-wasm.mjs");
   node("--import", "tsx", "scripts/build-vocabularies.ts");
+  node("scripts/build-report.mjs");
 } catch (error) {
   // The compiler has said what is wrong on the same terminal.
   process.exit(error.status ?? 1);

@@ -13,6 +13,7 @@ import { materializeCommand } from "./commands/materialize.ts";
 import { mergeCommand } from "./commands/merge.ts";
 import { planCommand } from "./commands/plan.ts";
 import { replayCommand } from "./commands/replay.ts";
+import { reportCommand } from "./commands/report.ts";
 import { resampleCommand } from "./commands/resample.ts";
 import { runCommand } from "./commands/run.ts";
 import { trainCommand } from "./commands/train.ts";
@@ -48,6 +49,7 @@ export function buildProgram(setStatus: SetStatus): Command {
     inspectCommand,
     replayCommand,
     weightsCommand,
+    reportCommand,
   ];
   for (const build of commands) {
     const command = build(setStatus);

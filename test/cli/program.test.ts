@@ -54,6 +54,7 @@ describe("help", () => {
       "inspect",
       "replay",
       "weights",
+      "report",
     ]);
   });
 

@@ -1,0 +1,31 @@
+// Builds what the report is drawn with: the page's program, beside its source and in dist/, and in dist/ the charts' library
+// put into the module that uses it, so that the installed package needs no library of its own for it.
+import { copyFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const common = { bundle: true, minify: true, logLevel: "warning", target: "es2022", charset: "utf8", legalComments: "inline" };
+const program = join(root, "src/report/page/page.js");
+
+await Promise.all([
+  build({
+    ...common,
+    entryPoints: [join(root, "src/report/page/client/main.ts")],
+    outfile: program,
+    format: "iife",
+    platform: "browser",
+    define: { "process.env.NODE_ENV": '"production"' },
+  }),
+  build({
+    ...common,
+    entryPoints: [join(root, "src/report/charts/echarts.ts")],
+    outfile: join(root, "dist/report/charts/echarts.js"),
+    format: "esm",
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    define: { "process.env.NODE_ENV": '"production"' },
+  }),
+]);
+await copyFile(program, join(root, "dist/report/page/page.js"));

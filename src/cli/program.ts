@@ -8,6 +8,7 @@ import { VERSION } from "../lib/version.ts";
 import { countCommand } from "./commands/count.ts";
 import { evaluateCommand } from "./commands/evaluate.ts";
 import { exportCommand } from "./commands/export.ts";
+import { initCommand } from "./commands/init.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { materializeCommand } from "./commands/materialize.ts";
 import { mergeCommand } from "./commands/merge.ts";
@@ -36,6 +37,7 @@ export function buildProgram(setStatus: SetStatus): Command {
     // Faults of usage are printed with all others, below.
     .configureOutput({ outputError: () => {} });
   const commands = [
+    initCommand,
     runCommand,
     planCommand,
     countCommand,

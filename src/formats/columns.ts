@@ -42,7 +42,8 @@ export function requirePath<F extends FieldNode<F>>(
   );
 }
 
-function leafPaths<F extends FieldNode<F>>(fields: readonly F[]): string[] {
+/** All leaves, dots between the levels. */
+export function leafPaths<F extends FieldNode<F>>(fields: readonly F[]): string[] {
   return fields.flatMap((field) =>
     field.children.length === 0 ? [field.name] : leafPaths(field.children).map((below) => `${field.name}.${below}`),
   );

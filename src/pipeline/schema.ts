@@ -13,10 +13,16 @@ import { train } from "./schema/train.ts";
 
 export const pipelineSchema = z.strictObject({
   $schema: z.string().optional(),
-  version: z.literal(1),
-  name,
+  version: z.literal(1).describe("Of this file's format."),
+  name: name.describe("What the run is called in its results."),
   output: z.string().min(1).describe("Folder of the results, relative to the pipeline file."),
-  seed: z.int().min(0).default(1),
+  seed: z
+    .int()
+    .min(0)
+    .default(1)
+    .describe(
+      "Of every draw: held-out documents, initial weights, order, selection. The same seed gives the same bytes.",
+    ),
   tokenizer: z
     .string()
     .min(1)

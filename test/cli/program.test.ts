@@ -41,6 +41,7 @@ describe("help", () => {
 
   it("has the commands of the contract", () => {
     expect(commands.map((command) => command.name())).toEqual([
+      "init",
       "run",
       "plan",
       "count",

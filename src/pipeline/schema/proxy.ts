@@ -8,7 +8,7 @@ import { fraction, positiveInteger, refuse } from "./common.ts";
 const shares = z.enum(["uniform", "reference"]).optional();
 
 const settings = z.strictObject({
-  steps: positiveInteger.default(1000),
+  steps: positiveInteger.default(1000).describe("Batches that the proxy is trained on."),
   objective: objective.prefault("doremi"),
   eta: z.number().positive().optional().describe("Short for objective: { name: doremi, eta }."),
   smoothing: fraction.optional().describe("Short for objective: { name: doremi, smoothing }."),

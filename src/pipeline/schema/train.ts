@@ -67,7 +67,7 @@ export const train = z
     evaluationSequences: positiveInteger.default(64).describe("Held-out sequences per domain, at most."),
     reference: z
       .strictObject({
-        steps: positiveInteger.default(1000),
+        steps: positiveInteger.default(1000).describe("Batches that the reference is trained on."),
         weights: weights
           .default("natural")
           .describe("Baseline weights: natural (by tokens), uniform, or as in resample.weights."),

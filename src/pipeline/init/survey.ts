@@ -1,0 +1,141 @@
+/**
+ * What a few of a corpus's shards hold: formats, columns, values, and from them how large the whole is. Opens a bounded
+ * number of files, however many there are.
+ */
+
+import { type ShardSample, sampleShard } from "../../formats/sample.ts";
+import { DoremiError } from "../../lib/errors.ts";
+import { storage } from "../../storage/files.ts";
+import { joinLocation } from "../../storage/location.ts";
+import { extensionOf, type Listing } from "./listing.ts";
+
+/** shards that are opened, at most; of every extension at least one */
+const OPENED = 12;
+/** files whose sizes are asked for, at most; the others are taken to be like them */
+const SIZED = 2000;
+const AT_ONCE = 32;
+const ROWS_PER_UNIT = 100;
+/** A text has about so many bytes for each token of the usual vocabularies. */
+const BYTES_PER_TOKEN = 4;
+
+export interface Survey {
+  /** paths that are shards: of an extension whose samples could be read */
+  readonly shards: readonly string[];
+  readonly samples: readonly (ShardSample & { readonly path: string; readonly size: number })[];
+  /** files that are left out and why, by extension */
+  readonly left: readonly { readonly extension: string; readonly files: number; readonly reason: string }[];
+}
+
+/** @throws DoremiError no-shard; no-permission, unavailable */
+export async function surveyCorpus({ root, paths }: Listing): Promise<Survey> {
+  const groups = grouped(paths);
+  const shards: string[] = [];
+  const samples: (ShardSample & { path: string; size: number })[] = [];
+  const left: { extension: string; files: number; reason: string }[] = [];
+  const each = Math.max(1, Math.floor(OPENED / groups.size));
+  for (const [extension, files] of groups) {
+    const found: typeof samples = [];
+    let reason: string | undefined;
+    for (const path of spread(files, each)) {
+      try {
+        found.push({ path, ...(await openSample(joinLocation(root, path))) });
+      } catch (error) {
+        if (!(error instanceof DoremiError) || error.kind !== "bad-data") throw error;
+        reason ??= error.message.replace(joinLocation(root, path), path);
+      }
+    }
+    const hasText = found.some(({ texts }) => texts.size > 0);
+    if (found.length > 0 && (hasText || groups.size === 1)) {
+      shards.push(...files);
+      samples.push(...found);
+    } else left.push({ extension, files: files.length, reason: reason ?? "has no column that holds text" });
+  }
+  if (samples.length === 0) {
+    const [first] = left;
+    throw new DoremiError(
+      "bad-data",
+      "no-shard",
+      `${root}: must hold Parquet, Arrow or JSON Lines shards, and none of the ${paths.length} files that were found is one that can be read: ${first?.reason ?? "there is none"}`,
+      { file: root },
+    );
+  }
+  return { shards: shards.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)), samples, left };
+}
+
+/** The survey without the kinds of files that lack the column. */
+export function narrowed({ shards, samples, left }: Survey, column: string): Survey {
+  const having = new Set(samples.filter(({ texts }) => texts.has(column)).map(({ path }) => extensionOf(path)));
+  const lacking = grouped(shards.filter((path) => !having.has(extensionOf(path))));
+  return {
+    shards: shards.filter((path) => having.has(extensionOf(path))),
+    samples: samples.filter(({ path }) => having.has(extensionOf(path))),
+    left: [
+      ...left,
+      ...[...lacking].map(([extension, files]) => ({
+        extension,
+        files: files.length,
+        reason: `no text in a column ${column}`,
+      })),
+    ],
+  };
+}
+
+function grouped(paths: readonly string[]): Map<string, string[]> {
+  const groups = new Map<string, string[]>();
+  for (const path of paths) groups.set(extensionOf(path), [...(groups.get(extensionOf(path)) ?? []), path]);
+  return groups;
+}
+
+async function openSample(location: string): Promise<ShardSample & { size: number }> {
+  const file = await storage.open(location);
+  try {
+    return { ...(await sampleShard(file, { rowsPerUnit: ROWS_PER_UNIT })), size: file.size };
+  } finally {
+    await file.close();
+  }
+}
+
+/** So many of the list at even distances, the first and the last among them. */
+export function spread<T>(list: readonly T[], most: number): T[] {
+  if (list.length <= most) return [...list];
+  const step = most === 1 ? 0 : (list.length - 1) / (most - 1);
+  return Array.from({ length: most }, (_, i) => list[Math.round(i * step)]!);
+}
+
+export interface Estimate {
+  readonly bytes: number;
+  readonly documents: number;
+  readonly tokens: number;
+}
+
+/** How large the shards are together, from all sizes and what the samples hold. */
+export async function estimateSize(
+  { root }: Listing,
+  { samples }: Survey,
+  textColumn: string,
+  shards: readonly string[],
+): Promise<Estimate> {
+  const sized = spread(shards, SIZED);
+  let sum = 0;
+  for (let at = 0; at < sized.length; at += AT_ONCE) {
+    const stats = await Promise.all(
+      sized.slice(at, at + AT_ONCE).map((path) => storage.stat(joinLocation(root, path))),
+    );
+    for (const { size } of stats) sum += size;
+  }
+  const bytes = Math.round((sum / sized.length) * shards.length);
+  const withText = samples.filter(({ texts }) => texts.has(textColumn));
+  const stored = withText.reduce((total, { size }) => total + size, 0);
+  const rows = withText.reduce((total, sample) => total + sample.rows, 0);
+  const text = withText.reduce((total, sample) => total + sample.rows * meanBytes(sample.texts.get(textColumn)!), 0);
+  return {
+    bytes,
+    documents: Math.round((rows / stored) * bytes),
+    tokens: Math.round(((text / stored) * bytes) / BYTES_PER_TOKEN),
+  };
+}
+
+function meanBytes(values: readonly (string | null)[]): number {
+  const bytes = values.reduce((sum, value) => sum + (value === null ? 0 : Buffer.byteLength(value)), 0);
+  return values.length === 0 ? 0 : bytes / values.length;
+}

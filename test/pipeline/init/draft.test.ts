@@ -1,0 +1,173 @@
+/** Whole drafts of folders that are written here, each read again by the real loader and discovered by the real stage. */
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parseDocument } from "yaml";
+import { type Ask, draftPipeline, type Question } from "../../../src/pipeline/init/draft.ts";
+import { loadPipeline } from "../../../src/pipeline/load.ts";
+import { planPipeline } from "../../../src/pipeline/plan.ts";
+import { settingText } from "../../../src/pipeline/setting-text.ts";
+
+const CORPUS = join(import.meta.dirname, "..", "..", "files", "corpus");
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "doremi-init-"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+let made = 0;
+/** A folder of JSON Lines files. */
+function corpus(files: Record<string, readonly object[]>): string {
+  const root = join(folder, `corpus [${made++}]`); // with characters that globs would take as their own
+  for (const [name, rows] of Object.entries(files)) {
+    mkdirSync(dirname(join(root, name)), { recursive: true });
+    writeFileSync(join(root, name), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  }
+  return root;
+}
+
+const text = (row: number) => `${"A document of some words. ".repeat(8)}${row}`;
+const rows = (count: number, more: (row: number) => object = () => ({})) =>
+  Array.from({ length: count }, (_, row) => ({ id: `doc-${row}`, text: text(row), ...more(row) }));
+
+const draft = (source: string, options: object = {}, ask: Ask = null) =>
+  draftPipeline({ source, path: join(folder, "p.yaml"), machine: { cores: 2 }, takeLikeliest: false, ...options }, ask);
+
+/** What the run would find: shards by domain, of the file as it is written. */
+async function found(written: string) {
+  const path = join(folder, `p${made++}.yaml`);
+  writeFileSync(path, written);
+  const plan = await planPipeline(await loadPipeline(path));
+  expect(plan.missing).toEqual([]);
+  return plan;
+}
+
+describe("guesses", () => {
+  it("a folder for each domain, in every format, beside what is no shard", async () => {
+    const root = join(folder, "mixed formats");
+    cpSync(join(CORPUS, "folders"), join(root, "data"), { recursive: true });
+    writeFileSync(join(root, "README.md"), "# A corpus\n");
+    writeFileSync(join(root, "dataset_info.json"), JSON.stringify({ rows: 3 }, null, 2));
+    const result = await draft(root);
+    expect(result).toMatchObject({
+      domains: ["csource", "factbook", "math"],
+      shards: 5,
+      formats: ["arrow-file", "jsonl (gzip)", "parquet"],
+      textColumn: "text",
+      domainColumn: null,
+    });
+    expect(result.notes).toHaveLength(2);
+    await found(result.text);
+  });
+
+  it("a column, by name and values, with documents that name none and a split that is held out", async () => {
+    const set = (row: number) => ({ meta: { pile_set_name: ["web", "code", null][row % 3] } });
+    const root = corpus({ "data/train-0.jsonl": rows(60, set), "data/validation-0.jsonl": rows(12, set) });
+    const result = await draft(root);
+    expect(result).toMatchObject({ domains: ["code", "web", "other"], domainColumn: "meta.pile_set_name" });
+    expect(result).toMatchObject({ shards: 1, heldOutShards: 1, allDomains: false });
+    expect(parseDocument(result.text).toJS().data).toMatchObject({ onUnlistedDomain: { domain: "other" } });
+    await found(result.text);
+  });
+
+  it("a pattern, as it was given", async () => {
+    const root = corpus({ "x-a/1.jsonl": rows(9), "x-b/1.jsonl": rows(9), "y/1.jsonl": rows(9) });
+    const result = await draft(`${root.replace(/[[\]]/g, "\\$&")}/x-{domain}/*`);
+    expect(result.domains).toEqual(["a", "b"]);
+    await found(result.text);
+  });
+
+  it("one file of several, with its domains in a column", async () => {
+    const root = corpus({ "b.jsonl": rows(3), "all.jsonl": rows(40, (row) => ({ source: row % 2 ? "a" : "b" })) });
+    const result = await draft(join(root, "all.jsonl"));
+    expect(result).toMatchObject({ domains: ["a", "b"], domainColumn: "source", shards: 1 });
+    await found(result.text);
+  });
+
+  it("thousands of files are listed, and few of them opened", async () => {
+    const files = Object.fromEntries(Array.from({ length: 2400 }, (_, i) => [`d${i % 3}x/f${i}.jsonl`, rows(1)]));
+    const root = corpus(files);
+    // Not the first, the middle or the last of its kind: nothing would be left of the draft if it were opened.
+    writeFileSync(join(root, "d1x", "f1000.jsonl"), "not JSON\n");
+    expect(await draft(root)).toMatchObject({ shards: 2400, domains: ["d0x", "d1x", "d2x"] });
+  });
+});
+
+describe("asks, or takes what it was told", () => {
+  const two = (row: number) => ({
+    text: undefined,
+    question: text(row),
+    answer: text(row + 1),
+    shelf: "abcd"[row % 4],
+  });
+
+  it("which column is the text, and which the domain", async () => {
+    const root = corpus({ "all.jsonl": rows(80, two) });
+    const asked: Question[] = [];
+    const answers = ["answer", "shelf", "cl100k"];
+    const result = await draft(root, {}, async (question) => {
+      asked.push(question);
+      return answers[asked.length - 1]!;
+    });
+    expect(result).toMatchObject({ textColumn: "answer", domainColumn: "shelf", tokenizer: "cl100k" });
+    expect(asked.map(({ choices }) => choices?.map(({ value }) => value))).toEqual([
+      expect.arrayContaining(["question", "answer"]),
+      ["shelf"],
+      undefined,
+    ]);
+    await found(result.text);
+  });
+
+  it("nobody is there to be asked: refused with the candidates, or the likeliest where that is wanted", async () => {
+    const root = corpus({ "all.jsonl": rows(80, two) });
+    await expect(draft(root)).rejects.toMatchObject({ code: "ambiguous-text-column", exitStatus: 2 });
+    await expect(draft(root, { textColumn: "answer" })).rejects.toMatchObject({
+      code: "no-domain",
+      message: expect.stringContaining("shelf (a, b, c, d)"),
+    });
+    expect(await draft(root, { takeLikeliest: true })).toMatchObject({ domainColumn: "shelf" });
+  });
+
+  it("by flags, which are checked", async () => {
+    const root = corpus({ "all.jsonl": rows(80, two) });
+    const flags = { textColumn: "question", domainColumn: "shelf", budgetTokens: 5_000_000 };
+    const result = await draft(root, flags);
+    expect(parseDocument(result.text).toJS().resample.budgetTokens).toBe(5_000_000);
+    await expect(draft(root, { textColumn: "questoin" })).rejects.toMatchObject({
+      code: "missing-column",
+      message: expect.stringContaining("question"),
+    });
+    await expect(draft(root, { ...flags, tokenizer: "r51k" })).rejects.toMatchObject({ code: "unknown-tokenizer" });
+  });
+});
+
+describe("refuses", () => {
+  it.each([
+    [
+      "shards without text, with their columns",
+      { "a/1.jsonl": [{ id: 1, n: 2 }], "b/1.jsonl": [{ id: 2, n: 3 }] },
+      "no-text-column",
+      /id, n/,
+    ],
+    ["files that are no shards", { "a.csv": [{}] }, "no-shard", /JSON/],
+  ])("%s", async (_, files, code, message) => {
+    const root = corpus(files as Record<string, object[]>);
+    if (code === "no-shard") writeFileSync(join(root, "a.csv"), "a,b\n1,2\n");
+    await expect(draft(root)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+  });
+
+  it("an empty folder, one that is missing, and a pattern without a file", async () => {
+    mkdirSync(join(folder, "empty"));
+    await expect(draft(join(folder, "empty"))).rejects.toMatchObject({ code: "empty-folder", exitStatus: 66 });
+    await expect(draft(join(folder, "gone"))).rejects.toThrow(/gone/);
+    await expect(draft(join(folder, "{domain}/*.nothing"))).rejects.toMatchObject({ code: "no-match" });
+  });
+});
+
+it("comments of the written file are the schema's own words", async () => {
+  const { text: written } = await draft(join(CORPUS, "folders"));
+  const comments = written.replace(/\n *# /g, " ");
+  for (const path of ["tokenizer", "data.files", "data.heldOut", "train.vocabulary", "resample.maxEpochs"])
+    expect(comments).toContain(settingText(path));
+});

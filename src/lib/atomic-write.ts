@@ -4,8 +4,9 @@
  */
 import { randomBytes } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { makeFolder } from "./make-folder.ts";
 
 export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {
   const file = await AtomicFile.create(path);
@@ -33,7 +34,7 @@ export class AtomicFile {
   }
 
   static async create(path: string): Promise<AtomicFile> {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
     return new AtomicFile(path, temporary, await open(temporary, "wx"));
   }

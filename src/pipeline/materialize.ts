@@ -2,10 +2,11 @@
  * From a manifest's path and a user's wishes to a materialized set: finds the tokenizer and the files, settles what was
  * left open, keeps others out of the output folder, and goes on where an earlier run stopped.
  */
-import { mkdir, rm, rmdir, stat } from "node:fs/promises";
+import { rm, rmdir, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { DoremiError, explainSystemError } from "../lib/errors.ts";
+import { makeFolder } from "../lib/make-folder.ts";
 import type { Manifest } from "../manifest/contract.ts";
 import { loadManifest } from "../manifest/load.ts";
 import {
@@ -96,7 +97,7 @@ export async function materialize(path: string, options: MaterializeOptions): Pr
     manifest.files.map(async (file) => signedLocation(await resolveInside(root, file.path, options))),
   );
 
-  await mkdir(state.folder, { recursive: true });
+  await makeFolder(state.folder);
   const lock = await lockFolder(state.folder, output);
   const pool =
     options.pool ??

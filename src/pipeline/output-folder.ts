@@ -8,13 +8,14 @@
  *
  * A stage's folder appears by one rename, so there is never half of one.
  */
-import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { z } from "zod";
 import { sync, writeFileAtomic } from "../lib/atomic-write.ts";
 import { DoremiError } from "../lib/errors.ts";
 import { canonicalJson, sha256File, sha256Json } from "../lib/hash.ts";
+import { makeFolder } from "../lib/make-folder.ts";
 import { isInside, relativePath } from "../lib/relative-path.ts";
 import { type FolderLock, isLocked, LOCK_TIMING, type LockOptions, lockFolder } from "./folder-lock.ts";
 
@@ -56,7 +57,7 @@ export class OutputFolder {
   async open(pipelineName: string, options: LockOptions = {}): Promise<FolderLock> {
     await this.#refuseForeign(pipelineName); // before anything is written into somebody's folder
     const state = join(this.path, STATE);
-    await mkdir(state, { recursive: true });
+    await makeFolder(state);
     const lock = await lockFolder(state, this.path, LOCK_TIMING, options);
     try {
       // Again, because another pipeline may have taken the folder in between; from here on nobody can.
@@ -133,7 +134,7 @@ export class OutputFolder {
 
   async workFolder(stage: string, key: string): Promise<string> {
     const path = join(this.path, STATE, "work", `${stage}-${key.slice(0, 16)}`);
-    await mkdir(path, { recursive: true });
+    await makeFolder(path);
     return path;
   }
 

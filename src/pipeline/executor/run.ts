@@ -2,12 +2,13 @@
  * Runs a pipeline on a cluster: this process submits jobs and follows them. What is done is told by the output folder,
  * what goes on by the queue, so that the same command goes on where an earlier one was killed.
  */
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeFileAtomic } from "../../lib/atomic-write.ts";
 import { DoremiError } from "../../lib/errors.ts";
 import { sha256, sha256Json } from "../../lib/hash.ts";
+import { makeFolder } from "../../lib/make-folder.ts";
 import { describeCorpus, discoverShards } from "../../stages/discover/run.ts";
 import type { StageEvent } from "../../stages/stage.ts";
 import { bindStages, discoverInputOf, type StageName } from "../bindings.ts";
@@ -57,7 +58,7 @@ export async function runOnCluster(
   const prepared = await prepare(pipeline);
   await new OutputFolder(output).claim(config.name);
   const jobs = join(output, "jobs");
-  await mkdir(jobs, { recursive: true });
+  await makeFolder(jobs);
   const lock = await lockFolder(jobs, output);
   try {
     // What the jobs read: a later change of the file is another run's.
@@ -72,7 +73,7 @@ export async function runOnCluster(
     const work = await FinishedWork.open(prepared, until, settings.tasks, stop);
     const trains = work.trains;
     const steps = planSteps({ tasks: settings.tasks, until, trains, file, base, output, options });
-    for (const { name } of steps) await mkdir(dirname(logPath(output, name, 0)), { recursive: true });
+    for (const { name } of steps) await makeFolder(dirname(logPath(output, name, 0)));
     const before = await work.result();
     if (!before) {
       await follow({

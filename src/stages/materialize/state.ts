@@ -9,11 +9,12 @@
  *     <output>/.doremi/write-<n>.json   shard n is in place
  *     <output>/.doremi/put-<n>.json     and in the object store that the set goes to
  */
-import { mkdir, readdir, readFile, rm, stat, statfs } from "node:fs/promises";
+import { readdir, readFile, rm, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "../../lib/atomic-write.ts";
 import { DoremiError } from "../../lib/errors.ts";
 import { sha256Json } from "../../lib/hash.ts";
+import { makeFolder } from "../../lib/make-folder.ts";
 import {
   loadMaterialized,
   MATERIALIZED_NAME,
@@ -127,7 +128,7 @@ function otherSet(output: string, found: string): DoremiError {
 /** What writes that were cut off left in the folders of the groups. */
 export async function sweep(output: string, folders: readonly string[]): Promise<void> {
   for (const folder of folders) {
-    await mkdir(join(output, folder), { recursive: true });
+    await makeFolder(join(output, folder));
     for (const name of await readdir(join(output, folder))) {
       if (/\.(tmp|part)$/.test(name)) await rm(join(output, folder, name), { force: true });
     }

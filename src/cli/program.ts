@@ -19,6 +19,7 @@ import { resampleCommand } from "./commands/resample.ts";
 import { runCommand } from "./commands/run.ts";
 import { trainCommand } from "./commands/train.ts";
 import { verifyCommand } from "./commands/verify.ts";
+import { watchCommand } from "./commands/watch.ts";
 import { weightsCommand } from "./commands/weights.ts";
 import { describeFailure } from "./failure.ts";
 import { addExample } from "./options.ts";
@@ -52,6 +53,7 @@ export function buildProgram(setStatus: SetStatus): Command {
     replayCommand,
     weightsCommand,
     reportCommand,
+    watchCommand,
   ];
   for (const build of commands) {
     const command = build(setStatus);

@@ -56,6 +56,7 @@ describe("help", () => {
       "replay",
       "weights",
       "report",
+      "watch",
     ]);
   });
 

@@ -35,9 +35,8 @@ const MESSAGES_LIMIT = 500;
  * @throws DoremiError missing-folder, no-run
  */
 export async function readReportData(folder: string): Promise<ReportData> {
-  const path = resolve(folder);
-  await refuseOther(path);
-  return new ReportReader(path).read();
+  await checkRunFolder(folder);
+  return new ReportReader(folder).read();
 }
 
 /** Reads again and again what a run that goes on has come to, each finished stage once. */
@@ -72,7 +71,9 @@ interface Finished {
   readonly problems: readonly string[];
 }
 
-async function refuseOther(folder: string): Promise<void> {
+/** @throws DoremiError missing-folder, no-run */
+export async function checkRunFolder(path: string): Promise<void> {
+  const folder = resolve(path);
   const found = await stat(folder).catch(() => undefined);
   if (!found?.isDirectory()) {
     throw new DoremiError(

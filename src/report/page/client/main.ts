@@ -49,6 +49,7 @@ class Page {
   /** undefined until the reader has chosen */
   #chosen: Set<number> | undefined;
   #printing = false;
+  #settled = "";
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(root: HTMLElement, data: ReportData) {
@@ -78,6 +79,7 @@ class Page {
     this.#data = data;
     document.title = `${data.run.pipeline ?? "run"} – doremi`;
     const messages = messagesOf(data);
+    const wasOpen = this.#top.querySelector("details")?.open;
     this.#top.replaceChildren(
       headOf(data),
       cardsOf(data),
@@ -86,14 +88,17 @@ class Page {
         ? [
             el(
               "details",
-              messages.querySelector(".warning") ? { open: "" } : {},
+              (wasOpen ?? messages.querySelector(".warning") !== null) ? { open: "" } : {},
               el("summary", {}, `Warnings and notes (${messages.children.length})`),
               messages,
             ),
           ]
         : []),
     );
-    this.#fillTables();
+    // A table that is being sorted or read stays as it is while only the steps go on.
+    const settled = settledParts(data);
+    if (settled !== this.#settled) this.#fillTables();
+    this.#settled = settled;
     this.#draw();
   }
 
@@ -290,6 +295,24 @@ class Page {
     applyTheme(on ? "light" : storedTheme());
     this.#draw();
   }
+}
+
+/** What changes when a stage is done. */
+function settledParts({
+  domains,
+  counts,
+  lengths,
+  weights,
+  rounds,
+  evaluation,
+  flow,
+  stages,
+  hashes,
+  trainings,
+}: ReportData): string {
+  const states = stages.map(({ stage, state, key }) => [stage, state, key]);
+  const finished = trainings.map(({ stage, finished: isFinished }) => [stage, isFinished]);
+  return JSON.stringify([domains, counts, lengths, weights?.set, rounds, evaluation, flow, states, hashes, finished]);
 }
 
 function conclusions({ evaluation }: ReportData): HTMLElement[] {

@@ -88,7 +88,7 @@ export function makeTable<Row>({ label, columns, rows, matches }: TableOptions<R
   });
   copy.setAttribute("aria-label", `Copy as CSV: ${label}`);
   const table = el("table", {}, el("thead", {}, el("tr", {}, ...headers)), body);
-  const region = el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": label }, table);
+  const region = el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": `Table: ${label}` }, table);
   return {
     element: el("div", {}, el("div", { class: "tools" }, copy), region),
     filter(text) {

@@ -6,7 +6,8 @@
  * A run that finds no claim but dead ones makes the next higher, which the system lets only one do; looks again, and
  * holds the folder if all other claims are still the dead ones that it knew; and then clears those away. So nobody who
  * looked too long ago gets in, and a claim of the living is never in danger. (Moving a stale lock away to make room
- * would not do: by then it may be the next run's.)
+ * would not do: by then it may be the next run's.) A claim of another machine is dead by its time alone, so it is watched for
+ * some heartbeats before: a clock that jumps hands no folder of the living over.
  */
 import { randomUUID } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
@@ -66,6 +67,9 @@ interface Claim {
   readonly modifiedMs: number;
 }
 
+/** A claim that nothing but its time says to be dead is watched for so many heartbeats. */
+const WATCHED_BEATS = 2.5;
+
 /** Every attempt that fails means that another run was faster, so this many in a row is a busy folder. */
 const ATTEMPTS = 20;
 
@@ -90,10 +94,19 @@ export async function lockFolder(
   { waits = false, signal }: LockOptions = {},
 ): Promise<FolderLock> {
   const deadline = performance.now() + (waits ? timing.staleMs + 2 * timing.heartbeatMs : 0);
+  const watched: Claim[] = [];
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const dead = await readClaims(folder);
     const holders = await Promise.all(dead.map((claim) => holderOf(claim, folder, timing)));
-    const holder = holders.find((found) => found !== undefined);
+    const holder = holders.find((found) => found !== undefined && found !== "silent");
+    const silent = dead.filter((claim, i) => holders[i] === "silent" && !watched.some((known) => isSame(known, claim)));
+    if (!holder && silent.length > 0) {
+      // It may be the clock that jumped: who lives gives a sign meanwhile.
+      watched.push(...silent);
+      attempt--;
+      await wait(WATCHED_BEATS * timing.heartbeatMs, undefined, { signal });
+      continue;
+    }
     if (holder) {
       if (!holder.elsewhere || performance.now() >= deadline) throw locked(subject, holder.text);
       attempt--; // nobody was faster
@@ -202,8 +215,12 @@ async function isOwn(path: string, content: string): Promise<boolean> {
   return found === content;
 }
 
-/** Whose living claim it is; undefined for a dead one, or when it is gone. */
-async function holderOf(found: Claim, folder: string, { staleMs }: LockTiming): Promise<LivingHolder | undefined> {
+/** Whose living claim it is; undefined for a dead one, or when it is gone; silent where only its time says that it is dead. */
+async function holderOf(
+  found: Claim,
+  folder: string,
+  { staleMs }: LockTiming,
+): Promise<LivingHolder | "silent" | undefined> {
   let claim: Claim | undefined = found;
   // A run that is just making its claim has not written it yet.
   for (let again = 0; claim && parseHolder(claim.text) === undefined && again < 5; again++) {
@@ -223,7 +240,7 @@ async function holderOf(found: Claim, folder: string, { staleMs }: LockTiming): 
   }
   if (known || (here && !processExists(holder.pid))) return undefined;
   const silentMs = (await clockOf(folder)) - claim.modifiedMs;
-  if (silentMs > staleMs) return undefined;
+  if (silentMs > staleMs) return "silent";
   const who = holder ? `process ${holder.pid} on ${holder.host}` : "another";
   return {
     text:

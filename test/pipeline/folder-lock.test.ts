@@ -54,6 +54,8 @@ async function leave(number: number, holder: Record<string, unknown>, silentMs =
 }
 
 const ELSEWHERE = { system: "elsewhere", host: "elsewhere", pid: 1, started: "1" };
+/** Dead by its time alone is what gives no sign of life for 50 ms more. */
+const QUICK = { heartbeatMs: 20, staleMs: LOCK_TIMING.staleMs };
 const locks = async () => (await readdir(folder)).sort();
 
 describe("the lock of a folder", () => {
@@ -85,10 +87,10 @@ describe("the lock of a folder", () => {
     beforeOpen = async (flags) => {
       if (flags !== "wx") return;
       beforeOpen = undefined;
-      await (await lockFolder(folder)).release(); // lock.2, and clears the dead one away
-      taken = await lockFolder(folder); // lock.1
+      await (await lockFolder(folder, folder, QUICK)).release(); // lock.2, and clears the dead one away
+      taken = await lockFolder(folder, folder, QUICK); // lock.1
     };
-    await expect(lockFolder(folder)).rejects.toMatchObject({ code: "locked" });
+    await expect(lockFolder(folder, folder, QUICK)).rejects.toMatchObject({ code: "locked" });
     expect(beforeOpen).toBeUndefined();
     expect(await locks()).toEqual(["lock.1"]);
     await taken!.release();
@@ -101,7 +103,7 @@ describe("the lock of a folder", () => {
       beforeOpen = undefined;
       await leave(1, ELSEWHERE);
     };
-    await expect(lockFolder(folder)).rejects.toMatchObject({ code: "locked" });
+    await expect(lockFolder(folder, folder, QUICK)).rejects.toMatchObject({ code: "locked" });
     expect(beforeOpen).toBeUndefined();
     expect(await locks()).toEqual(["lock.1"]);
   });
@@ -139,13 +141,13 @@ describe("the lock of a folder", () => {
 
   it("of another system holds as long as it gives signs of life", async () => {
     await leave(4, ELSEWHERE, LOCK_TIMING.staleMs - 10_000);
-    await expect(lockFolder(folder)).rejects.toMatchObject({
+    await expect(lockFolder(folder, folder, QUICK)).rejects.toMatchObject({
       code: "locked",
       message: expect.stringMatching(/process 1 on elsewhere does now, with a sign of life 1\d\d s ago; .*120 s after/),
     });
     expect(await locks()).toEqual(["lock.4"]);
     await leave(4, ELSEWHERE, LOCK_TIMING.staleMs + 10_000);
-    const lock = await lockFolder(folder);
+    const lock = await lockFolder(folder, folder, QUICK);
     expect(await locks()).toEqual(["lock.5"]);
     await lock.release();
     expect(await locks()).toEqual([]);
@@ -189,11 +191,24 @@ describe("the lock of a folder", () => {
     }
   });
 
+  it("is not taken from the living by a clock that jumped hours ahead", async () => {
+    await leave(1, ELSEWHERE);
+    const path = join(folder, "lock.1");
+    const hoursAgo = Date.now() / 1000 - 5 * 3600;
+    await utimes(path, hoursAgo, hoursAgo);
+    const timer = setInterval(() => void writeFile(path, JSON.stringify({ ...ELSEWHERE, token: "theirs" })), 20);
+    try {
+      await expect(lockFolder(folder, folder, QUICK)).rejects.toMatchObject({ code: "locked" });
+    } finally {
+      clearInterval(timer);
+    }
+  });
+
   it("that a run died in taking is held for a while, then free", async () => {
     await writeFile(join(folder, "lock.1"), "");
-    await expect(lockFolder(folder)).rejects.toMatchObject({ code: "locked" });
+    await expect(lockFolder(folder, folder, QUICK)).rejects.toMatchObject({ code: "locked" });
     await utimes(join(folder, "lock.1"), 1, 1);
-    await (await lockFolder(folder)).release();
+    await (await lockFolder(folder, folder, QUICK)).release();
   });
 
   it("gives signs of life that others see", async () => {

@@ -1,5 +1,5 @@
 /** A process of its own that takes and releases a folder's lock as its parent tells it to. */
-import { type FolderLock, lockFolder } from "../../src/pipeline/folder-lock.ts";
+import { type FolderLock, LOCK_TIMING, lockFolder } from "../../src/pipeline/folder-lock.ts";
 
 export type Order =
   | { readonly take: string; readonly afterMs?: number }
@@ -21,7 +21,7 @@ process.on("message", async (order: Order) => {
   // Spinning, not sleeping: the first steps of two that are told together then fall as close as they can.
   for (const end = performance.now() + (order.afterMs ?? 0); performance.now() < end; );
   try {
-    lock = await lockFolder(order.take);
+    lock = await lockFolder(order.take, order.take, { ...LOCK_TIMING, heartbeatMs: 20 });
     answer({ taken: true });
   } catch (error) {
     answer({ taken: false, code: (error as { code?: string }).code ?? String(error) });

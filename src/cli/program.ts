@@ -6,6 +6,7 @@ import { Command, CommanderError } from "commander";
 import { nearestName } from "../lib/nearest.ts";
 import { VERSION } from "../lib/version.ts";
 import { countCommand } from "./commands/count.ts";
+import { doctorCommand } from "./commands/doctor.ts";
 import { evaluateCommand } from "./commands/evaluate.ts";
 import { exportCommand } from "./commands/export.ts";
 import { initCommand } from "./commands/init.ts";
@@ -54,6 +55,7 @@ export function buildProgram(setStatus: SetStatus): Command {
     weightsCommand,
     reportCommand,
     watchCommand,
+    doctorCommand,
   ];
   for (const build of commands) {
     const command = build(setStatus);

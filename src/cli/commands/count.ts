@@ -57,13 +57,13 @@ export function countCommand(setStatus: SetStatus): Command {
     .option("--domain-map <value=domain...>", "domain of a value of that column, where it is not the value itself")
     .option("--unlisted <fail|drop|domain>", "documents without a listed domain: stop, leave out, or this domain")
     .addOption(
-      new Option("--on-bad-document <fail|skip|replace>", "text that is not UTF-8, lines without a text").choices([
+      new Option("--on-bad-document <policy>", "text that is not UTF-8, lines without a text").choices([
         "fail",
         "skip",
         "replace",
       ] satisfies BadDocumentPolicy[]),
     )
-    .addOption(new Option("--on-bad-shard <fail|skip>", "files that cannot be read").choices(["fail", "skip"]))
+    .addOption(new Option("--on-bad-shard <policy>", "files that cannot be read").choices(["fail", "skip"]))
     .option("--max-skipped <share>", "most of a domain that may be left out as bad (default: 1%)", share)
     .option("--sample <part>", "estimate from a random part of the row groups, with 95 % intervals", fractionOfAll)
     .option(

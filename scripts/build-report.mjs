@@ -1,12 +1,16 @@
 // Builds what the report is drawn with: the page's program, beside its source and in dist/, and in dist/ the charts' library
 // put into the module that uses it, so that the installed package needs no library of its own for it.
+import { readFileSync } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const common = { bundle: true, minify: true, logLevel: "warning", target: "es2022", charset: "utf8", legalComments: "inline" };
+// What the libraries' licences ask to go with them: Apache-2.0's notice, BSD-3-Clause's and 0BSD's texts.
+const licence = (name) => readFileSync(join(root, "node_modules", name), "utf8").trim().replaceAll("*/", "* /");
+const banner = `/*! Apache ECharts, under the Apache License 2.0.\n${licence("echarts/NOTICE")}\n\nZRender:\n${licence("zrender/LICENSE")}\n*/`;
+const common = { bundle: true, minify: true, logLevel: "warning", target: "es2022", charset: "utf8", legalComments: "none", banner: { js: banner } };
 const program = join(root, "src/report/page/page.js");
 
 await Promise.all([

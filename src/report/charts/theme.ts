@@ -31,15 +31,13 @@ export const DARK: Theme = {
   colors: ["#56b4e9", "#ff9650", "#2fc89b", "#e394c4", "#e6b84a", "#a6d8f5", "#c4c4c4", "#d9a37a"],
 };
 
+/** Filled, so that they look alike on any background; the last four are a plus, a cross, a triangle on its tip, an hourglass. */
 export const MARKERS = [
-  "circle",
-  "rect",
-  "triangle",
-  "diamond",
-  "emptyCircle",
-  "emptyRect",
-  "emptyTriangle",
-  "emptyDiamond",
+  ...(["circle", "rect", "triangle", "diamond"] as const),
+  "path://M4 0H8V4H12V8H8V12H4V8H0V4H4Z",
+  "path://M0 3L3 0L6 3L9 0L12 3L9 6L12 9L9 12L6 9L3 12L0 9L3 6Z",
+  "path://M0 0H12L6 12Z",
+  "path://M0 0H12L8 6L12 12H0L4 6Z",
 ] as const;
 
 const DASHES = ["solid", [7, 3], [2, 3], [9, 3, 2, 3], [4, 2], [12, 4], [1, 2], [6, 2, 2, 2, 2, 2]] as const;

@@ -60,6 +60,7 @@ export const epochs: Chart = {
           format: (value: number) => value.toFixed(2),
           axisFormat: (value: number) => String(value),
           zero: 1,
+          dodge: true,
         },
         notes: (row) => [
           ...(capped[rows[row]!] ? ["at its cap"] : []),

@@ -54,9 +54,9 @@ ul.messages li.warning { border-left-color: var(--bad); }
 .state { display: inline-block; border: 1px solid var(--muted); border-radius: 5px; padding: 0 8px; font-weight: 600; }
 .state.failed, .state.gone { border-color: var(--bad); color: var(--bad); }
 progress { width: 100%; height: 12px; accent-color: var(--accent); }
-.stage { display: grid; grid-template-columns: minmax(7rem, 12rem) minmax(6rem, 1fr) auto; gap: 12px; align-items: center; margin: 4px 0; }
+.stage { display: grid; grid-template-columns: minmax(7rem, 13rem) minmax(6rem, 1fr) 24rem; gap: 12px; align-items: center; margin: 4px 0; }
 .stage > span { overflow-wrap: anywhere; }
-@media (max-width: 620px) { .stage { grid-template-columns: 1fr; gap: 2px; } header, main, footer { padding: 0 12px; } .bar { position: static; } .bar > div { padding: 8px 12px; } }
+@media (max-width: 860px) { .stage { grid-template-columns: 1fr; gap: 2px; } header, main, footer { padding: 0 12px; } .bar { position: static; } .bar > div { padding: 8px 12px; } }
 .hidden, [hidden] { display: none !important; }
 footer { color: var(--muted); padding-bottom: 30px; margin-top: 2.5rem; overflow-wrap: anywhere; }
 @page { margin: 14mm; }

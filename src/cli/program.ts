@@ -13,6 +13,7 @@ import { initCommand } from "./commands/init.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { materializeCommand } from "./commands/materialize.ts";
 import { mergeCommand } from "./commands/merge.ts";
+import { metricsCommand } from "./commands/metrics.ts";
 import { planCommand } from "./commands/plan.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { reportCommand } from "./commands/report.ts";
@@ -55,6 +56,7 @@ export function buildProgram(setStatus: SetStatus): Command {
     weightsCommand,
     reportCommand,
     watchCommand,
+    metricsCommand,
     doctorCommand,
   ];
   for (const build of commands) {

@@ -57,6 +57,7 @@ describe("help", () => {
       "weights",
       "report",
       "watch",
+      "metrics",
       "doctor",
     ]);
   });

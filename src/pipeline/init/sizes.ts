@@ -16,7 +16,7 @@ const SMALL_TOKENS = 50e6;
 const MANY_CORES = 16;
 /** A share of 1 % of fewer documents than these is too little to measure a loss on. */
 const FEW_DOCUMENTS = 20_000;
-const SMALL = { batchSize: 32, sequenceLength: 64, mostSteps: 1000, leastSteps: 100 };
+const SMALL = { batchSize: 32, sequenceLength: 64, mostSteps: 500, leastSteps: 100 };
 const LARGE_STEPS = 5000;
 
 export function trainingSettings({ tokens }: Estimate, { cores }: Machine): Setting[] {

@@ -1,0 +1,101 @@
+/** The documentation does what it says: its commands run, its links lead somewhere, its reference is the code's. */
+import { spawnSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, normalize } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { buildProgram } from "../../src/cli/program.ts";
+import { anchorsOf, type Block, blocksOf, DOCS, linksOf, pages, ROOT, readPage } from "./docs.ts";
+
+const GUIDES = pages().filter((page) => !page.startsWith("reference/"));
+const KINDS = /^(run|install|stdout|stderr|fails=\d+|needs=\w+|file=[\w.-]+|)$/;
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "doremi-docs-"));
+  mkdirSync(join(folder, "bin"));
+  const program = join(folder, "bin", "doremi");
+  writeFileSync(program, `#!/bin/sh\nexec "${process.execPath}" "${join(ROOT, "dist", "cli", "main.js")}" "$@"\n`);
+  chmodSync(program, 0o755);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function execute(block: Block, cwd: string) {
+  const env = { ...process.env, DOREMI: ROOT, PATH: `${join(folder, "bin")}:${process.env.PATH}` };
+  return spawnSync("bash", ["-euo", "pipefail", "-c", block.text], { cwd, env, encoding: "utf8" });
+}
+
+describe("commands of a page, in order, in a folder of its own", () => {
+  const withCommands = GUIDES.filter((page) => blocksOf(readPage(page)).some(({ kind }) => kind === "run"));
+
+  it.each(withCommands)("%s", { timeout: 120_000 }, (page) => {
+    const cwd = join(folder, page.replaceAll("/", "-"));
+    mkdirSync(cwd);
+    let said = { stdout: "", stderr: "" };
+    for (const block of blocksOf(readPage(page))) {
+      const place = `${page}:${block.line}`;
+      expect(block.kind, place).toMatch(KINDS);
+      const [what, value = ""] = block.kind.split("=");
+      if (what === "file") writeFileSync(join(cwd, value), block.text);
+      else if (what === "run" || what === "fails") {
+        said = execute(block, cwd);
+        expect((said as { status?: number }).status, `${place}\n${said.stderr}`).toBe(Number(value));
+      } else if (what === "stdout") {
+        // the keys that are shown, of the last result
+        const results = said.stdout
+          .trim()
+          .split("\n")
+          .map((line) => JSON.parse(line) as object);
+        expect(results.at(-1), place).toMatchObject(JSON.parse(block.text) as object);
+      } else if (what === "stderr") {
+        for (const line of block.text.trimEnd().split("\n")) expect(masked(said.stderr), place).toContain(masked(line));
+      }
+    }
+  });
+});
+
+const masked = (text: string) => text.replace(/\d[\d,.]*/g, "N");
+
+describe("commands that are not run", () => {
+  const shown = ["../README.md", ...GUIDES].flatMap((page) =>
+    blocksOf(readFileSync(join(DOCS, page), "utf8"))
+      .filter(({ language, kind }) => language === "sh" && (kind.startsWith("needs=") || kind === ""))
+      .flatMap(({ text }) => text.replaceAll("\\\n", " ").split("\n"))
+      .flatMap((line) => [...line.matchAll(/\bdoremi ([a-z]+)([^'#|]*(?:'[^']*'[^'#|]*)*)/g)])
+      .map((match) => [page, match[1]!, match[2]!] as const),
+  );
+
+  it.each(shown)("%s: doremi %s%s", (_, name, rest) => {
+    const command = buildProgram(() => {}).commands.find((one) => one.name() === name);
+    expect(command, `there is no command ${name}`).toBeDefined();
+    const known = command!.options.flatMap(({ long, short }) => [long, short]);
+    for (const [flag] of rest.matchAll(/(?<=\s)--?[a-z][a-z-]*/g)) expect(known).toContain(flag);
+  });
+});
+
+it.each(["../README.md", ...pages()])("links of %s lead to files and headings that are there", (page) => {
+  const dead = linksOf(readFileSync(join(DOCS, page), "utf8")).filter((link) => {
+    if (/^[a-z]+:/.test(link)) return false;
+    const [path = "", anchor] = link.split("#");
+    const target = path === "" ? join(DOCS, page) : normalize(join(DOCS, dirname(page), path));
+    if (!existsSync(target)) return true;
+    return anchor !== undefined && !anchorsOf(readFileSync(target, "utf8")).has(anchor);
+  });
+  expect(dead).toEqual([]);
+});
+
+it("every page is reached from the first", () => {
+  const seen = new Set(["index.md"]);
+  for (const page of seen)
+    for (const link of linksOf(readPage(page))) {
+      const target = normalize(join(dirname(page), link.split("#")[0]!));
+      if (pages().includes(target)) seen.add(target);
+    }
+  expect(pages().filter((page) => !seen.has(page))).toEqual([]);
+});
+
+it("the reference is what the code says", { timeout: 60_000 }, () => {
+  const script = ["--import", "tsx", join(ROOT, "scripts", "docs-reference.ts"), "--check"];
+  const { status, stderr } = spawnSync(process.execPath, script, { cwd: ROOT, encoding: "utf8" });
+  expect(status, stderr).toBe(0);
+});

@@ -9,6 +9,8 @@ export default defineConfig({
   srcExclude: ["node_modules/**"],
   ignoreDeadLinks: [/^(\.\/)?(\.\.\/)+(bench|examples|integrations|pipelines|test|README|SECURITY|CHANGELOG)/],
   markdown: { math: true },
+  // the search index of the reference
+  vite: { build: { chunkSizeWarningLimit: 2000 } },
   themeConfig: {
     search: { provider: "local" },
     outline: [2, 3],
@@ -27,6 +29,9 @@ export default defineConfig({
           ["Bad data", "bad-data"],
           ["Resuming", "resuming"],
           ["Counting alone", "counting"],
+          ["Models, training, objectives", "training"],
+          ["Look at a run", "report"],
+          ["As a library", "library"],
           ["Materialize and export", "materialize"],
         ]),
       },
@@ -46,6 +51,7 @@ export default defineConfig({
           ["Methods", "methods"],
           ["Units and tokenizers", "units"],
           ["Is it worth it?", "when"],
+          ["What is promised", "promises"],
         ]),
       },
     ],

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { loadManifest } from "../../src/manifest/load.ts";
+import { draftPipeline } from "../../src/pipeline/init/draft.ts";
 import { definePipeline } from "../../src/pipeline/load.ts";
 import { materialize } from "../../src/pipeline/materialize.ts";
 import { readManifest } from "../../src/pipeline/read-manifest.ts";
@@ -285,6 +286,22 @@ function storeTests(scheme: "s3" | "az", start: () => Promise<Store>, prepare: (
     expect(await expandPattern(storage(), `${root}/names/hive/domain={domain}/*`)).toMatchObject([
       { domain: "C Source" },
     ]);
+  });
+
+  it("drafts a pipeline file of a prefix", async () => {
+    const path = join(folder, "p.yaml");
+    const draft = await draftPipeline(
+      { source: `${root}/folders/`, path, machine: { cores: 2 }, takeLikeliest: false },
+      null,
+    );
+    const { files, domains, textColumn, shards } = draft;
+    expect({ files, domains, textColumn, shards }).toEqual({
+      files: [`${root}/folders/{domain}/*{.arrow,.jsonl.gz,.parquet}`],
+      domains: ["csource", "factbook", "math"],
+      textColumn: "text",
+      shards: 5,
+    });
+    expect(draft.text).not.toContain(SECRET);
   });
 
   it("gives a listed object without asking for its state", async () => {

@@ -5,6 +5,8 @@
 import { endianness } from "node:os";
 import { type AsyncBuffer, type DecodedArray, type FileMetaData, parquetMetadataAsync, parquetRead } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
+import { checkPages } from "../formats/parquet/extra.ts";
+import { DEFAULT_LIMITS } from "../formats/shard.ts";
 import { DoremiError } from "../lib/errors.ts";
 import { storage } from "../storage/files.ts";
 import type { RandomAccessFile } from "../storage/storage.ts";
@@ -47,7 +49,10 @@ export async function* readSelectionColumns(path: string, fromRow = 0): AsyncGen
       }
       const rowEnd = rowStart + size;
       const start = Math.max(rowStart, fromRow);
-      if (start < rowEnd) yield await readRows(path, buffer, metadata, start, rowEnd, rowGroup);
+      if (start < rowEnd) {
+        await decoding(path, () => checkPages(file, rowGroup, metadata, SELECTION_COLUMNS, DEFAULT_LIMITS));
+        yield await readRows(path, buffer, metadata, start, rowEnd, rowGroup);
+      }
       rowStart = rowEnd;
     }
   } finally {
@@ -197,7 +202,7 @@ async function decoding<T>(path: string, step: () => Promise<T>): Promise<T> {
   try {
     return await step();
   } catch (error) {
-    if (error instanceof DoremiError) throw error;
+    if (error instanceof DoremiError && !(error.kind === "bad-data" && error.rowGroup !== undefined)) throw error;
     throw bad(path, `cannot be read as Parquet (${error instanceof Error ? error.message : String(error)})`, error);
   }
 }

@@ -70,9 +70,14 @@ function positive(value: number): boolean {
   return Math.fround(value) > 0 && Number.isFinite(Math.fround(value));
 }
 
+/** Each divisor up to the root has its partner above it: a width may be any number of a file. */
 function closestDivisor(width: number, heads: number): number {
   let best = 1;
-  for (let h = 1; h <= width; h++) if (width % h === 0 && Math.abs(h - heads) < Math.abs(best - heads)) best = h;
+  const isCloser = (h: number) => Math.abs(h - heads) < Math.abs(best - heads);
+  for (let h = 1; h * h <= width; h++) {
+    if (width % h !== 0) continue;
+    for (const divisor of [h, width / h]) if (isCloser(divisor)) best = divisor;
+  }
   return best;
 }
 

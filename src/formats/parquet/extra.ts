@@ -2,10 +2,10 @@
  * Columns beside text and domain, of any type, for transforms: read whole through hyparquet as JavaScript values. Not
  * for text: every value becomes an object or a string here.
  */
-import { parquetReadObjects } from "hyparquet";
+import { type FileMetaData, parquetReadObjects } from "hyparquet";
 import type { RandomAccessFile } from "../../storage/storage.ts";
 import { requirePath } from "../columns.ts";
-import { badShard, reason } from "../failure.ts";
+import { badShard, guarded, reason } from "../failure.ts";
 import type { ReadLimits, ShardUnit } from "../shard.ts";
 import { codecNamed } from "./codecs.ts";
 import { readFooter } from "./footer.ts";
@@ -86,11 +86,11 @@ class SlicedFile {
   }
 }
 
-/** Checksums, sizes and codecs of all chunks, which hyparquet takes on trust. */
-async function checkPages(
+/** Checksums, sizes, codecs and heads of all chunks of some columns, which hyparquet takes on trust. */
+export async function checkPages(
   file: RandomAccessFile,
   rowGroup: number,
-  metadata: Awaited<ReturnType<typeof readFooter>>["metadata"],
+  metadata: FileMetaData,
   topLevel: readonly string[],
   limits: ReadLimits,
 ): Promise<void> {
@@ -106,9 +106,40 @@ async function checkPages(
       maxDefinition: 0,
       uncompressedBytes: Number(chunk.total_uncompressed_size),
     };
-    for await (const _ of readPages(file, locator, { file: file.uri, rowGroup }, limits));
+    const place = { file: file.uri, rowGroup };
+    const isPlain = hasNoLevels(metadata, chunk.path_in_schema);
+    for await (const page of readPages(file, locator, place, limits)) {
+      if (page.kind === "data" && isPlain && page.encoding.startsWith("DELTA_")) {
+        const rule = `a page of column ${locator.path} must hold what its header says`;
+        guarded("corrupt-page", place, rule, () => checkDeltaHead(page.body));
+      }
+    }
   }
 }
+
+/** A column of the top level that is neither optional nor repeated: its pages begin with their values. */
+function hasNoLevels({ schema }: FileMetaData, path: readonly string[]): boolean {
+  return path.length === 1 && schema.some(({ name, repetition_type: type }) => name === path[0] && type === "REQUIRED");
+}
+
+/** Of DELTA_BINARY_PACKED: the decoder would follow negative sizes back, for ever. @throws Error */
+function checkDeltaHead(body: Uint8Array): void {
+  let at = 0;
+  const varint = (): number => {
+    for (let value = 0, factor = 1; ; factor *= 128) {
+      const byte = body[at++];
+      if (byte === undefined || factor > 2 ** 42) throw new Error("the head of its differences does not end");
+      value += (byte & 127) * factor;
+      if (byte < 128) return value;
+    }
+  };
+  const [block, miniblocks] = [varint(), varint()];
+  if (!(block > 0 && block <= MAX_BLOCK && miniblocks > 0 && block % miniblocks === 0))
+    throw new Error(`its differences are in blocks of ${block}, each of ${miniblocks} parts`);
+}
+
+/** Writers have 128 or some times that. */
+const MAX_BLOCK = 1 << 20;
 
 function member(value: unknown, name: string): unknown {
   return value !== null && typeof value === "object" ? (value as Record<string, unknown>)[name] : undefined;

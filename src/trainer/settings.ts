@@ -70,10 +70,13 @@ function positive(value: number): boolean {
   return Math.fround(value) > 0 && Number.isFinite(Math.fround(value));
 }
 
-/** Each divisor up to the root has its partner above it: a width may be any number of a file. */
+/** The lower of two as close. Each divisor up to the root has its partner above it: a width may be any number of a file. */
 function closestDivisor(width: number, heads: number): number {
   let best = 1;
-  const isCloser = (h: number) => Math.abs(h - heads) < Math.abs(best - heads);
+  const isCloser = (h: number) => {
+    const [distance, least] = [Math.abs(h - heads), Math.abs(best - heads)];
+    return distance < least || (distance === least && h < best);
+  };
   for (let h = 1; h * h <= width; h++) {
     if (width % h !== 0) continue;
     for (const divisor of [h, width / h]) if (isCloser(divisor)) best = divisor;

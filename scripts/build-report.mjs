@@ -1,7 +1,7 @@
-// Builds what the report is drawn with: the page's program, beside its source and in dist/, and in dist/ the charts' library
-// put into the module that uses it, so that the installed package needs no library of its own for it.
+// Builds what the report is drawn with: the page's program, with the charts' library in it, beside its source and in dist/;
+// there it also stands for that library, so that the installed package needs no other.
 import { readFileSync } from "node:fs";
-import { copyFile } from "node:fs/promises";
+import { copyFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -13,23 +13,17 @@ const banner = `/*! Apache ECharts, under the Apache License 2.0.\n${licence("ec
 const common = { bundle: true, minify: true, logLevel: "warning", target: "es2022", charset: "utf8", legalComments: "none", banner: { js: banner } };
 const program = join(root, "src/report/page/page.js");
 
-await Promise.all([
-  build({
-    ...common,
-    entryPoints: [join(root, "src/report/page/client/main.ts")],
-    outfile: program,
-    format: "iife",
-    platform: "browser",
-    define: { "process.env.NODE_ENV": '"production"' },
-  }),
-  build({
-    ...common,
-    entryPoints: [join(root, "src/report/charts/echarts.ts")],
-    outfile: join(root, "dist/report/charts/echarts.js"),
-    format: "esm",
-    platform: "neutral",
-    mainFields: ["module", "main"],
-    define: { "process.env.NODE_ENV": '"production"' },
-  }),
-]);
+await build({
+  ...common,
+  entryPoints: [join(root, "src/report/page/client/main.ts")],
+  outfile: program,
+  format: "iife",
+  platform: "browser",
+  define: { "process.env.NODE_ENV": '"production"' },
+});
 await copyFile(program, join(root, "dist/report/page/page.js"));
+// Charts as files are drawn by the same program, so that the package holds the library once.
+await writeFile(
+  join(root, "dist/report/charts/echarts.js"),
+  `import "../page/page.js";\nexport const { openChart, renderChart } = globalThis[Symbol.for("doremi.report.charts")];\n`,
+);

@@ -29,9 +29,11 @@ const countsOf = (result: RunResult) =>
 
 const statuses = (result: RunResult) => Object.fromEntries(result.stages.map(({ stage, status }) => [stage, status]));
 
-/** sha256 of every file under a folder, by path. */
+/** sha256 of every file under a folder, by path; the view of a run's progress tells the time, and is no result. */
 function fingerprints(folder: string): Record<string, string> {
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(
+    (entry) => entry.isFile() && entry.name !== "status.json",
+  );
   return Object.fromEntries(
     files
       .map((file) => join(file.parentPath, file.name))

@@ -82,11 +82,11 @@ describe("the tarball", () => {
     const entryPoints = [manifest.bin.doremi, manifest.exports["."].types, manifest.exports["."].default];
     const needed = [
       ...entryPoints.map((file: string) => path.posix.normalize(file)),
-      ...["package.json", "README.md", "LICENSE"],
+      ...["package.json", "README.md", "LICENSE", "dist/report/page/page.js"],
       ...filesBelow("pipelines"),
       ...filesBelow("examples"),
       ...filesBelow("src")
-        .filter((file) => /(?<!\.d)\.ts$/.test(file) && !file.includes("/assembly/"))
+        .filter((file) => /(?<!\.d)\.ts$/.test(file) && !/\/(assembly|client)\//.test(file))
         .map((file) => file.replace(/^src/, "dist").replace(/\.ts$/, ""))
         .flatMap((file) => [`${file}.js`, `${file}.d.ts`]),
     ];
@@ -97,6 +97,8 @@ describe("the tarball", () => {
     const orphans = packed.files
       .map((file) => file.path)
       .filter((file) => file.startsWith("dist/") && /(\.d\.ts|\.js)$/.test(file))
+      // The report's page is built of a folder of sources, beside them.
+      .filter((file) => file !== "dist/report/page/page.js")
       .filter((file) => !existsSync(path.join(ROOT, file.replace(/^dist/, "src").replace(/(\.d\.ts|\.js)$/, ".ts"))));
     expect(orphans).toEqual([]);
   });
@@ -147,5 +149,26 @@ describe.each([
       expect(domains[domain], domain).toMatchObject({ documents, bytes, tokens: { r50k: tokens.r50k } });
     }
     expect(Object.keys(domains).sort()).toEqual(Object.keys(expected).sort());
+  });
+
+  it("draws a report without the library of its charts installed", () => {
+    const pipeline = "node_modules/doremi/pipelines/quickstart.yaml";
+    command(
+      home,
+      "npx",
+      "--no-install",
+      "doremi",
+      "run",
+      pipeline,
+      "--until",
+      "count",
+      "--output",
+      "run",
+      "--no-cache",
+    );
+    const { html, svg } = JSON.parse(command(home, "npx", "--no-install", "doremi", "report", "run").stdout);
+    expect(readFileSync(html, "utf8")).toContain("factbook");
+    expect(svg.map((file: string) => path.basename(file))).toContain("shares.svg");
+    expect(existsSync(path.join(home, "node_modules/echarts"))).toBe(false);
   });
 });

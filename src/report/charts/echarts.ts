@@ -5,7 +5,8 @@
  * page's content security policy forbids (Vega compiles its expressions), and taken apart it is about 600 kB in a page.
  * Alive since 2013, at the Apache foundation, which also gives it its licence.
  *
- * The build puts this module's dependencies into it, for Node and for the page, so that installing doremi installs none.
+ * The build puts the library into the page's program, which stands for this module in dist/ too, so that installing doremi
+ * installs none.
  */
 import { BoxplotChart, CustomChart, LineChart, SankeyChart, ScatterChart } from "echarts/charts";
 import { GridComponent, LegendComponent, MarkLineComponent, TooltipComponent } from "echarts/components";

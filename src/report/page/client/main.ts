@@ -1,6 +1,7 @@
 /** Puts the page together from the data in it, and keeps it so as its reader filters, sorts, chooses and prints. */
 import { bySize, LINES_SHOWN, ROWS_SHOWN, SECTIONS } from "../../charts/all.ts";
 import type { ChartView } from "../../charts/contract.ts";
+import { openChart, renderChart } from "../../charts/echarts.ts";
 import { FAMILY } from "../../charts/rows.ts";
 import { measureTextBy } from "../../charts/text.ts";
 import { DARK, LIGHT } from "../../charts/theme.ts";
@@ -372,18 +373,24 @@ function currentTheme(): ThemeName {
   return document.documentElement.dataset.theme === "dark" ? "dark" : "light";
 }
 
-const canvas = document.createElement("canvas").getContext("2d");
-if (canvas) {
-  measureTextBy((text, size) => {
-    canvas.font = `${size}px ${FAMILY}`;
-    return canvas.measureText(text).width;
-  });
+function start(): void {
+  const canvas = document.createElement("canvas").getContext("2d");
+  if (canvas) {
+    measureTextBy((text, size) => {
+      canvas.font = `${size}px ${FAMILY}`;
+      return canvas.measureText(text).width;
+    });
+  }
+  const root = document.getElementById("page")!;
+  const page = new Page(root, JSON.parse(document.getElementById("data")!.textContent ?? "") as ReportData);
+  if (root.dataset.live === "true") {
+    const events = new EventSource("events");
+    events.addEventListener("data", (event) =>
+      page.update(JSON.parse((event as MessageEvent<string>).data) as ReportData),
+    );
+  }
 }
-const root = document.getElementById("page")!;
-const page = new Page(root, JSON.parse(document.getElementById("data")!.textContent ?? "") as ReportData);
-if (root.dataset.live === "true") {
-  const events = new EventSource("events");
-  events.addEventListener("data", (event) =>
-    page.update(JSON.parse((event as MessageEvent<string>).data) as ReportData),
-  );
-}
+
+// Without a page this program is the library that draws its charts for files: see scripts/build-report.mjs.
+if ("document" in globalThis) start();
+else Object.assign(globalThis, { [Symbol.for("doremi.report.charts")]: { openChart, renderChart } });

@@ -4,6 +4,9 @@ import { axisStyle, FAMILY, legendHeight, legendOption, tooltipStyle } from "./r
 import { axisShort, fitText, integer, textWidth } from "./text.ts";
 import type { LineStyle } from "./theme.ts";
 
+/** A browser may draw a name wider than it measured it. */
+const SLACK = 1.15;
+
 const HEIGHT = 340;
 const FONT = 12;
 /** Lines whose ends can be told apart in a chart's height; with more a legend names them. */
@@ -41,7 +44,7 @@ export function drawLines({ theme, width }: ChartView, options: LinesOptions, de
   const named = lines.filter(({ faint }) => !faint);
   const atEnd = named.length <= NAMED_AT_END && width >= 520;
   const room = atEnd
-    ? Math.min(170, width * 0.25, Math.max(...named.map(({ name }) => textWidth(name, FONT))) + 4)
+    ? Math.min(170, width * 0.25, SLACK * Math.max(...named.map(({ name }) => textWidth(name, FONT))) + 6)
     : 12;
   const legend = atEnd
     ? 0

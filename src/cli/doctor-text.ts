@@ -86,15 +86,6 @@ function estimateLines({ estimates }: Diagnosis): string[] {
   return [
     "",
     "Trainings with the engine that auto takes, at the measured speed:",
-    ...formatPairs(estimates.map(({ what, seconds }) => [`  ${what}`, `~ ${longDuration(seconds)}`] as const)),
+    ...formatPairs(estimates.map(({ what, seconds }) => [`  ${what}`, `~ ${formatDuration(seconds * 1000)}`] as const)),
   ];
-}
-
-const DAY_S = 86_400;
-
-/** Of days and years too. */
-function longDuration(seconds: number): string {
-  if (seconds < 2 * DAY_S) return formatDuration(seconds * 1000);
-  const days = seconds / DAY_S;
-  return days < 730 ? `${Math.round(days)} days` : `${Math.round(days / 365)} years`;
 }

@@ -1,4 +1,4 @@
-/** `doremi watch`: the report of a run that goes on, in a browser on this machine. */
+/** `doremi watch`: a run that goes on, as its report in a browser on this machine or as tables in this terminal. */
 import { Command, InvalidArgumentError } from "commander";
 import { describeFailure } from "../failure.ts";
 import { addExample } from "../options.ts";
@@ -7,6 +7,8 @@ import { SIGNAL_STATUS, watchSignals } from "../signals.ts";
 
 interface WatchOptions {
   readonly port?: number;
+  readonly terminal?: boolean;
+  readonly once?: boolean;
   readonly debug?: boolean;
 }
 
@@ -18,8 +20,15 @@ export function watchCommand(setStatus: SetStatus): Command {
     )
     .argument("<run>", "the output folder of a run")
     .option("-p, --port <n>", "on 127.0.0.1 (default: any that is free)", portNumber)
+    .option("--terminal", "in this terminal, in place of a page: stages, losses, weights, until the run is over")
+    .option("--once", "in this terminal, as it is now, and leave")
     .option("--debug", "show where in the program an error came from (or DOREMI_DEBUG=1)");
-  addExample(command, "doremi watch runs/quickstart", "doremi watch runs/mine --port 8080");
+  addExample(
+    command,
+    "doremi watch runs/quickstart",
+    "doremi watch runs/mine --port 8080",
+    "doremi watch runs/mine --terminal",
+  );
   return command.action(async (run: string, options: WatchOptions) => {
     const signals = watchSignals({ onStop: () => {} });
     try {
@@ -28,6 +37,15 @@ export function watchCommand(setStatus: SetStatus): Command {
         import("../../report/live/server.ts"),
       ]);
       await checkRunFolder(run);
+      if (options.terminal || options.once) {
+        const { watchInTerminal } = await import("../watching.ts");
+        const once = options.once === true;
+        const state = await watchInTerminal(run, process.stderr, { once, signal: signals.signal });
+        await printResult({ command: "watch", state });
+        const received = signals.received();
+        if (received !== undefined) setStatus(SIGNAL_STATUS[received]);
+        return;
+      }
       const server = await serveRun(run, options.port);
       await printResult({ command: "watch", url: server.address });
       process.stderr.write(`Watching ${run} at ${server.address}\n`);

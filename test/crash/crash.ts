@@ -195,7 +195,7 @@ class Life {
     return new Map(
       paths
         // keys hold the paths of the run; names of lists in the cache follow from them
-        .filter((path) => !path.endsWith("/done.json") && !path.endsWith(".kept.jsonl"))
+        .filter((path) => !["/done.json", ".kept.jsonl", "/.doremi/status.json"].some((end) => path.endsWith(end)))
         .map((path) => [path, sha256Of(join(this.folder, path))]),
     );
   }

@@ -47,6 +47,18 @@ export function addRunningOptions(command: Command): Command {
   );
 }
 
+/** Options of a command that trains models of a pipeline. */
+export interface TrainingOptions extends RunningOptions {
+  readonly tensorboard?: boolean;
+}
+
+export function addTrainingOptions(command: Command): Command {
+  return addRunningOptions(command).option(
+    "--tensorboard",
+    "write event files for TensorBoard while the models train, into tensorboard in the output folder",
+  );
+}
+
 /** The settings of a pipeline that these options replace; a folder is relative to the current one. */
 export function overriddenSettings({ workers, maxMemory, cache }: RunningOptions) {
   return {

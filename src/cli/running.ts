@@ -2,10 +2,12 @@
  * What `run`, `train` and `resample` have in common: run the pipeline with a display, print the table of domains, give
  * back the result line. Loads the whole program, so commands import it only when they run.
  */
+import { join } from "node:path";
 import type { StageName } from "../pipeline/bindings.ts";
 import { runOnCluster } from "../pipeline/executor/run.ts";
 import type { Pipeline } from "../pipeline/load.ts";
 import { type RunResult, runPipeline } from "../pipeline/run.ts";
+import { isRemote } from "../storage/location.ts";
 import { quotedPath, shownPath } from "./paths.ts";
 import type { Session } from "./session.ts";
 import { summaryEvent, summaryLines } from "./summary.ts";
@@ -16,6 +18,13 @@ export interface RunLine {
   readonly output: string;
   readonly manifest?: string;
   readonly weights?: Readonly<Record<string, number>>;
+  /** folder of event files */
+  readonly tensorboard?: string;
+}
+
+export interface RunningChoices {
+  /** write event files for TensorBoard meanwhile */
+  readonly tensorboard?: boolean;
 }
 
 /** @param options for the jobs of a cluster, where the pipeline's executor is one */
@@ -23,23 +32,45 @@ export async function runWhereAsked(
   session: Session,
   pipeline: Pipeline,
   until: StageName,
-  options: readonly string[],
+  { options, ...choices }: RunningChoices & { readonly options: readonly string[] },
 ): Promise<RunLine> {
   const { executor } = pipeline.config;
   // Listing files is no work for a cluster.
-  if (executor.name === "local" || until === "discover") return runAndSummarise(session, pipeline, until);
+  if (executor.name === "local" || until === "discover") return runAndSummarise(session, pipeline, until, choices);
   const { signal, onEvent } = session;
-  return summarise(session, pipeline, await runOnCluster(pipeline, executor, { until, options, signal, onEvent }));
+  return runWith(session, pipeline, choices, () =>
+    runOnCluster(pipeline, executor, { until, options, signal, onEvent }),
+  );
 }
 
-export async function runAndSummarise(session: Session, pipeline: Pipeline, until: StageName): Promise<RunLine> {
+export async function runAndSummarise(
+  session: Session,
+  pipeline: Pipeline,
+  until: StageName,
+  choices: RunningChoices = {},
+): Promise<RunLine> {
   const { signal, onEvent } = session;
-  return summarise(session, pipeline, await runPipeline(pipeline, { until, signal, onEvent }));
+  return runWith(session, pipeline, choices, () => runPipeline(pipeline, { until, signal, onEvent }));
 }
 
-function summarise(session: Session, pipeline: Pipeline, result: RunResult): RunLine {
+async function runWith(
+  session: Session,
+  pipeline: Pipeline,
+  { tensorboard }: RunningChoices,
+  run: () => Promise<RunResult>,
+): Promise<RunLine> {
+  if (!tensorboard) return summarise(session, pipeline, await run());
+  const { besideTensorboard } = await import("./tensorboarding.ts");
+  const { output } = pipeline;
+  const folder = join(output, "tensorboard");
+  const result = await besideTensorboard({ run: output, folder, onEvent: session.onEvent }, run);
+  return { ...summarise(session, pipeline, result, folder), tensorboard: folder };
+}
+
+/** @param tensorboard folder of event files, where some were written */
+function summarise(session: Session, pipeline: Pipeline, result: RunResult, tensorboard?: string): RunLine {
   session.summarise(
-    ["", ...summaryLines(result), "", ...pathLines(result), "", ...closingLines(result, pipeline)],
+    ["", ...summaryLines(result), "", ...pathLines(result), "", ...closingLines(result, pipeline, tensorboard)],
     summaryEvent(result),
   );
   return runLine(result);
@@ -67,10 +98,17 @@ function pathLines({ paths, output }: RunResult): string[] {
   return lines.length > 0 ? lines : [`output     ${shownPath(output)}`];
 }
 
-function closingLines({ status, paths }: RunResult, pipeline: Pipeline): string[] {
-  const next = paths.manifest === undefined ? [] : [`Check it: doremi verify ${quotedPath(paths.manifest)}`];
+function closingLines({ status, paths, output }: RunResult, pipeline: Pipeline, tensorboard?: string): string[] {
+  const next = [
+    ...(paths.manifest === undefined ? [] : [`Check it:    doremi verify ${quotedPath(paths.manifest)}`]),
+    ...(isRemote(output) || paths.weights === undefined ? [] : [`Look at it:  doremi report ${quotedPath(output)}`]),
+    ...(tensorboard === undefined ? [] : [`Its steps:   tensorboard --logdir ${quotedPath(tensorboard)}`]),
+  ];
   if (status === "done") return next;
-  return [`Nothing to do: everything that ${pipelineName(pipeline)} asks for was done before and is unchanged.`];
+  return [
+    `Nothing to do: everything that ${pipelineName(pipeline)} asks for was done before and is unchanged.`,
+    ...next,
+  ];
 }
 
 function pipelineName(pipeline: Pipeline): string {

@@ -1,20 +1,15 @@
 /**
- * The figures of a run's trainings as files for other tools: JSON Lines or CSV in long form, a figure a line, and
- * TensorBoard's event files, a folder for each model. Of trainings that are finished; reads the run's folder and changes
- * nothing of the run.
+ * The figures of a run's trainings as files for other tools: JSON Lines or CSV in long form, a figure a line, of the
+ * trainings that are finished and those that go on, as far as they are. Reads the run's folder and changes nothing of the
+ * run. TensorBoard's files are written in tensorboard.ts.
  */
-import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { openingRecord, scalarRecord } from "../formats/tensorboard.ts";
 import { AtomicFile } from "../lib/atomic-write.ts";
 import { csvCell } from "../lib/csv.ts";
 import { DoremiError } from "../lib/errors.ts";
-import { makeFolder } from "../lib/make-folder.ts";
 import { HELD_OUT, TRAJECTORY, type TrajectoryLayout } from "../stages/trajectory.ts";
-import { openTrajectory, type TrajectoryStretch } from "../stages/trajectory-read.ts";
-
-export const METRICS_FORMATS = ["jsonl", "csv", "tensorboard"] as const;
-export type MetricsFormat = (typeof METRICS_FORMATS)[number];
+import type { TrajectoryStretch } from "../stages/trajectory-read.ts";
+import { findTrainings, readTraining } from "./trainings.ts";
 
 /** One figure. */
 export interface Metric {
@@ -25,90 +20,45 @@ export interface Metric {
 }
 
 export interface MetricsReport {
-  /** files, or of TensorBoard the folder */
   readonly path: string;
-  readonly trainings: readonly { readonly stage: string; readonly steps: number }[];
+  /** steps: that there are by now, of one that is not finished */
+  readonly trainings: readonly { readonly stage: string; readonly steps: number; readonly finished: boolean }[];
 }
 
-/** @param run output folder of a run @param output default: metrics.jsonl, metrics.csv or tensorboard in it @throws DoremiError no-trainings */
-export async function writeMetrics(run: string, format: MetricsFormat, output?: string): Promise<MetricsReport> {
-  const stages = await trainedStages(run);
-  if (stages.length === 0) {
-    throw new DoremiError(
-      "missing-input",
-      "no-trainings",
-      `${run}: must be the output folder of a run that has finished a training, and holds no ${TRAJECTORY}`,
-      { file: run },
-    );
-  }
-  const path = output ?? join(run, format === "tensorboard" ? format : `metrics.${format}`);
-  const trainings: { stage: string; steps: number }[] = [];
-  if (format === "tensorboard") {
-    for (const stage of stages) {
-      const folder = join(path, stage);
-      await makeFolder(folder);
-      const steps = await written(join(folder, `events.out.tfevents.0.${stage}`), async (write) => {
-        await write(openingRecord(0));
-        return each(run, stage, (step, metrics) => write(scalarRecord(eventOf(step, metrics))));
-      });
-      trainings.push({ stage, steps });
-    }
-    return { path, trainings };
-  }
-  await written(path, async (write) => {
-    if (format === "csv") await write("stage,step,metric,domain,value\n");
-    for (const stage of stages) {
-      const steps = await each(run, stage, (step, metrics) =>
-        write(metrics.map((metric) => lineOf(format, stage, step, metric)).join("")),
-      );
-      trainings.push({ stage, steps });
-    }
-  });
-  return { path, trainings };
-}
-
-/** In the order in which they were finished. */
-async function trainedStages(run: string): Promise<string[]> {
-  const entries = await readdir(run, { withFileTypes: true }).catch(() => []);
-  const found: { stage: string; at: number }[] = [];
-  for (const entry of entries) {
-    const file = await stat(join(run, entry.name, TRAJECTORY)).catch(() => undefined);
-    if (file) found.push({ stage: entry.name, at: file.mtimeMs });
-  }
-  return found.sort((a, b) => a.at - b.at || (a.stage < b.stage ? -1 : 1)).map(({ stage }) => stage);
-}
-
-async function written<T>(path: string, work: (write: (bytes: Uint8Array | string) => Promise<void>) => Promise<T>) {
+/** @param run output folder of a run @param output default: metrics.jsonl or metrics.csv in it @throws DoremiError no-trainings */
+export async function writeMetrics(run: string, format: "jsonl" | "csv", output?: string): Promise<MetricsReport> {
+  const found = await findTrainings(run);
+  if (found.length === 0) throw noTrainings(run);
+  const path = output ?? join(run, `metrics.${format}`);
+  const trainings: MetricsReport["trainings"][number][] = [];
   const file = await AtomicFile.create(path);
   try {
-    const result = await work((bytes) => file.write(typeof bytes === "string" ? Buffer.from(bytes) : bytes));
+    const write = (text: string) => file.write(Buffer.from(text));
+    if (format === "csv") await write("stage,step,metric,domain,value\n");
+    for (const training of found) {
+      const { stage, finished } = training;
+      const steps = await readTraining(run, training, async (stretch, { layout, domains }) => {
+        for (const [step, metrics] of metricsOf(stretch, layout, domains)) {
+          await write(metrics.map((metric) => lineOf(format, stage, step, metric)).join(""));
+        }
+      });
+      if (steps !== undefined) trainings.push({ stage, steps, finished });
+    }
     await file.commit();
-    return result;
+    return { path, trainings };
   } catch (error) {
     await file.discard();
     throw error;
   }
 }
 
-/** @returns how many steps there were */
-async function each(
-  run: string,
-  stage: string,
-  take: (step: number, metrics: readonly Metric[]) => Promise<void>,
-): Promise<number> {
-  const trajectory = await openTrajectory(join(run, stage, TRAJECTORY));
-  let steps = 0;
-  try {
-    for await (const stretch of trajectory.stretches()) {
-      for (const [step, metrics] of metricsOf(stretch, trajectory.layout, trajectory.domains)) {
-        await take(step, metrics);
-        steps = step;
-      }
-    }
-    return steps;
-  } finally {
-    await trajectory.close();
-  }
+export function noTrainings(run: string): DoremiError {
+  return new DoremiError(
+    "missing-input",
+    "no-trainings",
+    `${run}: must be the output folder of a run that has begun a training, and holds no ${TRAJECTORY} and no log of one`,
+    { file: run },
+  );
 }
 
 /** What was measured in each step: figures that were not are left out. */
@@ -133,12 +83,4 @@ export function* metricsOf(
 function lineOf(format: "jsonl" | "csv", stage: string, step: number, { name, domain, value }: Metric): string {
   if (format === "jsonl") return `${JSON.stringify({ stage, step, metric: name, domain, value })}\n`;
   return `${[stage, step, name, domain, value].map(csvCell).join(",")}\n`;
-}
-
-/** A trajectory has no times, so that a step stands for a second: the axis of steps is the one to look at. */
-function eventOf(step: number, metrics: readonly Metric[]) {
-  const scalars = metrics.map(
-    ({ name, domain, value }) => [domain === null ? name : `${name}/${domain}`, value] as const,
-  );
-  return { step, wallTime: step, scalars };
 }

@@ -77,13 +77,21 @@ export class TrajectoryTail {
   readonly #path: string;
   readonly #layout: TrajectoryLayout;
   #steps = 0;
+  /** the record of the last step that was read */
+  #last: Uint8Array = new Uint8Array(0);
 
   constructor(path: string, layout: TrajectoryLayout) {
     this.#path = path;
     this.#layout = layout;
   }
 
-  /** Whole records only: one that is being written comes next time. @param limit bytes */
+  /**
+   * Whole records only: one that is being written comes next time.
+   *
+   * @param limit bytes
+   * @returns "cut" where what was read before is no longer what happened, since a run went on from an earlier checkpoint
+   * and its steps are others: the next call begins at the first step again
+   */
   async read(limit: number): Promise<TrajectoryStretch | "cut" | undefined> {
     const handle = await open(this.#path, "r").catch((error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT") return undefined; // the training is done, or has not begun
@@ -99,19 +107,28 @@ export class TrajectoryTail {
 
   async #readFrom(handle: FileHandle, limit: number): Promise<TrajectoryStretch | "cut" | undefined> {
     const bytesEach = this.#layout.width * Float64Array.BYTES_PER_ELEMENT;
+    const records = async (from: number, count: number) => {
+      const bytes = new Uint8Array(count * bytesEach);
+      const { bytesRead } = await handle.read(bytes, 0, bytes.length, from * bytesEach);
+      return bytes.subarray(0, bytesRead - (bytesRead % bytesEach));
+    };
     const there = Math.floor((await handle.stat()).size / bytesEach);
-    if (there < this.#steps) {
-      this.#steps = 0; // a run that went on from an earlier checkpoint: what was read is no longer what happened
-      return "cut";
+    if (this.#steps > 0) {
+      // The same step again with the same numbers is the same training: a run that goes on repeats itself bit by bit.
+      const isSame = there >= this.#steps && Buffer.compare(await records(this.#steps - 1, 1), this.#last) === 0;
+      if (!isSame) {
+        this.#steps = 0;
+        return "cut";
+      }
     }
     const wanted = Math.min(there - this.#steps, Math.max(1, Math.floor(limit / bytesEach)));
     if (wanted === 0) return undefined;
-    const bytes = new Uint8Array(wanted * bytesEach);
-    const { bytesRead } = await handle.read(bytes, 0, bytes.length, this.#steps * bytesEach);
-    const steps = Math.floor(bytesRead / bytesEach);
+    const bytes = await records(this.#steps, wanted);
+    const steps = bytes.length / bytesEach;
     if (steps === 0) return undefined;
     const firstStep = this.#steps + 1;
     this.#steps += steps;
+    this.#last = bytes.slice(-bytesEach);
     return { firstStep, steps, values: new Float64Array(bytes.buffer, 0, steps * this.#layout.width) };
   }
 }

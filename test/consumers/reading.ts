@@ -150,7 +150,7 @@ function differ(what: string, read: unknown, expected: unknown): string[] {
 /** No stack is to reach for a hub: all that it needs lies in the folder. */
 const OFFLINE = { HF_HUB_OFFLINE: "1", HF_DATASETS_OFFLINE: "1", PYTHONDONTWRITEBYTECODE: "1" };
 
-function runScript(
+export function runScript(
   environment: Environment,
   script: string,
   folder: string,

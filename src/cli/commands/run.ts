@@ -2,15 +2,15 @@
 import { Command, Option } from "commander";
 import {
   addExample,
-  addRunningOptions,
+  addTrainingOptions,
   handedOnOptions,
   openPipeline,
-  type RunningOptions,
   STAGES,
+  type TrainingOptions,
 } from "../options.ts";
 import { Session, type SetStatus } from "../session.ts";
 
-interface RunCommandOptions extends RunningOptions {
+interface RunCommandOptions extends TrainingOptions {
   readonly until?: (typeof STAGES)[number];
   readonly executor?: "local";
 }
@@ -25,11 +25,12 @@ export function runCommand(setStatus: SetStatus): Command {
     .addOption(
       new Option("--executor <where>", "local: on this machine, whatever the pipeline file says").choices(["local"]),
     );
-  addRunningOptions(command);
+  addTrainingOptions(command);
   addExample(
     command,
     "doremi run pipelines/quickstart.yaml",
     "doremi run mine.yaml --output /data/mixture --workers 8",
+    "doremi run mine.yaml --tensorboard",
   );
   return command.action(async (path: string, options: RunCommandOptions) => {
     const session = new Session("run", options);
@@ -38,8 +39,12 @@ export function runCommand(setStatus: SetStatus): Command {
       // After the pipeline file is read: it loads the whole program, and a fault in the file should show at once.
       const { runAndSummarise, runWhereAsked } = await import("../running.ts");
       const until = options.until ?? "resample";
-      if (options.executor === "local") return { result: await runAndSummarise(session, pipeline, until) };
-      return { result: await runWhereAsked(session, pipeline, until, handedOnOptions(options)) };
+      const { tensorboard = false } = options;
+      if (options.executor === "local")
+        return { result: await runAndSummarise(session, pipeline, until, { tensorboard }) };
+      return {
+        result: await runWhereAsked(session, pipeline, until, { tensorboard, options: handedOnOptions(options) }),
+      };
     });
     setStatus(status);
   });

@@ -2,15 +2,21 @@
  * Turns a run's folder into what is known of the run, again and again while it goes on, perhaps in another process. A
  * reader and nothing else: it takes no lock, changes no file, and reads a bounded stretch of the logs at a time.
  */
-import { readdir, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { z } from "zod";
-import { readBoundedFile } from "../../pipeline/bounded-file.ts";
 import { isAlive, type RunStatus, readStatus, type StageStatus } from "../../pipeline/status.ts";
-import { TRAJECTORY_LOG } from "../../stages/training-record.ts";
-import { TRAJECTORY, trajectoryLayout } from "../../stages/trajectory.ts";
-import { openTrajectory, TrajectoryTail } from "../../stages/trajectory-read.ts";
+import { type TrajectoryStretch, TrajectoryTail } from "../../stages/trajectory-read.ts";
 import { SeriesSampler } from "../series.ts";
+import {
+  findTrainings,
+  folderNames,
+  openForm,
+  readJson,
+  readTraining,
+  type Training,
+  type TrainingForm,
+} from "../trainings.ts";
 import type { LiveRunState, LiveState, LiveTraining } from "./state.ts";
 
 /** of one training's log, each time */
@@ -19,22 +25,15 @@ const READ_BYTES = 16 << 20;
 const NUMBERS_LIMIT = 1_000_000;
 const MOST_POINTS = 4000;
 const FEWEST_POINTS = 200;
-/** of one stage's done.json */
-const DONE_LIMIT = 64 << 20;
-/** Finished trajectories that were damaged or are being replaced are looked at again when they change. */
-const LEARNS_WEIGHTS = /^proxy(-|$)/;
-
-const countDone = z.object({ output: z.object({ domains: z.array(z.object({ name: z.string() })) }) });
 const trainingDone = z.object({ output: z.object({ steps: z.number() }) });
 
 /** A training that was seen. */
-interface Followed {
+interface Followed extends TrainingForm {
   readonly sampler: SeriesSampler;
-  readonly domains: readonly string[];
   readonly finished: boolean;
   /** of one that goes on */
   readonly tail?: TrajectoryTail;
-  /** what the file was when it was read, or which run appends to the log */
+  /** of a finished one what the file was when it was read, of another the path of its log */
   readonly version: string;
 }
 
@@ -64,7 +63,7 @@ export class RunFollower {
     const status = (await readStatus(this.folder)) ?? null;
     const done = await this.#finishedStages();
     const stages = stagesOf(status, done);
-    await this.#followTrainings(status, done);
+    await this.#followTrainings();
     const order = stages.map(({ stage }) => stage);
     const trainings = [...this.#trainings]
       .filter(([, { sampler }]) => sampler.steps > 0)
@@ -92,7 +91,7 @@ export class RunFollower {
   /** Folders with a done-mark, oldest first. */
   async #finishedStages(): Promise<string[]> {
     const marks = await Promise.all(
-      (await names(this.folder)).map(async (name) => {
+      (await folderNames(this.folder)).map(async (name) => {
         const mark = await stat(join(this.folder, name, "done.json")).catch(() => undefined);
         return mark ? [{ name, modifiedMs: mark.mtimeMs }] : [];
       }),
@@ -115,66 +114,44 @@ export class RunFollower {
     return done && done.output.steps > 0 ? done.output.steps : null;
   }
 
-  async #followTrainings(status: RunStatus | null, done: readonly string[]): Promise<void> {
-    const work = await names(join(this.folder, ".doremi", "work"));
-    const seen = new Set<string>();
-    for (const entry of work) {
-      const stage = entry.slice(0, entry.lastIndexOf("-"));
-      if (await this.#followLog(stage, join(this.folder, ".doremi", "work", entry), status)) seen.add(stage);
+  async #followTrainings(): Promise<void> {
+    const found = await findTrainings(this.folder);
+    for (const training of found) {
+      await (training.finished ? this.#readFinished(training) : this.#followLog(training));
     }
-    for (const stage of done) {
-      if (!seen.has(stage) && (await this.#readFinished(stage))) seen.add(stage);
-    }
-    for (const stage of this.#trainings.keys()) if (!seen.has(stage)) this.#trainings.delete(stage);
+    const stages = new Set(found.map(({ stage }) => stage));
+    for (const stage of this.#trainings.keys()) if (!stages.has(stage)) this.#trainings.delete(stage);
   }
 
-  /** @returns whether there is a log */
-  async #followLog(stage: string, folder: string, status: RunStatus | null): Promise<boolean> {
-    const path = join(folder, TRAJECTORY_LOG);
-    if (!(await stat(path).catch(() => undefined))) return false;
-    const domains = await this.#domainNames();
-    if (!domains) return false;
-    const layout = trajectoryLayout(domains.length, LEARNS_WEIGHTS.test(stage));
-    // A run that goes on after another one writes the steps after its checkpoint again.
-    const version = `${folder} ${status?.startedAt}`;
-    const fresh = (): Followed => ({
-      sampler: new SeriesSampler(layout, this.#points ?? pointsFor(domains.length)),
-      tail: new TrajectoryTail(path, layout),
-      ...{ domains, version, finished: false },
-    });
-    const known = this.#trainings.get(stage);
-    let followed = known?.version === version && known.tail ? known : fresh();
+  async #followLog({ stage, path }: Training): Promise<void> {
+    let followed = this.#trainings.get(stage);
+    if (followed?.version !== path || !followed.tail) {
+      const form = await openForm(this.folder, stage);
+      if (!form) return;
+      followed = { ...this.#empty(form, false), tail: new TrajectoryTail(path, form.layout), version: path };
+    }
     const stretch = await followed.tail!.read(READ_BYTES);
-    if (stretch === "cut") followed = fresh();
+    if (stretch === "cut") followed = { ...followed, ...this.#empty(followed, false) };
     else if (stretch) followed.sampler.add(stretch);
     this.#trainings.set(stage, followed);
-    return true;
   }
 
-  /** @returns whether the stage has a trajectory */
-  async #readFinished(stage: string): Promise<boolean> {
-    const path = join(this.folder, stage, TRAJECTORY);
-    const found = await stat(path).catch(() => undefined);
-    if (!found) return false;
-    const version = `${found.ino} ${found.size} ${found.mtimeMs}`;
-    if (this.#trainings.get(stage)?.version === version) return true;
-    const trajectory = await openTrajectory(path).catch(() => undefined); // being replaced, or damaged
-    if (!trajectory) return this.#trainings.has(stage);
-    try {
-      const { domains, layout } = trajectory;
-      const sampler = new SeriesSampler(layout, this.#points ?? pointsFor(domains.length));
-      for await (const stretch of trajectory.stretches()) sampler.add(stretch);
-      this.#trainings.set(stage, { sampler, domains, finished: true, version });
-      return true;
-    } finally {
-      await trajectory.close();
-    }
+  async #readFinished(training: Training): Promise<void> {
+    const { stage, version } = training;
+    if (this.#trainings.get(stage)?.version === version) return;
+    let followed: Followed | undefined;
+    const take = (stretch: TrajectoryStretch, form: TrainingForm) => {
+      followed ??= { ...this.#empty(form, true), version };
+      followed.sampler.add(stretch);
+    };
+    // One that is being replaced, or is damaged, is shown as it was.
+    await readTraining(this.folder, training, take).catch(() => undefined);
+    if (followed) this.#trainings.set(stage, followed);
   }
 
-  /** In the order of a record's figures. */
-  async #domainNames(): Promise<string[] | undefined> {
-    const counted = await readJson(join(this.folder, "count", "done.json"), countDone);
-    return counted?.output.domains.map(({ name }) => name);
+  #empty({ domains, layout }: TrainingForm, finished: boolean): Omit<Followed, "version" | "tail"> {
+    const sampler = new SeriesSampler(layout, this.#points ?? pointsFor(domains.length));
+    return { sampler, domains, layout, finished };
   }
 }
 
@@ -190,20 +167,4 @@ function stagesOf(status: RunStatus | null, done: readonly string[]): readonly S
 async function stateOf(status: RunStatus | null, done: readonly string[]): Promise<LiveRunState> {
   if (!status) return done.length > 0 ? "done" : "waiting";
   return status.state === "running" && !(await isAlive(status)) ? "gone" : status.state;
-}
-
-/** Of the folders in a folder; none where it is not there. */
-async function names(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
-  return entries.filter((entry) => entry.isDirectory() && entry.name !== ".doremi").map(({ name }) => name);
-}
-
-async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
-  const text = await readBoundedFile(path, DONE_LIMIT).catch(() => undefined);
-  if (text === undefined) return undefined;
-  try {
-    return schema.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined;
-  }
 }

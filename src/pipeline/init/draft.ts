@@ -74,7 +74,7 @@ export async function draftPipeline(request: DraftRequest, ask: Ask): Promise<Dr
   const samples = joinedSamples(survey);
   const text = await decideText(request, samples, survey, ask);
   const withText = narrowed(survey, text.path);
-  const domains = await decideDomains(request, listing, withText.shards, samples, text.path, ask);
+  const domains = await decideDomains(request, listing, withText, samples, text.path, ask);
   const files = filePatterns(request, listing, domains.patterns);
   const heldOut = domains.heldOut.length > 0 ? filePatterns(request, listing, domains.heldOut) : [];
   await checkPatterns(request, listing, domains.paths, [...files, ...heldOut]);
@@ -85,7 +85,10 @@ export async function draftPipeline(request: DraftRequest, ask: Ask): Promise<Dr
   const name = nameOf(request.path, listing.root);
   const stray = withText.shards.length - domains.paths.length;
   const notes = [
-    ...withText.left.map(({ extension, files, reason }) => leftOut(files, extension, reason)),
+    ...withText.broken.map(
+      ({ reason }) => `cannot be read: ${reason}; a run stops there, or with onBadShard: skip passes it over`,
+    ),
+    ...withText.left.map(leftOutOf),
     ...(heldOut.length === 0 && shards.some(isHeldOut)
       ? [
           `${shards.filter(isHeldOut).length} files are held out by their names, but not of every domain: they are taken like the others`,
@@ -134,6 +137,8 @@ export async function draftPipeline(request: DraftRequest, ask: Ask): Promise<Dr
     notes,
   };
 }
+
+const leftOutOf = ({ extension, files, reason }: Survey["left"][number]) => leftOut(files, extension, reason);
 
 function leftOut(files: number, extension: string, reason: string): string {
   return `left out ${files} ${files === 1 ? "file" : "files"}${extension === "" ? "" : ` ${extension}`}: ${reason}`;
@@ -217,7 +222,7 @@ interface Domains {
 async function decideDomains(
   { source, domainColumn, takeLikeliest }: DraftRequest,
   listing: Listing,
-  shards: readonly string[],
+  { shards, left }: Survey,
   samples: Samples,
   textColumn: string,
   ask: Ask,
@@ -260,7 +265,7 @@ async function decideDomains(
     "no-domain",
     `${file}: a mixture needs two domains at least, and neither folders, nor names of files, nor a column of known name say which; ` +
       `${choices.length > 0 ? `columns whose values repeat are ${columns}: name one with --domain-column` : `columns of text are ${[...samples.keys()].join(", ")}`}, ` +
-      "or put {domain} into a pattern, such as 'corpus/{domain}/*'",
+      `or put {domain} into a pattern, such as 'corpus/{domain}/*'${left.map((kind) => `; ${leftOutOf(kind)}`).join("")}`,
     { file },
   );
 }

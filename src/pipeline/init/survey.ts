@@ -24,6 +24,8 @@ export interface Survey {
   readonly samples: readonly (ShardSample & { readonly path: string; readonly size: number })[];
   /** files that are left out and why, by extension */
   readonly left: readonly { readonly extension: string; readonly files: number; readonly reason: string }[];
+  /** shards among those that were opened which cannot be read, and why */
+  readonly broken: readonly { readonly path: string; readonly reason: string }[];
 }
 
 /** @throws DoremiError no-shard; no-permission, unavailable */
@@ -32,23 +34,25 @@ export async function surveyCorpus({ root, paths }: Listing): Promise<Survey> {
   const shards: string[] = [];
   const samples: (ShardSample & { path: string; size: number })[] = [];
   const left: { extension: string; files: number; reason: string }[] = [];
+  const broken: { path: string; reason: string }[] = [];
   const each = Math.max(1, Math.floor(OPENED / groups.size));
   for (const [extension, files] of groups) {
     const found: typeof samples = [];
-    let reason: string | undefined;
+    const refused: typeof broken = [];
     for (const path of spread(files, each)) {
       try {
         found.push({ path, ...(await openSample(joinLocation(root, path))) });
       } catch (error) {
         if (!(error instanceof DoremiError) || error.kind !== "bad-data") throw error;
-        reason ??= error.message.replace(joinLocation(root, path), path);
+        refused.push({ path, reason: error.message.replace(joinLocation(root, path), path) });
       }
     }
     const hasText = found.some(({ texts }) => texts.size > 0);
     if (found.length > 0 && (hasText || groups.size === 1)) {
       shards.push(...files);
       samples.push(...found);
-    } else left.push({ extension, files: files.length, reason: reason ?? "has no column that holds text" });
+      broken.push(...refused);
+    } else left.push({ extension, files: files.length, reason: refused[0]?.reason ?? "has no column that holds text" });
   }
   if (samples.length === 0) {
     const [first] = left;
@@ -59,16 +63,17 @@ export async function surveyCorpus({ root, paths }: Listing): Promise<Survey> {
       { file: root },
     );
   }
-  return { shards: shards.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)), samples, left };
+  return { shards: shards.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)), samples, left, broken };
 }
 
 /** The survey without the kinds of files that lack the column. */
-export function narrowed({ shards, samples, left }: Survey, column: string): Survey {
+export function narrowed({ shards, samples, left, broken }: Survey, column: string): Survey {
   const having = new Set(samples.filter(({ texts }) => texts.has(column)).map(({ path }) => extensionOf(path)));
   const lacking = grouped(shards.filter((path) => !having.has(extensionOf(path))));
   return {
     shards: shards.filter((path) => having.has(extensionOf(path))),
     samples: samples.filter(({ path }) => having.has(extensionOf(path))),
+    broken,
     left: [
       ...left,
       ...[...lacking].map(([extension, files]) => ({

@@ -1,43 +1,63 @@
-/** The site: search without a network, formulas as pictures, dead links refused. Links out of docs/ are the tests' to check. */
+/**
+ * The site: search without a network, formulas as pictures, and every page where its file lies in the repository, so that a
+ * link which is right there is right here. The README is the first page. Dead links are refused, in what was built too.
+ */
 import { defineConfig } from "vitepress";
+import { refuseDeadLinks } from "./dead-links.ts";
+import { repositoryLinks } from "./repository-links.mjs";
+
+/** What pages are built with is found where docs/ has it, for those outside of docs/ too. */
+const packagesOfDocs = {
+  name: "packages-of-docs",
+  enforce: "pre",
+  resolveId(source, _importer, { ssr }) {
+    if (!/^vue(\/server-renderer)?$/.test(source)) return null;
+    return ssr ? { id: source, external: true } : this.resolve(source, import.meta.filename, { skipSelf: true });
+  },
+};
 
 const pages = (folder, names) => names.map(([text, page]) => ({ text, link: `/${folder}${page}` }));
 
 export default defineConfig({
   title: "doremi",
   description: "How much of each domain a language model should be trained on",
-  srcExclude: ["node_modules/**"],
-  ignoreDeadLinks: [/^(\.\/)?(\.\.\/)+(bench|examples|integrations|pipelines|test|README|SECURITY|CHANGELOG)/],
-  markdown: { math: true },
-  // the search index of the reference
-  vite: { build: { chunkSizeWarningLimit: 2000 } },
+  srcDir: "..",
+  srcExclude: ["test/files/**", "{dist,runs,shared}/**"],
+  rewrites: { "README.md": "index.md" },
+  markdown: { math: true, config: repositoryLinks },
+  buildEnd: ({ outDir }) => refuseDeadLinks(outDir),
+  vite: {
+    plugins: [packagesOfDocs],
+    // the search index of the reference
+    build: { chunkSizeWarningLimit: 2000 },
+  },
   themeConfig: {
     search: { provider: "local" },
     outline: [2, 3],
     sidebar: [
-      { text: "Tutorial", link: "/tutorial" },
+      { text: "Tutorial", link: "/docs/tutorial" },
       {
         text: "How to",
-        items: pages("how-to/", [
-          ["Object stores", "object-stores"],
-          ["Slurm and other clusters", "clusters"],
+        items: pages("docs/how-to/", [
+          ["Counting alone", "counting"],
           ["Tokenizers", "tokenizers"],
+          ["A transform", "transform"],
+          ["Bad data", "bad-data"],
+          ["Models, training, objectives", "training"],
+          ["The size of the proxy", "proxy-size"],
           ["A reference of your own", "reference-model"],
           ["Rounds and seeds", "rounds-and-seeds"],
-          ["A transform", "transform"],
-          ["The size of the proxy", "proxy-size"],
-          ["Bad data", "bad-data"],
           ["Resuming", "resuming"],
-          ["Counting alone", "counting"],
-          ["Models, training, objectives", "training"],
           ["Look at a run", "report"],
-          ["As a library", "library"],
           ["Materialize and export", "materialize"],
+          ["Object stores", "object-stores"],
+          ["Slurm and other clusters", "clusters"],
+          ["As a library", "library"],
         ]),
       },
       {
         text: "Reference",
-        items: pages("", [
+        items: pages("docs/", [
           ["Commands", "reference/commands"],
           ["The pipeline file", "reference/pipeline-file"],
           ["Errors", "reference/errors"],
@@ -47,11 +67,27 @@ export default defineConfig({
       },
       {
         text: "Explanation",
-        items: pages("", [
+        items: pages("docs/", [
+          ["Words", "words"],
+          ["Is it worth it?", "when"],
           ["Methods", "methods"],
           ["Units and tokenizers", "units"],
-          ["Is it worth it?", "when"],
           ["What is promised", "promises"],
+        ]),
+      },
+      {
+        text: "Measured",
+        collapsed: true,
+        items: pages("bench/results/", [
+          ["Evidence", "evidence"],
+          ["Counting", "count"],
+          ["Memory of counting", "count-memory"],
+          ["Training", "train"],
+          ["Memory of training", "memory"],
+          ["Resampling", "manifest"],
+          ["Runs that are killed", "crash"],
+          ["Fuzzing", "fuzz"],
+          ["Slurm", "slurm"],
         ]),
       },
     ],

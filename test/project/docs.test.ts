@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from "node:os";
 import { dirname, join, normalize } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { refuseDeadLinks } from "../../docs/.vitepress/dead-links.ts";
 import { buildProgram } from "../../src/cli/program.ts";
 import { anchorsOf, type Block, blocksOf, DOCS, linksOf, pages, ROOT, readPage } from "./docs.ts";
 
@@ -82,6 +83,23 @@ it.each(["../README.md", ...pages()])("links of %s lead to files and headings th
     return anchor !== undefined && !anchorsOf(readFileSync(target, "utf8")).has(anchor);
   });
   expect(dead).toEqual([]);
+});
+
+it("the site's own check refuses links to files and headings that were not built", () => {
+  const site = join(folder, "site");
+  mkdirSync(join(site, "how-to"), { recursive: true });
+  writeFileSync(join(site, "index.html"), '<h2 id="here">Here</h2><a href="how-to/a.html#there">a</a>');
+  const write = (...links: string[]) =>
+    writeFileSync(
+      join(site, "how-to", "a.html"),
+      `<h2 id="there">There</h2>${links.map((link) => `<a class="x" href="${link}">y</a>`).join("")}`,
+    );
+  write("../#here", "/index.html", "#there", "https://example.org/none");
+  expect(() => refuseDeadLinks(site)).not.toThrow();
+  write("../figures.json", "../none.html", "../#none", "#here", "./");
+  expect(() => refuseDeadLinks(site)).toThrow(
+    "how-to/a.html: ../figures.json\nhow-to/a.html: ../none.html\nhow-to/a.html: ../#none\nhow-to/a.html: #here\nhow-to/a.html: ./",
+  );
 });
 
 it("every page is reached from the first", () => {

@@ -1,13 +1,14 @@
 /**
- * Writes docs/reference from the code: commands from commander, the pipeline file from its schema, errors from where they
- * are thrown, the API from the built declarations (build first). With --check it only says whether the files are current
- * (exit 1 where not).
+ * Writes docs/reference from the code: commands from commander, the pipeline file from its schema, errors from their
+ * table, the API from the built declarations (build first). With --check it only says whether the files are current (exit 1
+ * where not).
  */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import { z } from "zod";
 import { buildProgram } from "../src/cli/program.ts";
+import { ERROR_CODES } from "../src/lib/error-codes.ts";
 import { type ErrorKind, EXIT_STATUS } from "../src/lib/errors.ts";
 import { pipelineSchema } from "../src/pipeline/schema.ts";
 
@@ -104,34 +105,31 @@ function typeOf(node: Node): string {
   );
 }
 
-/** Where errors are made: `new DoremiError(kind, code`, and bad-data by `badShard(code`. */
+/** Every code by its kind, with what it means and what to do. */
 function errors(): string {
-  const thrown = new Map<string, Set<string>>();
-  const add = (kind: string, name: string) => thrown.set(name, (thrown.get(name) ?? new Set()).add(kind));
-  for (const file of readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" }).sort()) {
-    if (!file.endsWith(".ts")) continue;
-    const text = readFileSync(join(ROOT, "src", file), "utf8");
-    for (const [, kind, name] of text.matchAll(/new DoremiError\(\s*"([\w-]+)",\s*"([\w-]+)"/g)) add(kind!, name!);
-    for (const [, name] of text.matchAll(/badShard\(\s*"([\w-]+)"/g)) add("bad-data", name!);
-  }
-  const rows = [...thrown]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, kinds]) => {
-      const sorted = [...kinds].sort();
-      return `| ${code(name)} | ${sorted.join(", ")} | ${sorted.map((kind) => EXIT_STATUS[kind as ErrorKind]).join(", ")} |`;
-    });
+  const kinds = Object.entries(ERROR_CODES).map(([kind, codes]) => ({
+    kind,
+    status: EXIT_STATUS[kind as ErrorKind],
+    rows: Object.entries(codes).map(([name, meaning]) => `| ${code(name)} | ${marked(meaning)} |`),
+  }));
   return page("Errors", [
     "A command that fails ends its result line with `error`: a `code` of these and a message that says who, the rule, what",
     "was found and what to do. The exit status follows from the kind. A signal gives 130 (SIGINT) or 143 (SIGTERM).",
     "",
     "| kind | exit status |",
     "| --- | --- |",
-    ...Object.entries(EXIT_STATUS).map(([kind, status]) => `| ${kind} | ${status} |`),
+    ...kinds.map(({ kind, status }) => `| [${kind}](#${kind}) | ${status} |`),
     "",
-    "| code | kind | exit status |",
-    "| --- | --- | --- |",
-    ...rows,
-    "",
+    ...kinds.flatMap(({ kind, status, rows }) => [
+      `## ${kind}`,
+      "",
+      `Exit status ${status}.`,
+      "",
+      "| code | what it means, and what to do |",
+      "| --- | --- |",
+      ...rows,
+      "",
+    ]),
   ]);
 }
 
@@ -182,6 +180,12 @@ const code = (text: string) => (text === "" ? "" : `<code v-pre>${escaped(text)}
 const cell = (text: string) => text.replaceAll("|", "\\|").replaceAll("\n", " ");
 /** Text of a description: nothing in it is markup. */
 const inline = (text: string) => (text === "" ? "" : `<span v-pre>${escaped(text)}</span>`);
+/** The same, but for code in backticks. */
+const marked = (text: string) =>
+  text
+    .split("`")
+    .map((part, index) => (index % 2 === 0 ? inline(part) : code(part)))
+    .join("");
 const escaped = (text: string) => text.replace(/[&<>*_`[\]]/g, (character) => `&#${character.codePointAt(0)};`);
 
 const pages = { "commands.md": commands, "pipeline-file.md": pipelineFile, "errors.md": errors, "library.md": api };

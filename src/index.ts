@@ -11,7 +11,8 @@ export { inspectShard, readShard, readUnit } from "./formats/read.ts";
 export type { ColumnSelection, ReadLimits, ShardLayout, ShardUnit, TextBatch } from "./formats/shard.ts";
 export { openTokenStore, type TokenStore, TokenStoreWriter, tokenWindows } from "./formats/token-store.ts";
 export { type CsvTable, parseCsv } from "./lib/csv.ts";
-export { DoremiError, type ErrorKind } from "./lib/errors.ts";
+export type { ErrorCode, ErrorKind } from "./lib/error-codes.ts";
+export { DoremiError } from "./lib/errors.ts";
 export { VERSION } from "./lib/version.ts";
 // The manifest
 export type { Manifest, ManifestDomain, ManifestFile, SelectionRow } from "./manifest/contract.ts";

@@ -2,6 +2,7 @@
  * An objective as the command line has it, `doremi,preset=official,eta=0.1`: read with the schema of the pipeline file's
  * `train.proxy.objective`, and shown again as short as it goes.
  */
+import type { ErrorCode } from "../lib/error-codes.ts";
 import { DoremiError } from "../lib/errors.ts";
 import { didYouMean } from "../lib/nearest.ts";
 import { DOREMI_PRESETS, OBJECTIVE_NAMES, type ObjectiveSettings } from "../mixture/objective-settings.ts";
@@ -71,6 +72,6 @@ function settingValue(text: string): unknown {
   }
 }
 
-function fault(code: string, text: string, message: string): DoremiError {
+function fault(code: ErrorCode, text: string, message: string): DoremiError {
   return new DoremiError("usage", code, `--objective ${text}: ${message}`);
 }

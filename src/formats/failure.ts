@@ -4,10 +4,11 @@
  * corrupt-page, page-too-large, buffer-too-large, batch-too-large, unsupported-codec, unsupported-encoding, unsupported-endianness,
  * row-count-mismatch, too-many-rows, corrupt, bad-json, line-too-long, invalid-utf8.
  */
+import type { ErrorCode } from "../lib/error-codes.ts";
 import type { ErrorPlace } from "../lib/errors.ts";
 import { DoremiError } from "../lib/errors.ts";
 
-export function badShard(code: string, place: ErrorPlace, message: string, cause?: unknown): DoremiError {
+export function badShard(code: ErrorCode, place: ErrorPlace, message: string, cause?: unknown): DoremiError {
   return new DoremiError("bad-data", code, `${nameOf(place)}: ${message}`, {
     ...place,
     ...(cause !== undefined && { cause }),
@@ -15,7 +16,7 @@ export function badShard(code: string, place: ErrorPlace, message: string, cause
 }
 
 /** Runs the work; whatever it throws that is not yet one of our errors becomes one, with this code and place. */
-export function guarded<T>(code: string, place: ErrorPlace, rule: string, work: () => T): T {
+export function guarded<T>(code: ErrorCode, place: ErrorPlace, rule: string, work: () => T): T {
   try {
     return work();
   } catch (error) {

@@ -3,8 +3,9 @@
  * what was found and what to do. This module also carries errors across thread boundaries as plain data, because
  * structured clone drops the class and, for some errors, the message.
  */
+import type { ErrorCode, ErrorKind } from "./error-codes.ts";
 
-/** code → process exit status (sysexits.h where one fits). */
+/** kind → process exit status (sysexits.h where one fits). */
 export const EXIT_STATUS = {
   usage: 2,
   "bad-data": 65,
@@ -15,9 +16,9 @@ export const EXIT_STATUS = {
   unavailable: 75,
   "no-permission": 77,
   "bad-configuration": 78,
-} as const;
+} as const satisfies Record<ErrorKind, number>;
 
-export type ErrorKind = keyof typeof EXIT_STATUS;
+export type { ErrorKind };
 
 export interface ErrorPlace {
   /** path or URI of the file at fault */
@@ -37,12 +38,12 @@ export class DoremiError extends Error {
   override readonly name = "DoremiError";
   readonly kind: ErrorKind;
   /** stable, kebab-case, for scripts: `truncated`, `missing-column`, `unknown-key`, … */
-  readonly code: string;
+  readonly code: ErrorCode;
   readonly file?: string;
   readonly rowGroup?: number;
   readonly line?: number;
 
-  constructor(kind: ErrorKind, code: string, message: string, detail: ErrorDetail = {}) {
+  constructor(kind: ErrorKind, code: ErrorCode, message: string, detail: ErrorDetail = {}) {
     super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
     this.kind = kind;
     this.code = code;
@@ -59,7 +60,7 @@ export class DoremiError extends Error {
 /** A failure as plain data: what worker threads return and what the CLI prints as JSON. */
 export interface PlainError extends ErrorPlace {
   readonly kind: ErrorKind;
-  readonly code: string;
+  readonly code: ErrorCode;
   readonly message: string;
   readonly stack?: string;
 }

@@ -2,6 +2,7 @@
  * What a domain must and may give: its least share of the budget and its epoch cap, as whole tokens, and the budgets that
  * these allow. Refuses what cannot be met, with the number that can.
  */
+import type { ErrorCode } from "../lib/error-codes.ts";
 import { DoremiError } from "../lib/errors.ts";
 import { fillBounds } from "../mixture/allocation.ts";
 import { ceilProduct, floorProduct, toCommonScale } from "../mixture/decimal.ts";
@@ -198,6 +199,6 @@ function isList<T>(value: T | readonly T[]): value is readonly T[] {
   return Array.isArray(value);
 }
 
-function refuse(code: string, message: string): DoremiError {
+function refuse(code: ErrorCode, message: string): DoremiError {
   return new DoremiError("bad-configuration", code, message);
 }

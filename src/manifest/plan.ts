@@ -2,6 +2,7 @@
  * How many tokens each domain is to give: a budget divided by the weights as whole tokens, within least shares and epoch
  * caps. Pure; chooses no documents.
  */
+import type { ErrorCode } from "../lib/error-codes.ts";
 import { DoremiError } from "../lib/errors.ts";
 import { allocate, allocateWithBounds, checkWeights } from "../mixture/allocation.ts";
 import { WEIGHT_SUM_TOLERANCE } from "../mixture/weights.ts";
@@ -193,6 +194,6 @@ function checkRequest({ names, weights, unit }: ResampleRequest, units: readonly
   }
 }
 
-function refuse(code: string, message: string): DoremiError {
+function refuse(code: ErrorCode, message: string): DoremiError {
   return new DoremiError("bad-configuration", code, message);
 }

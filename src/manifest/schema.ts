@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { BAD_DOCUMENT_POLICIES } from "../formats/shard.ts";
+import type { ErrorCode } from "../lib/error-codes.ts";
 import { DoremiError } from "../lib/errors.ts";
 import type { Manifest } from "./contract.ts";
 import { domainRule } from "./domain-rule.ts";
@@ -147,6 +148,6 @@ function versionText(version: unknown): string {
       : String(version);
 }
 
-function fault(code: string, message: string, file: string): DoremiError {
+function fault(code: ErrorCode, message: string, file: string): DoremiError {
   return new DoremiError("bad-data", code, message, { file });
 }

@@ -3,6 +3,7 @@
  * a floor and a cap per domain. Exact: weights count as the decimals that they are written as, and every total is
  * asserted. For shares of real numbers, as when weights are planned, see `cappedShares`.
  */
+import type { ErrorCode } from "../lib/error-codes.ts";
 import { DoremiError } from "../lib/errors.ts";
 import { toCommonScale } from "./decimal.ts";
 
@@ -198,6 +199,6 @@ export function checkWeights(weights: readonly number[]): void {
   }
 }
 
-function refuse(code: string, message: string): DoremiError {
+function refuse(code: ErrorCode, message: string): DoremiError {
   return new DoremiError("bad-configuration", code, message);
 }

@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import { basename, dirname, isAbsolute, resolve } from "node:path";
 import { LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
+import type { ErrorCode } from "../lib/error-codes.ts";
 import { DoremiError, explainSystemError } from "../lib/errors.ts";
 import { didYouMean } from "../lib/nearest.ts";
 import { isRemote, resolveLocation } from "../storage/location.ts";
@@ -183,7 +184,7 @@ function keyLine(
 const MOST_FAULTS = 10;
 
 interface DescribedIssue {
-  readonly code: string;
+  readonly code: ErrorCode;
   readonly message: string;
   readonly line: number | undefined;
 }
@@ -211,7 +212,7 @@ function describeIssues(issues: readonly Issue[], file: string, value: unknown, 
 function describeIssue(
   issue: Issue,
   value: unknown,
-): { readonly code: string; readonly message: string; readonly path: readonly PropertyKey[] }[] {
+): { readonly code: ErrorCode; readonly message: string; readonly path: readonly PropertyKey[] }[] {
   const { path } = issue;
   if (issue.code === "unrecognized_keys") {
     const known = knownKeys(path, value).filter((key) => !issue.keys.includes(key));

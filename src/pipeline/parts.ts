@@ -12,6 +12,7 @@ import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomic } from "../lib/atomic-write.ts";
+import type { ErrorCode } from "../lib/error-codes.ts";
 import { DoremiError } from "../lib/errors.ts";
 import { canonicalJson, sha256Json } from "../lib/hash.ts";
 import { writeJsonLines } from "../lib/json-lines.ts";
@@ -306,7 +307,7 @@ function bindMerge(parts: readonly FinishedPart[], part: FilesRange | undefined)
 
 /** @throws DoremiError mixed-tokenizers, mixed-configurations, mixed-corpora */
 function refuseOther(first: FinishedPart, part: FinishedPart): void {
-  const refuse = (code: string, rule: string, found: string, remedy: string): never => {
+  const refuse = (code: ErrorCode, rule: string, found: string, remedy: string): never => {
     throw new DoremiError(
       "bad-data",
       code,

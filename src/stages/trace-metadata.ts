@@ -3,6 +3,7 @@
  * and of a proxy all that its objective had to know, so that its weights can be computed again from the file alone.
  */
 import { z } from "zod";
+import type { ErrorCode } from "../lib/error-codes.ts";
 import { DoremiError } from "../lib/errors.ts";
 import type { ObjectiveFacts } from "../mixture/objective.ts";
 import type { ObjectiveSettings } from "../mixture/objective-settings.ts";
@@ -49,7 +50,7 @@ export function readRecordMetadata(
   metadata: ReadonlyMap<string, string>,
   path: string,
 ): { readonly domains: readonly string[]; readonly proxy: RecordedProxy } {
-  const fault = (code: string, message: string) =>
+  const fault = (code: ErrorCode, message: string) =>
     new DoremiError("bad-data", code, `${path}: ${message}`, { file: path });
   const [names, text] = [metadata.get(DOMAINS_KEY), metadata.get(PROXY_KEY)];
   if (names === undefined) {

@@ -7,6 +7,7 @@
  */
 import * as arrow from "apache-arrow";
 import type { TextBatch } from "../formats/shard.ts";
+import type { ErrorCode } from "../lib/error-codes.ts";
 import { DoremiError } from "../lib/errors.ts";
 import { importModule } from "../lib/import-module.ts";
 import type { TransformReference } from "./count/contract.ts";
@@ -129,7 +130,7 @@ function packBits(validity: Uint8Array): Uint8Array {
 }
 
 function fromArrow(result: arrow.RecordBatch | arrow.Table | null, before: TextBatch, file: string): TransformedBatch {
-  const fault = (code: string, message: string) =>
+  const fault = (code: ErrorCode, message: string) =>
     new DoremiError("bad-configuration", code, `transform: ${message} (${file}, row group ${before.unit})`, {
       file,
       rowGroup: before.unit,

@@ -1,6 +1,7 @@
 /**
  * What goes wrong with an object store, in our words. What the client says is never passed on: it may hold signed URLs.
  */
+import type { ErrorCode } from "../lib/error-codes.ts";
 import { DoremiError } from "../lib/errors.ts";
 import { type ObjectUri, parseObjectUri, shownLocation } from "./location.ts";
 
@@ -68,7 +69,7 @@ const VARIABLES: Readonly<Record<ObjectUri["scheme"], string>> = {
 export function explainFault(fault: RemoteFault, uri: string, attempts: number): DoremiError {
   const shown = shownLocation(uri);
   const { scheme, store } = parseObjectUri(uri);
-  const fail = (kind: ConstructorParameters<typeof DoremiError>[0], code: string, text: string) =>
+  const fail = (kind: ConstructorParameters<typeof DoremiError>[0], code: ErrorCode, text: string) =>
     new DoremiError(kind, code, `${shown}: ${text}`, { file: shown });
   switch (fault.kind) {
     case "not-found":

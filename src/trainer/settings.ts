@@ -148,7 +148,8 @@ function adafactorRules(config: UnfinishedAdafactor): OptimizerRule[] {
 export function refuseFaults(who: "model" | "optimizer", faults: readonly SettingFault[]): void {
   const [fault] = faults;
   if (!fault) return;
-  throw new DoremiError("bad-configuration", `${who}-config`, `${who}: ${fault.setting} ${describeFault(fault)}`);
+  const code = who === "model" ? "model-config" : "optimizer-config";
+  throw new DoremiError("bad-configuration", code, `${who}: ${fault.setting} ${describeFault(fault)}`);
 }
 
 /** “must be > 0, found -1”, to follow the setting's name. */

@@ -1,6 +1,7 @@
 /** What a training takes, the rules that hold between its parts, and what its course depends on. */
 import type { Engine, Precision } from "../engine/engine.ts";
 import { refusePrecision } from "../engine/report.ts";
+import type { ErrorCode } from "../lib/error-codes.ts";
 import { DoremiError } from "../lib/errors.ts";
 import type { ObjectiveFacts } from "../mixture/objective.ts";
 import { allowsStaleWeights, type ObjectiveSettings } from "../mixture/objective-settings.ts";
@@ -86,7 +87,7 @@ export function validateOptions(options: TrainOptions): void {
   const { engine, model, optimizer, steps, proxy, batches, microBatch, precision } = options;
   refuseFaults("model", modelFaults(model));
   refuseFaults("optimizer", optimizerFaults(optimizer));
-  const refuse = (code: string, message: string): never => {
+  const refuse = (code: ErrorCode, message: string): never => {
     throw new DoremiError("bad-configuration", code, message);
   };
   if (!Number.isSafeInteger(steps) || steps < 1)

@@ -5,7 +5,7 @@ import { DoremiError, type ErrorKind, EXIT_STATUS } from "../../src/lib/errors.t
 
 describe("describeFailure", () => {
   it.each(Object.entries(EXIT_STATUS))("a %s error exits with %d", (kind, status) => {
-    expect(describeFailure(new DoremiError(kind as ErrorKind, "some-code", "message")).status).toBe(status);
+    expect(describeFailure(new DoremiError(kind as ErrorKind, "truncated", "message")).status).toBe(status);
   });
 
   it("keeps the place for scripts", () => {

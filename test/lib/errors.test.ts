@@ -11,7 +11,7 @@ import {
 
 describe("errors as plain data", () => {
   it.each(Object.keys(EXIT_STATUS) as ErrorKind[])("round trip: %s", (kind) => {
-    const error = new DoremiError(kind, "some-code", "who: rule", { file: "a.parquet", rowGroup: 0, line: 3 });
+    const error = new DoremiError(kind, "truncated", "who: rule", { file: "a.parquet", rowGroup: 0, line: 3 });
     const plain = structuredClone(toPlainError(error));
     const back = fromPlainError(plain);
     expect(back).toBeInstanceOf(DoremiError);
@@ -21,7 +21,11 @@ describe("errors as plain data", () => {
   });
 
   it("leave out places that are not known", () => {
-    expect(toPlainError(new DoremiError("usage", "c", "m"))).toEqual({ kind: "usage", code: "c", message: "m" });
+    expect(toPlainError(new DoremiError("usage", "truncated", "m"))).toEqual({
+      kind: "usage",
+      code: "truncated",
+      message: "m",
+    });
   });
 
   it("keep message and stack of a foreign error, and call it internal", () => {
@@ -45,9 +49,9 @@ describe("errors as plain data", () => {
   });
 
   it("take a place from outside only where they have none", () => {
-    const bare = withPlace(new DoremiError("bad-data", "c", "m"), { file: "f", rowGroup: 2 });
-    expect([bare.file, bare.rowGroup, bare.code]).toEqual(["f", 2, "c"]);
-    const placed = withPlace(new DoremiError("bad-data", "c", "m", { file: "inner" }), { file: "outer" });
+    const bare = withPlace(new DoremiError("bad-data", "truncated", "m"), { file: "f", rowGroup: 2 });
+    expect([bare.file, bare.rowGroup, bare.code]).toEqual(["f", 2, "truncated"]);
+    const placed = withPlace(new DoremiError("bad-data", "truncated", "m", { file: "inner" }), { file: "outer" });
     expect(placed.file).toBe("inner");
   });
 });

@@ -141,7 +141,7 @@ describe("a stage that reads what the one before it is writing", () => {
   });
 
   it("is stopped where the one before it fails, and stops it where it fails itself; both go on later", async () => {
-    const broken = new DoremiError("bad-data", "broken", "a bad shard");
+    const broken = new DoremiError("bad-data", "corrupt", "a bad shard");
     const fail = async (): Promise<never> => {
       await new Promise((resolve) => setTimeout(resolve, 20));
       throw broken;

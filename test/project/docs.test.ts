@@ -1,11 +1,21 @@
 /** The documentation does what it says: its commands run, and its links lead somewhere. */
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, normalize } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { refuseDeadLinks } from "../../docs/.vitepress/dead-links.ts";
 import { buildProgram } from "../../src/cli/program.ts";
+import { ERROR_CODES } from "../../src/lib/error-codes.ts";
 import { anchorsOf, type Block, blocksOf, DOCS, linksOf, pages, ROOT, readPage } from "./docs.ts";
 
 const GUIDES = pages().filter((page) => !page.startsWith("reference/"));
@@ -100,6 +110,50 @@ it("the site's own check refuses links to files and headings that were not built
   expect(() => refuseDeadLinks(site)).toThrow(
     "how-to/a.html: ../figures.json\nhow-to/a.html: ../none.html\nhow-to/a.html: ../#none\nhow-to/a.html: #here\nhow-to/a.html: ./",
   );
+});
+
+describe("the table of error codes", () => {
+  const codes = Object.entries(ERROR_CODES).flatMap(([kind, table]) => Object.keys(table).map((code) => [kind, code]));
+  const sources = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".ts") && !file.endsWith("error-codes.ts"))
+    .map((file) => readFileSync(join(ROOT, "src", file), "utf8"))
+    .join("\n");
+
+  it("has each code under every kind that it is made with", () => {
+    const kinds = Object.keys(ERROR_CODES).join("|");
+    const made = [
+      ...[...sources.matchAll(new RegExp(`"(${kinds})",\\s*"([a-z0-9-]+)"`, "g"))].map(([, kind, code]) => [
+        kind,
+        code,
+      ]),
+      ...[...sources.matchAll(/(?:badShard|BadLine)\(\s*"([a-z0-9-]+)"/g)].map(([, code]) => ["bad-data", code]),
+    ];
+    expect(made.length).toBeGreaterThan(200);
+    const table: Readonly<Record<string, object>> = ERROR_CODES;
+    expect(made.filter(([kind, code]) => !Object.hasOwn(table[kind!]!, code!))).toEqual([]);
+  });
+
+  it("has none that nothing makes", () => {
+    const commander = readFileSync(join(ROOT, "node_modules", "commander", "lib", "command.js"), "utf8");
+    const camel = (code: string) => code.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+    const isMade = (code: string) => sources.includes(`"${code}"`) || commander.includes(`'commander.${camel(code)}'`);
+    expect(codes.filter(([, code]) => !isMade(code!))).toEqual([]);
+  });
+
+  it.each([
+    [["help-me"], "unknown-command"],
+    [[], "help"],
+    [["run"], "missing-argument"],
+    [["run", "a.yaml", "b.yaml"], "excess-arguments"],
+    [["run", "a.yaml", "--wrokers", "1"], "unknown-option"],
+    [["run", "a.yaml", "--workers"], "option-missing-argument"],
+    [["run", "a.yaml", "--workers", "none"], "invalid-argument"],
+    [["merge", "a"], "missing-mandatory-option-value"],
+  ])("has what the parser of arguments says of %j: %s", (args, code) => {
+    const run = spawnSync(process.execPath, [join(ROOT, "dist", "cli", "main.js"), ...args], { encoding: "utf8" });
+    expect(JSON.parse(run.stdout)).toMatchObject({ error: { code } });
+    expect(Object.keys(ERROR_CODES.usage)).toContain(code);
+  });
 });
 
 it("every page is reached from the first", () => {

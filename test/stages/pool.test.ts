@@ -94,7 +94,7 @@ describe("the worker pool", () => {
     await expect(values(pool.map<unknown, number>(ECHO, bad))).rejects.toMatchObject({
       name: "DoremiError",
       kind: "bad-data",
-      code: "test-fault",
+      code: "corrupt",
       message: "number 3 is bad",
       file: "f",
       rowGroup: 3,

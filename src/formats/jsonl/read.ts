@@ -2,6 +2,7 @@
  * JSON Lines, plain or compressed. A plain file is cut into stretches without reading it, and a stretch owns the lines
  * that start in its byte range; a compressed file is one unit, streamed.
  */
+import type { ErrorCode } from "../../lib/error-codes.ts";
 import type { RandomAccessFile } from "../../storage/storage.ts";
 import { policyRemedy } from "../bad-documents.ts";
 import { badShard } from "../failure.ts";
@@ -102,7 +103,7 @@ function withoutMark(bytes: Buffer): Buffer {
 }
 
 /** The error with the line's number in the whole file, for which the lines before the stretch are counted. */
-async function atLine(file: RandomAccessFile, from: number, index: number, code: string, message: string) {
+async function atLine(file: RandomAccessFile, from: number, index: number, code: ErrorCode, message: string) {
   let before = 0;
   if (from > 0) {
     for await (const chunk of file.stream(0, from)) {

@@ -1,12 +1,13 @@
 /** One line of JSON Lines: parsed, and its columns found by path. Says what is wrong in words; the caller knows where. */
 import { constants, isUtf8 } from "node:buffer";
+import type { ErrorCode } from "../../lib/error-codes.ts";
 import { didYouMean } from "../../lib/nearest.ts";
 import { toValidUtf8 } from "../../lib/utf8.ts";
 
 export class BadLine extends Error {
-  readonly code: string;
+  readonly code: ErrorCode;
 
-  constructor(code: string, message: string) {
+  constructor(code: ErrorCode, message: string) {
     super(message);
     this.code = code;
   }

@@ -4,6 +4,7 @@
  * packed sequences by s ∝ w · (ids ÷ tokens), since separators take up room in sequences too. Pure.
  */
 import { sep } from "node:path";
+import type { ErrorCode } from "../../lib/error-codes.ts";
 import { DoremiError } from "../../lib/errors.ts";
 import { isRemote } from "../../storage/location.ts";
 import type { Manifest, ManifestDomain } from "../contract.ts";
@@ -106,7 +107,7 @@ export function dataFor(exporter: Exporter, { data }: ExportRequest): NonNullabl
 export function refusal(
   exporter: Exporter,
   kind: "usage" | "bad-data",
-  code: string,
+  code: ErrorCode,
   message: string,
   file?: string,
 ): DoremiError {

@@ -3,7 +3,9 @@
  * Olmix's way: mixtures in one, losses in the other, joined by the run's number or name). Finds which column is whose and
  * refuses what no law should be fitted on.
  */
+
 import type { CsvTable } from "../../lib/csv.ts";
+import type { ErrorCode } from "../../lib/error-codes.ts";
 import { DoremiError } from "../../lib/errors.ts";
 import { columnFor, isLabel } from "./columns.ts";
 import { leastSquares } from "./least-squares.ts";
@@ -187,7 +189,7 @@ function checkRuns(
   targets: MixtureRuns["targets"],
   file: string,
 ): void {
-  const refuse = (code: string, message: string) => {
+  const refuse = (code: ErrorCode, message: string) => {
     throw new DoremiError("bad-data", code, `${file}: ${message}`, { file });
   };
   const least = domains.length + 2;

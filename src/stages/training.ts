@@ -25,6 +25,8 @@ export interface TrainingRequest {
   readonly stage: "reference" | "proxy";
   readonly input: TrainingInput;
   readonly context: StageContext;
+  /** told before the first step */
+  readonly remarks?: readonly string[];
   /** sampling weights of the domains */
   readonly weights: readonly number[];
   /** steps between looks at the held-out loss, of all held-out sequences; default: as often as costs little */
@@ -67,6 +69,7 @@ export async function trainModel(request: TrainingRequest): Promise<TrainingRepo
     notes.push(message);
     report.note(message);
   };
+  for (const remark of request.remarks ?? []) note(remark);
   const { accumulation = "exact", referenceSha256 = "" } = proxy ?? {};
   const microBatch = accumulation === "exact" ? training.microBatch : accumulation.stale;
   const losses = join(context.cache ?? folder, REFERENCE_LOSSES);

@@ -6,6 +6,8 @@ export const WARNING_CODES = [
   "weights-collapsed",
   "weights-oscillating",
   "weights-still-moving",
+  "weights-swinging",
+  "too-few-steps",
   "domain-never-seen",
   "no-excess",
   "loss-not-falling",

@@ -1,9 +1,10 @@
 /**
- * Weights that still move at the end of a training: the mean over its steps, which is the result, would be another one
- * if it went on. Those of the paper settle within the first quarter.
+ * Weights that still move at the end of a training, one way or to and fro: the mean over its steps, which is the result,
+ * would be another one if it went on. Those of the paper settle within the first quarter.
  */
 import type { DiagnosedStep, DiagnosisSettings, Finding } from "./diagnosis-contract.ts";
 import { distance } from "./diagnosis-tally.ts";
+import { stepSizeOf } from "./diagnosis-windows.ts";
 
 /** The second half of the training in so many parts, a mean of each. */
 const PARTS = 8;
@@ -11,6 +12,8 @@ const PARTS = 8;
 const LEAST_PART = 2;
 /** Share of the weight by which the last quarter's mean may differ from that of the quarter before. */
 const MOVING = 0.1;
+/** Share of the weight by which the means of two parts may differ, where the weights go to and fro. */
+const SWINGING = 0.2;
 /** A trend of so many standard errors is none of chance: with 6 degrees of freedom, 1 in 2,400 is. */
 const SURE = 7;
 
@@ -41,10 +44,15 @@ export class DriftCheck {
     const [before, last] = [parts.slice(0, PARTS / 2), parts.slice(PARTS / 2)].map((quarter) =>
       domains.map((_, domain) => quarter.reduce((sum, mean) => sum + mean[domain]!, 0) / quarter.length),
     ) as [number[], number[]];
+    const moving = this.#moving(parts, before, last);
+    return moving.length > 0 ? moving : this.#swinging(parts);
+  }
+
+  #moving(parts: readonly Float64Array[], before: readonly number[], last: readonly number[]): Finding[] {
+    const { domains } = this.#settings;
     const moved = distance(before, last);
     if (moved <= MOVING) return [];
-    const change = (domain: number) => Math.abs(last[domain]! - before[domain]!);
-    const most = [...domains.keys()].reduce((a, b) => (change(b) > change(a) ? b : a));
+    const most = furthest(before, last);
     if (trend(parts.map((mean) => mean[most]!)) < SURE) return [];
     return [
       {
@@ -56,6 +64,34 @@ export class DriftCheck {
       },
     ];
   }
+
+  /** Of objectives whose weights move step by step: those of a best response differ from part to part by chance. */
+  #swinging(parts: readonly Float64Array[]): Finding[] {
+    const { proxy, domains, steps } = this.#settings;
+    const stepSize = proxy && stepSizeOf(proxy.objective);
+    if (!stepSize) return [];
+    const pairs = parts.flatMap((_, i) => parts.slice(i + 1).map((_, j) => [i, i + 1 + j] as const));
+    const apart = ([i, j]: readonly [number, number]) => distance(parts[i]!, parts[j]!);
+    const [i, j] = pairs.reduce((a, b) => (apart(b) > apart(a) ? b : a));
+    if (apart([i, j]) <= SWINGING) return [];
+    const most = furthest(parts[i]!, parts[j]!);
+    const during = (part: number) =>
+      `steps ${Math.ceil(((PARTS + part) * steps) / (2 * PARTS)) + 1} to ${Math.ceil(((PARTS + part + 1) * steps) / (2 * PARTS))}`;
+    return [
+      {
+        code: "weights-swinging",
+        message:
+          `the weights swing: ${domains[most]} has ${parts[i]![most]!.toFixed(3)} of the domain weight in ${during(i)} and ${parts[j]![most]!.toFixed(3)} in ${during(j)}, ` +
+          `so the mean weights depend on where the training ends; take a smaller ${stepSize.name} (${stepSize.value} now) or more steps`,
+      },
+    ];
+  }
+}
+
+/** The domain whose weight differs most. */
+function furthest(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  const change = Array.from(a, (weight, domain) => Math.abs(weight - b[domain]!));
+  return change.indexOf(Math.max(...change));
 }
 
 /** Slope of the line through equidistant values, in its standard errors; whichever way it goes. */

@@ -2,7 +2,7 @@
  * What a tenth of a training shows to be wrong: checks of the sums over some steps in a row, each by itself. A check that
  * is not sure says nothing.
  */
-import { needsReference } from "../mixture/objective-settings.ts";
+import { needsReference, type ObjectiveSettings } from "../mixture/objective-settings.ts";
 import type { DiagnosisSettings, Finding } from "./diagnosis-contract.ts";
 import type { Tally } from "./diagnosis-tally.ts";
 
@@ -58,15 +58,14 @@ function weightsCollapsed(window: Tally, { proxy, domains }: DiagnosisSettings):
 }
 
 /** Of objectives whose weights are moved step by step: a best response to each batch may jump. */
+export function stepSizeOf(objective: ObjectiveSettings): { name: string; value: number } | undefined {
+  if (objective.name === "doremi") return { name: "eta", value: objective.eta };
+  const isOnline = objective.name === "group-dro" && objective.update === "online";
+  return isOnline ? { name: "stepSize", value: objective.stepSize } : undefined;
+}
+
 function weightsOscillating(window: Tally, { proxy }: DiagnosisSettings): Finding[] {
-  if (!proxy) return [];
-  const { objective } = proxy;
-  const stepSize =
-    objective.name === "doremi"
-      ? { name: "eta", value: objective.eta }
-      : objective.name === "group-dro" && objective.update === "online"
-        ? { name: "stepSize", value: objective.stepSize }
-        : undefined;
+  const stepSize = proxy && stepSizeOf(proxy.objective);
   const moved = window.movedPerStep;
   if (!stepSize || moved <= WILD) return [];
   const calmer = Number(((stepSize.value * CALM) / moved).toPrecision(1));

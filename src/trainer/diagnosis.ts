@@ -2,7 +2,7 @@
  * Says what goes wrong in a training while it runs: step records in, named warnings out, each with what to change. Pure,
  * and a function of the records alone, so that a resumed training that shows it the steps before again goes on as if it
  * had never stopped. Judges nothing within the first steps, and nothing by the length of the run: thresholds are shares. Of a run
- * of few steps it judges the loss alone.
+ * of few steps it judges the loss alone, and says so.
  */
 import type {
   DiagnosedStep,
@@ -84,9 +84,19 @@ export class Diagnosis {
     const findings = [
       ...domainsNeverSeen(whole, this.#settings),
       ...this.#drift.finish(),
+      ...this.#tooFewSteps(whole.steps),
       ...(mean === undefined ? [] : worseThanUniform(mean, "on held-out text", vocabularySize)),
     ];
     return this.#news(findings, whole.lastStep);
+  }
+
+  #tooFewSteps(steps: number): Finding[] {
+    const { proxy } = this.#settings;
+    if (!this.#isShort || !proxy || proxy.objective.name === "erm") return [];
+    const message =
+      `${steps} steps are too few to learn weights or to judge them: they are little else than those that the training started from; ` +
+      `take some hundreds of steps at least`;
+    return [{ code: "too-few-steps", message }];
   }
 
   /** Looks at the last two blocks together: what is wrong for a tenth of the run is no accident of some batches. */

@@ -76,7 +76,7 @@ const LENGTHS = [50, 350, 4000];
 
 describe.each([2, 12, 39, ...LENGTHS])("the loss of a training of %i steps", (steps) => {
   const codes = (loss: NonNullable<Course["loss"]>) =>
-    diagnose(training(steps, { loss }))
+    diagnose(training(steps, { loss }, null))
       .map(({ code }) => code)
       .sort();
 
@@ -96,7 +96,7 @@ describe("a held-out loss in the end", () => {
     [[null, null], []],
   ])("of %j nats is warned of: %j", (loss, expected) => {
     const heldOut = { loss, tokens: loss.map((mean) => (mean === null ? 0 : 100)) };
-    const { settings, records } = training(12, {});
+    const { settings, records } = training(12, {}, null);
     const diagnosis = new Diagnosis(settings);
     for (const record of records) diagnosis.observe(record);
     expect(diagnosis.finish(heldOut).map(({ code }) => code)).toEqual(expected);
@@ -211,6 +211,26 @@ describe("weights at the end", () => {
     ]);
   });
 
+  it.each(LENGTHS)("that go to and fro by a fifth are named, and a smaller step size, after %i steps", (steps) => {
+    // as on four domains at eta 0.1, whose largest weight was 0.44, 0.58, 0.72, 0.67, 0.42, 0.59 over 500 steps
+    const swinging = (by: number) => (at: number) => {
+      const swing = by * Math.sin(4 * Math.PI * at);
+      return [0.4 + swing, 0.3 - 0.75 * swing, 0.2 - 0.25 * swing, 0.1];
+    };
+    const warnings = diagnose(training(steps, { alpha: swinging(0.2) }));
+    expect(warnings.map(({ code, step }) => [code, step])).toEqual([["weights-swinging", steps]]);
+    const [, high, from, to, low] =
+      /^the weights swing: books has (0\.\d+) of the domain weight in steps (\d+) to (\d+) and (0\.\d+) in steps .*smaller eta \(1 now\)/.exec(
+        warnings[0]!.message,
+      )!;
+    expect(Number(high)).toBeCloseTo(0.6, 1);
+    expect(Number(low)).toBeCloseTo(0.2, 1);
+    // the second half's top is at five eighths
+    expect(Number(from) / steps).toBeLessThan(0.66);
+    expect(Number(to) / steps).toBeGreaterThanOrEqual(0.6);
+    expect(diagnose(training(steps, { alpha: swinging(0.05) }))).toEqual([]);
+  });
+
   it("are not judged of a training that stopped early", () => {
     const { settings, records } = training(400, { alpha: drifting });
     expect(diagnose({ settings, records: records.slice(0, 300) })).toEqual([]);
@@ -285,8 +305,22 @@ describe("held-out loss", () => {
 
 it("a domain that the last steps alone are without is named in the end, of a training too short to look at blocks", () => {
   const warnings = diagnose(training(12, { tokens: (domain) => (domain === 1 ? 0 : 64) }));
-  expect(warnings).toMatchObject([{ code: "domain-never-seen", domain: "law", step: 12 }]);
+  expect(warnings).toMatchObject([{ code: "domain-never-seen", domain: "law", step: 12 }, { code: "too-few-steps" }]);
 });
+
+it.each([2, 12, 39])(
+  "weights of %i steps are not judged, and that is said; of a model that learns none it is not",
+  (steps) => {
+    expect(diagnose(training(steps, {}))).toEqual([
+      {
+        code: "too-few-steps",
+        step: steps,
+        message: expect.stringMatching(new RegExp(`^${steps} steps are too few .*hundreds`)),
+      },
+    ]);
+    expect(diagnose(training(steps, {}, { name: "erm" }))).toEqual([]);
+  },
+);
 
 it("a resumed training that shows its steps again goes on as one that was never stopped", () => {
   const made = training(350, { alpha: () => [0.97, 0.01, 0.01, 0.01], loss: (at) => (at < 0.5 ? falling(at) : 8) });

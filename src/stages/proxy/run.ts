@@ -25,6 +25,7 @@ export const proxy: Stage<ProxyInput, ProxyOutput> = {
       stage: "proxy",
       input,
       context,
+      remarks: stepSizeRemarks(objective, input.steps),
       weights: sampling,
       evaluateEvery: input.evaluateEvery,
       proxy: {
@@ -63,3 +64,14 @@ export const proxy: Stage<ProxyInput, ProxyOutput> = {
     };
   },
 };
+
+/** The paper's eta of 1 goes with its 200,000 steps; from a tenth of them on it is nobody's oversight. */
+const MANY_STEPS = 20_000;
+
+/** Told before the training, since it may take hours; what comes of it the diagnosis says. */
+function stepSizeRemarks(objective: ProxyInput["objective"], steps: number): string[] {
+  if (objective.name !== "doremi" || objective.eta < 1 || steps >= MANY_STEPS) return [];
+  return [
+    `eta is ${objective.eta}, and the paper's 1 is for 200,000 steps: over ${steps} the weights may swing; 0.1 lets them settle in a training of some hundreds or thousands (train.proxy.eta)`,
+  ];
+}

@@ -9,10 +9,10 @@ import { type PlainError, toPlainError } from "../lib/errors.ts";
 import { domainOf } from "../manifest/domain-rule.ts";
 import type { CountOutput } from "../stages/count/contract.ts";
 import type { DiscoveredShard, DiscoverInput, DiscoverOutput } from "../stages/discover/contract.ts";
+import { corpusFiles, passedOverText } from "../stages/discover/files.ts";
 import { discover, discoverShards } from "../stages/discover/run.ts";
 import type { ResampleInput } from "../stages/resample/contract.ts";
 import { storage } from "../storage/files.ts";
-import { expandPattern } from "../storage/pattern.ts";
 import { type CompleteModel, completeModel, countParameters, forwardFlops, trainingFlops } from "../trainer/model.ts";
 import { bindStages, discoverInputOf, type StageName } from "./bindings.ts";
 import { resolveWeights, selectionSettings, weightUnit } from "./domain-settings.ts";
@@ -226,31 +226,41 @@ function planResampling({ pipeline, resampleWeights }: Prepared): PlannedResampl
 const FALLBACK_VOCABULARY = 50_257;
 
 async function findInputs(input: DiscoverInput, missing: { what: string; domain: string | null; message: string }[]) {
-  const domains = new Map<string, { files: number; bytes: number }>();
-  const files = { found: 0, bytes: 0 };
+  /** by path; domain: null of a held-out file, which goes before what data.files says of it */
+  const found = new Map<string, { domain: string | null; bytes: number }>();
   const add = async (pattern: string, domain: string | null, setting: string) => {
-    const matches = await expandPattern(storage, pattern);
-    if (matches.length === 0)
-      missing.push({ what: pattern, domain, message: `no file matches ${pattern} (${setting})` });
-    for (const match of matches) {
-      const value = domain ?? match.domain;
+    const { files, passedOver } = await corpusFiles(pattern);
+    if (files.length === 0)
+      missing.push({
+        what: pattern,
+        domain,
+        message: `no file matches ${pattern} (${setting})${passedOverText(passedOver)}`,
+      });
+    for (const file of files) {
+      const value = domain ?? file.domain;
+      const isHeldOut = setting !== "data.files";
       // A path that names a domain which is not listed is left out, as discover leaves it out.
-      if (setting === "data.files" && value !== null && domainOf(input.domains, value) === null) continue;
-      const { size } = await storage.stat(match.path);
-      files.found++;
-      files.bytes += size;
-      if (setting !== "data.files") continue;
+      if (!isHeldOut && value !== null && domainOf(input.domains, value) === null) continue;
       const name =
         input.domainColumn === null
           ? (domainOf(input.domains, value) ?? value ?? "(none)")
           : (value ?? `by ${input.domainColumn}`);
-      const entry = domains.get(name) ?? { files: 0, bytes: 0 };
-      domains.set(name, { files: entry.files + 1, bytes: entry.bytes + size });
+      const { size } = await storage.stat(file.path);
+      found.set(file.path, { domain: isHeldOut ? null : name, bytes: size });
     }
   };
   for (const source of input.sources)
     for (const pattern of source.patterns) await add(pattern, source.domain, "data.files");
   for (const pattern of input.heldOutPatterns) await add(pattern, null, "data.heldOut.files");
+  const domains = new Map<string, { files: number; bytes: number }>();
+  const files = { found: 0, bytes: 0 };
+  for (const { domain, bytes } of found.values()) {
+    files.found++;
+    files.bytes += bytes;
+    if (domain === null) continue;
+    const entry = domains.get(domain) ?? { files: 0, bytes: 0 };
+    domains.set(domain, { files: entry.files + 1, bytes: entry.bytes + bytes });
+  }
   return {
     files,
     domains: [...domains].map(

@@ -9,10 +9,10 @@ import { inspectShard, readUnit } from "../formats/read.ts";
 import type { BadDocumentPolicy, ColumnSelection, TextBatch } from "../formats/shard.ts";
 import { DoremiError } from "../lib/errors.ts";
 import { storage } from "../storage/files.ts";
-import { expandPattern } from "../storage/pattern.ts";
 import { openOnce } from "../tokenizer/open.ts";
 import { resolveTokenizer } from "../tokenizer/resolve.ts";
 import type { Tokenizer, TokenizerDescriptor } from "../tokenizer/tokenizer.ts";
+import { corpusFiles, passedOverText } from "./discover/files.ts";
 import { applyTransform, type Transform } from "./transform.ts";
 
 export interface ReadCorpusOptions {
@@ -64,9 +64,11 @@ export async function* readCorpus(
     ...(options.onBadDocument !== undefined && { onBadDocument: options.onBadDocument }),
   };
   for (const pattern of typeof patterns === "string" ? [patterns] : patterns) {
-    const files = await expandPattern(storage, pattern);
+    const { files, passedOver } = await corpusFiles(pattern);
     if (files.length === 0)
-      throw new DoremiError("missing-input", "no-match", `no file matches ${pattern}`, { file: pattern });
+      throw new DoremiError("missing-input", "no-match", `no file matches ${pattern}${passedOverText(passedOver)}`, {
+        file: pattern,
+      });
     for (const { path, domain } of files) {
       const file = await storage.open(path);
       try {

@@ -6,9 +6,8 @@ import { basename, dirname, resolve } from "node:path";
 import { DoremiError } from "../../lib/errors.ts";
 import { didYouMean } from "../../lib/nearest.ts";
 import { relativePath } from "../../lib/relative-path.ts";
-import { storage } from "../../storage/files.ts";
+import { corpusFiles } from "../../stages/discover/files.ts";
 import { isRemote, publicLocation, shownLocation } from "../../storage/location.ts";
-import { expandPattern } from "../../storage/pattern.ts";
 import { resolveTokenizer } from "../../tokenizer/resolve.ts";
 import { tiktokenName } from "../../tokenizer/tiktoken.ts";
 import { absolutePattern } from "../corpus-settings.ts";
@@ -89,6 +88,11 @@ export async function draftPipeline(request: DraftRequest, ask: Ask): Promise<Dr
       ({ reason }) => `cannot be read: ${reason}; a run stops there, or with onBadShard: skip passes it over`,
     ),
     ...withText.left.map(leftOutOf),
+    ...(listing.passedOver.length === 0
+      ? []
+      : [
+          `passed over what doremi wrote: ${listing.passedOver.map((folder) => relativePath(listing.root, folder)).join(", ")}`,
+        ]),
     ...(heldOut.length === 0 && shards.some(isHeldOut)
       ? [
           `${shards.filter(isHeldOut).length} files are held out by their names, but not of every domain: they are taken like the others`,
@@ -251,6 +255,9 @@ async function decideDomains(
     return byColumn(known.path, `by its name and its ${known.values.length} values in the rows that were looked at`);
   const ofNames = listing.pattern === null ? domainsOfNames(shards) : null;
   if (ofNames) return fromPaths(ofNames);
+  const single = candidates.find(({ isKnown }) => isKnown);
+  if (single)
+    return byColumn(single.path, `by its name; in the rows that were looked at it is ${single.values[0]} throughout`);
   const choices = candidates.map(({ path, values }) => ({ value: path, about: values.slice(0, 4).join(", ") }));
   if (ask && choices.length > 0) {
     const value = await ask({ text: "Which column names the domain?", choices, usual: choices[0]!.value });
@@ -289,8 +296,9 @@ function fromPaths(found: PathDomains): Domains {
 /** Patterns as the pipeline file has them: relative to its folder, or of URIs. */
 function filePatterns({ path, source }: DraftRequest, { root, pattern }: Listing, below: readonly string[]): string[] {
   const from = (location: string) => relativePath(dirname(path), location);
+  const place = isRemote(root) ? root : escapeGlob(from(root));
   if (pattern !== null) return [isRemote(pattern) ? source : from(pattern)];
-  return below.map((rest) => (isRemote(root) ? `${root}/${rest}` : `${escapeGlob(from(root))}/${rest}`));
+  return below.map((rest) => (place === "" ? rest : `${place}/${rest}`)); // the file may lie in the corpus itself
 }
 
 /** What was guessed must find the shards again and nothing else. */
@@ -303,7 +311,7 @@ async function checkPatterns(
   const wanted = new Set(shards.map((shard) => `${root}/${shard}`));
   const found = new Set<string>();
   for (const pattern of patterns) {
-    const files = await expandPattern(storage, absolutePattern(dirname(path), pattern));
+    const { files } = await corpusFiles(absolutePattern(dirname(path), pattern));
     for (const file of files) found.add(isRemote(file.path) ? file.path : resolve(file.path));
   }
   const extra = [...found].find((file) => !wanted.has(file));

@@ -5,9 +5,9 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { DoremiError } from "../../lib/errors.ts";
+import { corpusFiles, passedOverText, withoutWritten } from "../../stages/discover/files.ts";
 import { storage } from "../../storage/files.ts";
 import { isRemote, shownLocation, withoutFileScheme } from "../../storage/location.ts";
-import { expandPattern } from "../../storage/pattern.ts";
 
 export interface Listing {
   /** folder or URI prefix that the paths start from, without a slash at its end */
@@ -18,6 +18,8 @@ export interface Listing {
   readonly pattern: string | null;
   /** of a pattern with {domain}: what it makes of the files, in the order of the paths */
   readonly domains: readonly (string | null)[] | null;
+  /** folders that doremi wrote, and which are no part of it: results of runs, sets that were materialized */
+  readonly passedOver: readonly string[];
 }
 
 /** @throws DoremiError missing-file, no-match, empty-folder; bad-pattern, and what a store refuses */
@@ -27,27 +29,38 @@ export async function listCorpus(source: string): Promise<Listing> {
   const isFolder = isRemote(location) ? await isPrefix(location) : (await stat(location)).isDirectory();
   if (!isFolder) {
     const at = location.lastIndexOf("/");
-    return { root: location.slice(0, at), paths: [location.slice(at + 1)], pattern: null, domains: null };
+    return {
+      root: location.slice(0, at),
+      paths: [location.slice(at + 1)],
+      pattern: null,
+      domains: null,
+      passedOver: [],
+    };
   }
-  const found = await storage.list(`${escapeGlob(location)}/**/*`);
+  const listed = (await storage.list(`${escapeGlob(location)}/**/*`)).map((path) => ({ path }));
+  const { files, passedOver } = isRemote(location)
+    ? { files: listed, passedOver: [] }
+    : await withoutWritten(listed, `${location}/`);
+  const found = files.map(({ path }) => path);
   if (found.length === 0) {
     throw new DoremiError(
       "missing-input",
       "empty-folder",
-      `${shownLocation(source)}: there must be shards in it (Parquet, Arrow or JSON Lines), and it holds no file; names that begin with . or _ are passed over`,
+      `${shownLocation(source)}: there must be shards in it (Parquet, Arrow or JSON Lines), and it holds no file; names that begin with . or _ are passed over${passedOverText(passedOver)}`,
       { file: shownLocation(source) },
     );
   }
-  return { root: location, paths: found.map((path) => path.slice(location.length + 1)), pattern: null, domains: null };
+  const paths = found.map((path) => path.slice(location.length + 1));
+  return { root: location, paths, pattern: null, domains: null, passedOver };
 }
 
 async function listPattern(source: string, pattern: string): Promise<Listing> {
-  const found = await expandPattern(storage, pattern);
+  const { files: found, passedOver } = await corpusFiles(pattern);
   if (found.length === 0) {
     throw new DoremiError(
       "missing-input",
       "no-match",
-      `no file matches ${shownLocation(source)}; check the pattern (quote it, so that the shell leaves it alone)`,
+      `no file matches ${shownLocation(source)}; check the pattern (quote it, so that the shell leaves it alone)${passedOverText(passedOver)}`,
       { file: shownLocation(source) },
     );
   }
@@ -67,6 +80,7 @@ async function listPattern(source: string, pattern: string): Promise<Listing> {
     paths: found.map(({ path }) => path.slice(root.length + 1)),
     pattern,
     domains: hasDomain ? found.map(({ domain }) => domain) : null,
+    passedOver,
   };
 }
 

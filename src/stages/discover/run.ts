@@ -12,7 +12,6 @@ import { domainOf, isRefused } from "../../manifest/domain-rule.ts";
 import { storage } from "../../storage/files.ts";
 import { isRemote, relativeLocation } from "../../storage/location.ts";
 import { AHEAD_PIECES, PIECE_BYTES } from "../../storage/object-file.ts";
-import { expandPattern } from "../../storage/pattern.ts";
 import type { FileStat } from "../../storage/storage.ts";
 import { throwIfAborted } from "../pool.ts";
 import { reporter, type Stage, type StageContext } from "../stage.ts";
@@ -24,6 +23,7 @@ import {
   discoverOutput,
   type FilesRange,
 } from "./contract.ts";
+import { corpusFiles, passedOverText } from "./files.ts";
 import { rangeOf } from "./partition.ts";
 
 /** shards opened at once */
@@ -63,7 +63,10 @@ export async function discoverShards(
   context: Pick<StageContext, "previous" | "signal" | "emit">,
 ): Promise<{ output: DiscoverOutput; shards: DiscoveredShard[] }> {
   const report = reporter(context, "discover");
-  const { candidates, listed, kept, unlisted, root } = await findCandidates(input);
+  const { candidates, listed, kept, unlisted, root, passedOver } = await findCandidates(input);
+  if (passedOver.size > 0) {
+    report.note(`what doremi wrote is no part of the corpus, and was passed over: ${[...passedOver].join(", ")}`);
+  }
   if (unlisted.size > 0) {
     report.note(
       `${candidates - kept.length} files are of domains that data.domains does not list: ${[...unlisted].join(", ")}`,
@@ -130,7 +133,8 @@ export async function describeCorpus(input: DiscoverInput, signal: AbortSignal):
 
 /** The files that belong to the corpus, in order, and the domains as far as paths tell them. */
 async function findCandidates(input: DiscoverInput) {
-  const candidates = await findFiles(input);
+  const passedOver = new Set<string>();
+  const candidates = await findFiles(input, passedOver);
   const listed = listDomains(input, candidates);
   const rule = { ...input.domains, listed };
   const kept: Candidate[] = [];
@@ -143,7 +147,7 @@ async function findCandidates(input: DiscoverInput) {
     else unlisted.add(file.value ?? "(none)");
   }
   const root = commonFolder(kept.map((file) => file.path));
-  return { candidates: candidates.length, listed, kept, unlisted, root };
+  return { candidates: candidates.length, listed, kept, unlisted, root, passedOver };
 }
 
 /** @param folder of the discover stage */
@@ -151,17 +155,23 @@ export function readShards(folder: string, { path, sha256 }: DiscoverOutput["sha
   return readJsonLines<DiscoveredShard>(join(folder, path), sha256);
 }
 
-async function findFiles(input: DiscoverInput): Promise<Candidate[]> {
+/** @param passedOver takes the folders in which patterns find what doremi wrote */
+async function findFiles(input: DiscoverInput, passedOver: Set<string>): Promise<Candidate[]> {
+  const filesOf = async (pattern: string) => {
+    const result = await corpusFiles(pattern);
+    for (const folder of result.passedOver) passedOver.add(folder);
+    return result;
+  };
   const found = new Map<string, Candidate>();
   for (const source of input.sources) {
     for (const pattern of source.patterns) {
-      const files = await expandPattern(storage, pattern);
+      const { files, ...passed } = await filesOf(pattern);
       if (files.length === 0) {
         const who = source.domain === null ? "" : `domain “${source.domain}”: `;
         throw new DoremiError(
           "missing-input",
           "no-match",
-          `${who}no file matches ${pattern}; check data.files (globs are relative to the pipeline file)`,
+          `${who}no file matches ${pattern}; check data.files (globs are relative to the pipeline file)${passedOverText(passed.passedOver)}`,
           { file: pattern },
         );
       }
@@ -181,11 +191,16 @@ async function findFiles(input: DiscoverInput): Promise<Candidate[]> {
     }
   }
   for (const pattern of input.heldOutPatterns) {
-    const files = await expandPattern(storage, pattern);
+    const { files, ...passed } = await filesOf(pattern);
     if (files.length === 0) {
-      throw new DoremiError("missing-input", "no-match", `no file matches ${pattern}; check data.heldOut.files`, {
-        file: pattern,
-      });
+      throw new DoremiError(
+        "missing-input",
+        "no-match",
+        `no file matches ${pattern}; check data.heldOut.files${passedOverText(passed.passedOver)}`,
+        {
+          file: pattern,
+        },
+      );
     }
     // A file of data.files is known by its domain there, where the pattern here does not say one.
     const saidOf = (file: (typeof files)[number]) => file.domain ?? found.get(file.path)?.value ?? null;

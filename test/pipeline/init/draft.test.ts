@@ -2,10 +2,11 @@
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { parquetWriteBuffer } from "hyparquet-writer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseDocument } from "yaml";
 import { type Ask, draftPipeline, type Question } from "../../../src/pipeline/init/draft.ts";
-import { loadPipeline } from "../../../src/pipeline/load.ts";
+import { definePipeline, loadPipeline } from "../../../src/pipeline/load.ts";
 import { planPipeline } from "../../../src/pipeline/plan.ts";
 import { settingText } from "../../../src/pipeline/setting-text.ts";
 
@@ -170,4 +171,67 @@ it("comments of the written file are the schema's own words", async () => {
   const comments = written.replace(/\n *# /g, " ");
   for (const path of ["tokenizer", "data.files", "data.heldOut", "train.vocabulary", "resample.maxEpochs"])
     expect(comments).toContain(settingText(path));
+});
+
+describe("a shard that is sorted by domain", () => {
+  const sorted = (count: number) =>
+    Array.from({ length: count }, (_, row) => ({ text: text(row), source: row < count / 2 ? "man" : "py" }));
+
+  it.each([300, 30_000])("names them all, of %i rows of JSON lines", async (count) => {
+    const root = corpus({ "all.jsonl": sorted(count) });
+    expect(await draft(root)).toMatchObject({ domains: ["man", "py"], domainColumn: "source" });
+  });
+
+  it("and of one row group", async () => {
+    const root = join(folder, "one group");
+    mkdirSync(root);
+    const table = sorted(4000);
+    const columnData = (["text", "source"] as const).map((name) => ({ name, data: table.map((row) => row[name]) }));
+    writeFileSync(join(root, "all.parquet"), new Uint8Array(parquetWriteBuffer({ columnData, rowGroupSize: 4000 })));
+    expect(await draft(root)).toMatchObject({ domains: ["man", "py"], domainColumn: "source" });
+  });
+
+  it("takes a column of known name although one value alone was seen", async () => {
+    const result = await draft(corpus({ "all.jsonl": rows(300, () => ({ domain: "web" })) }));
+    expect(result).toMatchObject({ domains: ["web"], domainColumn: "domain", allDomains: false });
+    expect(result.domainsFrom).toContain("web throughout");
+  });
+});
+
+describe("a pipeline file in its corpus", () => {
+  it.each(["", "deep/er/"])("names domains from its own folder, with shards in {domain}/%s", async (below) => {
+    const root = corpus({ [`a/${below}1.jsonl`]: rows(40), [`b/${below}1.jsonl`]: rows(40) });
+    const { text: written } = await draft(root, { path: join(root, "p.yaml") });
+    expect(parseDocument(written).toJS().data.files).toMatch(/^\{domain\}\//);
+    const path = join(root, "p.yaml");
+    writeFileSync(path, written);
+    expect((await planPipeline(await loadPipeline(path))).files.found).toBe(2);
+  });
+
+  it("has no shards in what doremi wrote there, unless that is named", async () => {
+    const root = corpus({
+      "a/1.jsonl": rows(40),
+      "b/1.jsonl": rows(40),
+      "runs/x/count/1.jsonl": rows(9),
+      "set/a/1.jsonl": rows(9),
+      "set/b/1.jsonl": rows(9),
+    });
+    mkdirSync(join(root, "runs/x/.doremi"));
+    writeFileSync(join(root, "runs/x/.doremi/run.json"), "{}");
+    writeFileSync(join(root, "set/materialized.json"), "{}");
+    const { domains, notes, text: written } = await draft(root);
+    expect(domains).toEqual(["a", "b"]);
+    expect(notes).toEqual(["passed over what doremi wrote: runs/x, set"]);
+    await found(written);
+    expect(await draft(join(root, "set"))).toMatchObject({ domains: ["a", "b"], shards: 2 });
+    const escaped = root.replace(/[[\]]/g, "\\$&");
+    const settings = { version: 1, name: "p", output: "runs/p", tokenizer: "r50k" } as const;
+    const planned = (files: string) =>
+      planPipeline(definePipeline({ ...settings, data: { files } }, { output: folder }));
+    expect((await planned(join(escaped, "{domain}/**/*.jsonl"))).files.found).toBe(2);
+    expect((await planned(join(escaped, "set/{domain}/*"))).files.found).toBe(2);
+    expect((await planned(join(escaped, "*/{domain}/*"))).missing).toMatchObject([
+      { message: expect.stringMatching(/no file matches .* lies in .*set, which doremi wrote: spell its path/) },
+    ]);
+  });
 });

@@ -18,7 +18,8 @@ import { buildProgram } from "../../src/cli/program.ts";
 import { ERROR_CODES } from "../../src/lib/error-codes.ts";
 import { anchorsOf, type Block, blocksOf, DOCS, linksOf, pages, ROOT, readPage } from "./docs.ts";
 
-const GUIDES = pages().filter((page) => !page.startsWith("reference/"));
+const PAGES = pages();
+const GUIDES = PAGES.filter((page) => !page.startsWith("reference/"));
 const KINDS = /^(run|install|stdout|stderr|fails=\d+|needs=\w+|file=[\w.-]+|)$/;
 
 let folder: string;
@@ -84,7 +85,7 @@ describe("commands that are not run", () => {
   });
 });
 
-it.each(["../README.md", ...pages()])("links of %s lead to files and headings that are there", (page) => {
+it.each(["../README.md", ...PAGES])("links of %s lead to files and headings that are there", (page) => {
   const dead = linksOf(readFileSync(join(DOCS, page), "utf8")).filter((link) => {
     if (/^[a-z]+:/.test(link)) return false;
     const [path = "", anchor] = link.split("#");
@@ -161,7 +162,7 @@ it("every page is reached from the first", () => {
   for (const page of seen)
     for (const link of linksOf(readPage(page))) {
       const target = normalize(join(dirname(page), link.split("#")[0]!));
-      if (pages().includes(target)) seen.add(target);
+      if (PAGES.includes(target)) seen.add(target);
     }
-  expect(pages().filter((page) => !seen.has(page))).toEqual([]);
+  expect(PAGES.filter((page) => !seen.has(page))).toEqual([]);
 });

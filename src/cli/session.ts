@@ -23,6 +23,9 @@ export interface CommandResult {
   readonly status?: number;
 }
 
+/** Commands that go on where they were stopped. */
+const KEEP_STATE = new Set(["run", "count", "train", "evaluate", "resample", "materialize"]);
+
 export class Session {
   readonly command: string;
   readonly format: LogFormat;
@@ -83,9 +86,12 @@ export class Session {
   }
 
   #stopping(received: string, late: boolean): void {
+    const [stopping, leaving] = KEEP_STATE.has(this.command)
+      ? ["saving the state and stopping", "leaving without saving what is in memory"]
+      : ["stopping", "leaving"];
     const message = late
-      ? `${received}: the run did not stop in time; leaving without saving what is in memory`
-      : `${received}: saving the state and stopping; a second signal leaves at once`;
+      ? `${received}: ${this.command} did not stop in time; ${leaving}`
+      : `${received}: ${stopping}; a second signal leaves at once`;
     if (this.format === "json") {
       this.#log("stopping", { signal: received, late, message });
     } else {

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { explainUnwritable } from "./errors.ts";
 import { makeFolder } from "./make-folder.ts";
 
 export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {
@@ -36,7 +37,10 @@ export class AtomicFile {
   static async create(path: string): Promise<AtomicFile> {
     await makeFolder(dirname(path));
     const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
-    return new AtomicFile(path, temporary, await open(temporary, "wx"));
+    const handle = await open(temporary, "wx").catch((error: unknown) => {
+      throw explainUnwritable(error, path);
+    });
+    return new AtomicFile(path, temporary, handle);
   }
 
   async write(data: Uint8Array): Promise<void> {
@@ -52,16 +56,22 @@ export class AtomicFile {
 
   /** All of `data`: one call to the system may write less than it was given. */
   async #writeAt(data: Uint8Array, position: number): Promise<void> {
-    let done = 0;
-    while (done < data.length) {
-      done += (await this.#handle.write(data, done, data.length - done, position + done)).bytesWritten;
+    try {
+      let done = 0;
+      while (done < data.length) {
+        done += (await this.#handle.write(data, done, data.length - done, position + done)).bytesWritten;
+      }
+    } catch (error) {
+      throw explainUnwritable(error, this.path);
     }
   }
 
   async commit(): Promise<void> {
     await this.#handle.sync();
     await this.#handle.close();
-    await rename(this.#temporary, this.path);
+    await rename(this.#temporary, this.path).catch((error: unknown) => {
+      throw explainUnwritable(error, this.path);
+    });
     await sync(dirname(this.path));
   }
 

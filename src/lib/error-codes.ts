@@ -37,7 +37,7 @@ export const ERROR_CODES = {
     "not-followed": "`--follow` goes with `--format tensorboard` alone: leave it out",
     "option-missing-argument": "an option lacks its value: give it one",
     "out-of-several": "`--out` writes the weights of one objective: give `--objective` once",
-    "output-is-folder": "the report is a file: name one in the folder",
+    "output-is-folder": "a file is to be written, and there is a folder of this name: name one in it",
     "port-taken": "the port of `--port` cannot be had: name another, or none",
     "remote-transform":
       "the manifest's documents go through a module behind a URI, and code is run from this machine alone: fetch the folder",
@@ -193,6 +193,7 @@ export const ERROR_CODES = {
     "worker-died": "a worker thread ended, mostly of memory: fewer `--workers`, or `--max-memory`; then run again",
   },
   "cannot-write": {
+    "cannot-create": "nothing can be made in such a place: choose another `--output`",
     cluster: "`sbatch`, `squeue` or `kubectl` failed: the message has what it said",
     "disk-full": "no space is left: free some and run the same command again, it goes on",
     "no-permission": "a file may not be read or written: check its owner and mode",

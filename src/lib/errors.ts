@@ -103,6 +103,46 @@ export function explainSystemError(error: unknown, where: string): unknown {
   return systemError(error, where) ?? error;
 }
 
+/** Errors of writing a file or making a folder, which name the one that was asked for and not what it was made by. */
+export function explainUnwritable(error: unknown, path: string): unknown {
+  if (!(error instanceof Error) || !("code" in error) || !("syscall" in error)) return error;
+  const detail = { file: path, cause: error };
+  switch (error.code) {
+    case "EEXIST":
+    case "ENOTDIR":
+      return new DoremiError(
+        "bad-configuration",
+        "not-a-folder",
+        `${path}: there must be folders down to it, and one of them is a file; choose another --output`,
+        detail,
+      );
+    case "EISDIR":
+      return new DoremiError(
+        "usage",
+        "output-is-folder",
+        `${path}: a file is to be written, and this is a folder; name a file in it`,
+        detail,
+      );
+    case "ENOENT":
+      return new DoremiError(
+        "cannot-write",
+        "cannot-create",
+        `${path}: nothing can be made there; choose another --output`,
+        detail,
+      );
+    case "EACCES":
+    case "EPERM":
+      return new DoremiError(
+        "cannot-write",
+        "no-permission",
+        `${path}: no permission to write it; check owner and mode of its folder, or choose another --output`,
+        detail,
+      );
+    default:
+      return systemError(Object.assign(error, { path }), path) ?? error;
+  }
+}
+
 /** Node's own file-system errors, in the words of ours; undefined for anything else. */
 function systemError(error: unknown, where?: string): DoremiError | undefined {
   if (error instanceof Error && error.name === "AbortError") {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AtomicFile, writeFileAtomic } from "../../src/lib/atomic-write.ts";
+import { makeFolder } from "../../src/lib/make-folder.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -47,15 +48,34 @@ describe("atomic files", () => {
   it("leave nothing behind when the rename fails", async () => {
     const path = join(folder, "taken");
     await writeFileAtomic(join(path, "inside"), "a folder is in the way");
-    await expect(writeFileAtomic(path, "x")).rejects.toThrow();
+    await expect(writeFileAtomic(path, "x")).rejects.toMatchObject({ code: "output-is-folder", file: path });
     expect(await readdir(folder)).toEqual(["taken"]);
+  });
+
+  it("are refused by the name that was asked for, where there is no place for them", async () => {
+    await writeFile(join(folder, "file"), "");
+    const below = join(folder, "file", "x");
+    await expect(writeFileAtomic(below, "x")).rejects.toMatchObject({ code: "not-a-folder", exitStatus: 78 });
+    await expect(makeFolder(join(folder, "file"))).rejects.toMatchObject({ code: "not-a-folder" });
+    await makeFolder(folder);
+    await makeFolder(join(folder, "a/b/c"));
+    expect((await stat(join(folder, "a/b/c"))).isDirectory()).toBe(true);
+  });
+
+  it.skipIf(process.platform !== "linux")("are refused where nothing can be made, soon", async () => {
+    const expected = { code: "cannot-create", exitStatus: 73 };
+    await expect(writeFileAtomic("/proc/x", "x")).rejects.toMatchObject({ ...expected, file: "/proc/x" });
+    await expect(makeFolder("/proc/x/y")).rejects.toMatchObject(expected);
   });
 
   it.skipIf(process.getuid?.() === 0)(
     "leave nothing behind in a folder that cannot be written (left out for root)",
     async () => {
       await chmod(folder, 0o500);
-      await expect(writeFileAtomic(join(folder, "x"), "x")).rejects.toThrow(/EACCES/);
+      await expect(writeFileAtomic(join(folder, "x"), "x")).rejects.toMatchObject({
+        code: "no-permission",
+        message: expect.stringMatching(/x: no permission to write it/),
+      });
       await chmod(folder, 0o700);
       expect(await readdir(folder)).toEqual([]);
     },

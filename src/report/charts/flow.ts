@@ -1,13 +1,15 @@
 /** Where the tokens went: from the shards by their domains to what became of them, and into the training set. */
 import type { ReportData, ReportFlow } from "../data/contract.ts";
 import type { Chart, ChartView } from "./contract.ts";
-import { FAMILY, tooltipStyle } from "./rows.ts";
-import { fitText, integer, short } from "./text.ts";
+import { FAMILY, SLACK, tooltipStyle } from "./rows.ts";
+import { fitText, integer, short, textWidth } from "./text.ts";
+import { domainPlace } from "./theme.ts";
 
 /** px between two nodes, so that the labels of thin ones stand clear of each other */
 const GAP = 16;
 /** px that the thickest column is high, gaps not counted */
 const THICK = 240;
+const NODE_WIDTH = 12; // px
 const NARROW = 640;
 /** Domains with a node of their own; the rest share one. */
 const DOMAINS_LIMIT = 24;
@@ -37,7 +39,12 @@ export const flow: Chart = {
     if (!data.flow) return null;
     const { nodes, links, tallest } = layout(data, data.flow, view);
     const { theme, width } = view;
-    const room = Math.min(170, width * 0.24);
+    const columns = 1 + Math.max(...nodes.map(({ depth }) => depth));
+    const lastWidth = Math.max(...nodes.map(({ depth, label }) => (depth === columns - 1 ? textWidth(label) : 0)));
+    const room = SLACK * lastWidth + 14;
+    const between = (width - room) / (columns - 1); // px from a column to the next
+    const labelOf = ({ depth, label }: Node) =>
+      depth === columns - 1 ? label : fitText(label, between - NODE_WIDTH - 12);
     const option = {
       animation: false,
       backgroundColor: theme.background,
@@ -54,7 +61,7 @@ export const flow: Chart = {
           right: room,
           top: 8,
           bottom: 8,
-          nodeWidth: 12,
+          nodeWidth: NODE_WIDTH,
           nodeGap: GAP,
           nodeAlign: "left",
           draggable: false,
@@ -66,14 +73,15 @@ export const flow: Chart = {
             fontSize: 12,
             position: "right",
             distance: 5,
-            formatter: ({ data: { label } }: { readonly data: Node }) => fitText(label, room - 10, 12),
+            // The bands go on behind the labels.
+            textBorderColor: theme.background,
+            textBorderWidth: 3,
           },
-          data: nodes
-            .map(({ name, depth, label, color, hint }) => ({
-              ...{ name, depth, label, hint },
-              itemStyle: { color, borderColor: theme.background },
-            }))
-            .map(({ label, ...node }) => ({ ...node, label: { formatter: fitText(label, room - 10, 12) } })),
+          data: nodes.map((node) => ({
+            ...{ name: node.name, depth: node.depth, hint: node.hint },
+            itemStyle: { color: node.color, borderColor: theme.background },
+            label: { formatter: labelOf(node) },
+          })),
           links,
         },
       ],
@@ -94,7 +102,7 @@ function layout({ domains, weights }: ReportData, found: ReportFlow, { theme, ro
       id: `domain ${k}`,
       name: domains[k]!,
       members: [k],
-      color: theme.colors[i % theme.colors.length]!,
+      color: theme.colors[domainPlace(theme, domains.length, k, i) % theme.colors.length]!,
     })),
     ...(rest.length > 0 ? [{ id: "others", name: `${rest.length} others`, members: rest, color: theme.muted }] : []),
   ];
@@ -120,7 +128,7 @@ function layout({ domains, weights }: ReportData, found: ReportFlow, { theme, ro
       nodes.push({
         name: `file ${i}`,
         depth: 0,
-        label: `${fileName(path)}`,
+        label: shardName(path),
         color: group.color,
         hint: `${path}: ${integer(tokens)} tokens`,
       });
@@ -164,8 +172,10 @@ function layout({ domains, weights }: ReportData, found: ReportFlow, { theme, ro
   return { nodes, links, tallest };
 }
 
-function fileName(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1);
+/** With its folder, because shards of all domains are often called alike, and without what all are called at their ends. */
+function shardName(path: string): string {
+  const name = path.split("/").slice(-2).join("/");
+  return name.replace(/(?:\.[a-z]+\d*){1,2}$/i, "");
 }
 
 function sum(values: readonly number[]): number {

@@ -3,7 +3,7 @@ import type { Chart } from "./contract.ts";
 import { drawLines } from "./lines.ts";
 import { axisStyle, FAMILY, nameWidth, tooltipStyle } from "./rows.ts";
 import { axisPercent, axisShort, fitText, integer, percent, short } from "./text.ts";
-import { lineStyle } from "./theme.ts";
+import { domainPlace, lineStyle } from "./theme.ts";
 
 const ROW = 24;
 const AXIS = 50;
@@ -93,7 +93,7 @@ export const histogram: Chart = {
     const [first, last] = [bins.findIndex(filled), bins.findLastIndex(filled)];
     const lines = drawn.map((k, i) => ({
       name: domains[k]!,
-      style: lineStyle(view.theme, i),
+      style: lineStyle(view.theme, domainPlace(view.theme, domains.length, k, i)),
       points: bins
         .slice(first, last + 1)
         .map((bin) => [2 ** bin, found.histogram[k]![bin]! / found.domains[k]!.documents] as const),

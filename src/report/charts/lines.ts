@@ -1,13 +1,12 @@
 /** Charts over steps: lines with their names at their ends, dashes and markers. */
 import type { ChartView, DrawnChart } from "./contract.ts";
-import { axisStyle, FAMILY, legendHeight, legendOption, tooltipStyle } from "./rows.ts";
+import { axisStyle, FAMILY, legendHeight, legendOption, SLACK, tooltipStyle } from "./rows.ts";
 import { axisShort, fitText, integer, textWidth } from "./text.ts";
 import type { LineStyle } from "./theme.ts";
 
-/** A browser may draw a name wider than it measured it. */
-const SLACK = 1.15;
-
 const HEIGHT = 340;
+/** px below the lines, for the axis and its name */
+const BOTTOM = 48;
 const FONT = 12;
 /** Lines whose ends can be told apart in a chart's height; with more a legend names them. */
 const NAMED_AT_END = 14;
@@ -68,14 +67,14 @@ export function drawLines({ theme, width }: ChartView, options: LinesOptions, de
         formatter: (name: string) => fitText(name, width - 60, FONT),
       },
     }),
-    grid: { left: 58, right: room + 18, top, bottom: 48, outerBoundsMode: "none" },
+    grid: { left: 58, right: room + 18, top, bottom: BOTTOM, outerBoundsMode: "none" },
     xAxis: {
       type: logarithmicX ? "log" : "value",
       ...(logarithmicX && { logBase: 2 }),
       name: xName,
       nameLocation: "middle",
       nameGap: 28,
-      min: "dataMin",
+      min: logarithmicX ? "dataMin" : 0,
       max: "dataMax",
       ...axisStyle(theme),
       axisLabel: {
@@ -131,7 +130,7 @@ export function drawLines({ theme, width }: ChartView, options: LinesOptions, de
           emphasis: { disabled: true },
         };
       })
-      .concat(atEnd ? [endNames(named, room, top, HEIGHT + legend) as never] : []),
+      .concat(atEnd ? [endNames(named, room, top, HEIGHT + legend - BOTTOM) as never] : []),
   };
   return { option, height: HEIGHT + legend, description };
 }
@@ -144,7 +143,7 @@ interface RenderApi {
 const NAME_STEP = 14;
 
 /** The lines' names beside their ends, moved apart where ends lie close, with a leader to those that were moved. */
-function endNames(lines: readonly Line[], room: number, top: number, height: number) {
+function endNames(lines: readonly Line[], room: number, top: number, bottom: number) {
   const ends = lines.flatMap(({ name, points, style }) => {
     const end = points.findLast(([, y]) => Number.isFinite(y));
     return end ? [{ name, style, end }] : [];
@@ -163,7 +162,7 @@ function endNames(lines: readonly Line[], room: number, top: number, height: num
       const ys = apart(
         placed.map(({ at }) => at[1]),
         top,
-        height - NAME_STEP / 2,
+        bottom,
       );
       const left = Math.max(...placed.map(({ at }) => at[0]));
       return {

@@ -45,10 +45,13 @@ export function nameWidth(names: readonly string[], width: number): number {
 }
 
 /** Rows that a legend takes when its entries are set like words. */
+/** A browser may draw a name wider than it measured it. */
+export const SLACK = 1.15;
+
 export function legendHeight(names: readonly string[], width: number): number {
   let [rows, at] = [1, 0];
   for (const name of names) {
-    const own = LEGEND_MARK + textWidth(name, FONT) + LEGEND_GAP;
+    const own = LEGEND_MARK + SLACK * textWidth(name, FONT) + LEGEND_GAP;
     if (at > 0 && at + own > width) [rows, at] = [rows + 1, 0];
     at += own;
   }
@@ -64,7 +67,7 @@ export function legendOption(
     data: names,
     left: 0,
     top: 0,
-    width,
+    width: width / SLACK,
     itemWidth: 12,
     itemHeight: 12,
     itemGap: LEGEND_GAP,

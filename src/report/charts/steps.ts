@@ -4,7 +4,7 @@ import { unpackNumbers } from "../data/pack.ts";
 import type { Chart, ChartView } from "./contract.ts";
 import { drawLines, type Line } from "./lines.ts";
 import { axisPercent, loss, percent } from "./text.ts";
-import { lineStyle } from "./theme.ts";
+import { domainPlace, lineStyle } from "./theme.ts";
 
 /** Models whose losses are drawn together. */
 const MODELS_LIMIT = 8;
@@ -168,7 +168,7 @@ function linesOf(
     return [
       {
         name: label(domains[k]!),
-        style: lineStyle(theme, i),
+        style: lineStyle(theme, domainPlace(theme, domains.length, k, i)),
         points: name === "alpha" ? withExtremes(own, series[k]!.extremes) : name === "average" ? own : smooth(own),
       },
     ];

@@ -22,13 +22,20 @@ function emOf(character: string): number {
   return /[iljtfrI.,:;'|! ()[\]]/.test(character) ? 0.38 : 0.62;
 }
 
-/** The text in so many px, with an ellipsis where it was cut. */
+/** The text in so many px, with an ellipsis in its midst where it was cut: names of a kind often differ at their ends. */
 export function fitText(text: string, width: number, size = 12): string {
   if (textWidth(text, size) <= width) return text;
   const characters = [...text];
-  while (characters.length > 1 && textWidth(`${characters.join("")}…`, size) > width) characters.pop();
-  return `${characters.join("")}…`;
+  for (let kept = characters.length - 1; kept > 1; kept--) {
+    const head = Math.ceil(kept * HEAD);
+    const cut = `${characters.slice(0, head).join("")}…${characters.slice(characters.length - (kept - head)).join("")}`;
+    if (textWidth(cut, size) <= width) return cut;
+  }
+  return `${characters[0] ?? ""}…`;
 }
+
+/** Share of a cut text that stands before the ellipsis. */
+const HEAD = 0.6;
 
 /** 1234567 → 1,234,567 */
 export function integer(value: number): string {

@@ -48,6 +48,14 @@ export interface LineStyle {
   readonly marker: (typeof MARKERS)[number];
 }
 
+/**
+ * Of a domain, which keeps its colour whatever the weights come to, where there are no more of them than colours; of more,
+ * those that are drawn have different ones. @param k index of the domain @param i of the drawn ones
+ */
+export function domainPlace(theme: Theme, domains: number, k: number, i: number): number {
+  return domains <= theme.colors.length ? k : i;
+}
+
 /** Of the i-th line: no two of 64 look the same. */
 export function lineStyle(theme: Theme, i: number): LineStyle {
   const turn = Math.floor(i / theme.colors.length);

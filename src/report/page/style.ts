@@ -1,7 +1,7 @@
 /** The page's look: light, dark and in print. Text and lines keep a contrast of 4.5 and 3 to what is behind them. */
 export const STYLE = `
-:root { color-scheme: light; --bg: #fff; --text: #1c2330; --muted: #5a6373; --line: #d5d9e0; --soft: #f4f6f9; --accent: #0067a3; --bad: #b3261e; --mark: #fff3d6; }
-:root[data-theme="dark"] { color-scheme: dark; --bg: #14181f; --text: #e8ebf0; --muted: #a3adbd; --line: #39414e; --soft: #1c222c; --accent: #56b4e9; --bad: #ff9c94; --mark: #3b3118; }
+:root { color-scheme: light; --bg: #fff; --text: #1c2330; --muted: #5a6373; --line: #d5d9e0; --soft: #f4f6f9; --accent: #0067a3; --bad: #b3261e; --mark: #fff3d6; --shade: #1c233033; }
+:root[data-theme="dark"] { color-scheme: dark; --bg: #14181f; --text: #e8ebf0; --muted: #a3adbd; --line: #39414e; --soft: #1c222c; --accent: #56b4e9; --bad: #ff9c94; --mark: #3b3118; --shade: #000c; }
 * { box-sizing: border-box; }
 html { scroll-padding-top: 4.5rem; }
 body { margin: 0; background: var(--bg); color: var(--text); font: 15px/1.5 system-ui, -apple-system, "Segoe UI", "Liberation Sans", Arial, sans-serif; }
@@ -24,20 +24,20 @@ input[type="checkbox"] { width: 18px; height: 18px; min-height: 0; margin: 0; ac
 button { cursor: pointer; }
 button:hover { background: var(--soft); }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 10px; margin: 14px 0 0; padding: 0; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(128px, 1fr)); gap: 10px; margin: 14px 0 0; padding: 0; }
 .cards > div { border: 1px solid var(--line); border-radius: 8px; padding: 8px 12px; background: var(--soft); }
-.cards dt { color: var(--muted); font-size: .85rem; }
-.cards dd { margin: 0; font-size: 1.2rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+.cards dt { color: var(--muted); font-size: .82rem; }
+.cards dd { margin: 0; font-size: 1.1rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 560px), 1fr)); gap: 26px 30px; align-items: start; }
 figure { margin: 0; min-width: 0; }
 figcaption { font-size: .9rem; margin-bottom: 6px; overflow-wrap: anywhere; }
 .chart { width: 100%; overflow: hidden; }
-.scroll { overflow: auto; max-height: 34rem; border: 1px solid var(--line); border-radius: 6px; }
+.scroll { overflow: auto; max-height: 34rem; border: 1px solid var(--line); border-radius: 6px; background: linear-gradient(to right, var(--bg), var(--bg)) left / 24px 100% no-repeat local, linear-gradient(to left, var(--bg), var(--bg)) right / 24px 100% no-repeat local, linear-gradient(to right, var(--shade), transparent) left / 10px 100% no-repeat, linear-gradient(to left, var(--shade), transparent) right / 10px 100% no-repeat; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 3px 10px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
 th.text, td.text { text-align: left; }
 td.wrap { white-space: normal; overflow-wrap: anywhere; min-width: 16rem; text-align: left; }
-td.code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .82rem; text-align: left; white-space: normal; overflow-wrap: anywhere; }
+td.code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .82rem; text-align: left; }
 thead th { position: sticky; top: 0; background: var(--soft); z-index: 1; }
 th button { border: 0; background: none; padding: 0; min-height: 24px; font-weight: 600; }
 th button::after { content: "\\2195"; color: var(--muted); margin-left: 4px; }
@@ -69,10 +69,13 @@ footer { color: var(--muted); padding-bottom: 30px; margin-top: 2.5rem; overflow
   figure { margin-bottom: 16px; }
   h2, h3 { break-after: avoid; }
   .scroll { max-height: none; overflow: visible; border: 0; }
+  thead { display: table-row-group; }
   thead th { position: static; }
-  th, td { padding: 1px 5px; white-space: normal; overflow-wrap: anywhere; }
-  td.wrap { min-width: 0; }
+  th button::after { content: none !important; }
+  th, td { padding: 1px 3px; white-space: normal; }
+  td.text, td.wrap, td.code { min-width: 44px; overflow-wrap: anywhere; font-size: inherit; }
   pre { max-height: none; white-space: pre-wrap; overflow-wrap: anywhere; }
-  table { font-size: 8.5px; }
+  th button { font-size: inherit; min-height: 0; white-space: normal; text-align: inherit; }
+  table { font-size: 7px; }
 }
 `;

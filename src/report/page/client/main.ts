@@ -90,7 +90,7 @@ class Page {
             el(
               "details",
               (wasOpen ?? messages.querySelector(".warning") !== null) ? { open: "" } : {},
-              el("summary", {}, `Warnings and notes (${messages.children.length})`),
+              el("summary", {}, messagesTitle(messages)),
               messages,
             ),
           ]
@@ -296,6 +296,12 @@ class Page {
     applyTheme(on ? "light" : storedTheme());
     this.#draw();
   }
+}
+
+function messagesTitle(messages: Element): string {
+  const warnings = messages.querySelectorAll(".warning").length;
+  const notes = messages.children.length - warnings;
+  return [warnings > 0 ? `Warnings (${warnings})` : "", notes > 0 ? `Notes (${notes})` : ""].filter(Boolean).join(", ");
 }
 
 /** What changes when a stage is done. */

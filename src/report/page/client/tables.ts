@@ -67,11 +67,6 @@ export function domainTable(
     columns: [
       ...(trainings.some(({ domains }) => domains) || data.lengths ? [draw] : []),
       nameColumn,
-      ...column("documents", counts?.documents, integer),
-      ...column("bytes", counts?.bytes, integer),
-      ...(counts?.tokenizers ?? []).flatMap(({ name, tokens }) => column(`tokens (${name})`, tokens, integer)),
-      ...column("share by documents", counts && shareOf(counts.documents), percent),
-      ...(counts?.tokenizers ?? []).flatMap(({ name, tokens }) => column(`share (${name})`, shareOf(tokens), percent)),
       ...column("baseline", weights?.baseline, percent),
       ...column("learned", weights?.learned, percent),
       ...column(
@@ -85,6 +80,11 @@ export function domainTable(
       ...column("most epochs", set?.maxEpochs, String),
       ...column("held-out loss, reference", last("reference"), loss),
       ...column("held-out loss, proxy", last("proxy"), loss),
+      ...column("documents", counts?.documents, integer),
+      ...column("bytes", counts?.bytes, integer),
+      ...(counts?.tokenizers ?? []).flatMap(({ name, tokens }) => column(`tokens (${name})`, tokens, integer)),
+      ...column("share by documents", counts && shareOf(counts.documents), percent),
+      ...(counts?.tokenizers ?? []).flatMap(({ name, tokens }) => column(`share (${name})`, shareOf(tokens), percent)),
     ],
   });
 }

@@ -2,6 +2,7 @@
  * Draws the README's picture from a finished quickstart: share of each domain by tokens, learned weight and share of
  * the resampled set, and how the weights moved. Usage: tsx scripts/quickstart-chart.ts runs/quickstart docs/quickstart.svg
  */
+import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { tableFromIPC } from "apache-arrow";
@@ -13,6 +14,14 @@ const manifest = JSON.parse(readFileSync(join(run, "resample/manifest.json"), "u
 const table = tableFromIPC(readFileSync(join(run, "proxy/trajectory.arrow")));
 const names = JSON.parse(table.schema.metadata.get("doremi.domains") ?? "[]") as string[];
 const total = manifest.domains.reduce((sum, domain) => sum + domain.tokens, 0);
+
+// What the picture, and the README's table, is of: a test holds it to what is there now.
+const versions = ["discover", "count", "tokenize", "reference", "proxy", "resample"].map((stage) => {
+  const { version } = JSON.parse(readFileSync(join(run, stage, "done.json"), "utf8")) as { version: number };
+  return `${stage} ${version}`;
+});
+const settings = createHash("sha256").update(readFileSync("pipelines/quickstart.yaml")).digest("hex").slice(0, 16);
+const made = [...versions, `quickstart.yaml ${settings}`].join(", ");
 
 const COLOURS = ["#4c78a8", "#f58518", "#54a24b", "#b279a2", "#e45756", "#72b7b2", "#9d755d", "#eeca3b"];
 const BARS = ["#b8c4d6", "#4c78a8", "#1f3552"];
@@ -74,6 +83,7 @@ for (const { name, k, y } of ends) {
 writeFileSync(
   target,
   `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 950 ${height}" font-family="system-ui, sans-serif" font-size="11" fill="#222">
+<!-- of: ${made} -->
 <rect width="950" height="${height}" fill="#fff"/>
 ${parts.join("\n")}
 </svg>

@@ -1,7 +1,14 @@
 /** What the repository's sample data promises: its size, its table, a licence text for every mention. Not its counts. */
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { count } from "../../src/stages/count/run.ts";
+import { discover } from "../../src/stages/discover/run.ts";
+import { proxy } from "../../src/stages/proxy/run.ts";
+import { reference } from "../../src/stages/reference/run.ts";
+import { resample } from "../../src/stages/resample/run.ts";
+import { tokenize } from "../../src/stages/tokenize/run.ts";
 
 const ROOT = path.join(import.meta.dirname, "..", "..");
 const QUICKSTART = path.join(ROOT, "pipelines/quickstart");
@@ -78,4 +85,26 @@ describe.each([
   it("adds up alike over domains and over shards", () => {
     expect(sum(Object.values(counts.domains))).toEqual(sum(Object.values(counts.shards)));
   });
+});
+
+it("the README's picture and table are of the stages and settings that are there now", () => {
+  const picture = readFileSync(path.join(ROOT, "docs/quickstart.svg"), "utf8");
+  const settings = createHash("sha256")
+    .update(readFileSync(path.join(ROOT, "pipelines/quickstart.yaml")))
+    .digest("hex");
+  const now = [
+    ...[discover, count, tokenize, reference, proxy, resample].map(({ name, version }) => `${name} ${version}`),
+    `quickstart.yaml ${settings.slice(0, 16)}`,
+  ].join(", ");
+  expect(picture, "npm start, then tsx scripts/quickstart-chart.ts, and its table into the README").toContain(
+    `<!-- of: ${now} -->`,
+  );
+  // The table's weights are those that the picture has.
+  const readme = readFileSync(path.join(ROOT, "README.md"), "utf8");
+  const weights = [...readme.matchAll(/^(\w+) .*%\s+(0\.\d{4})\s+\d\.\d\d /gm)].map(([, name, weight]) => [
+    name,
+    weight,
+  ]);
+  expect(weights).toHaveLength(8);
+  for (const [, weight] of weights) expect(picture).toContain((Number(weight) * 100).toFixed(1));
 });

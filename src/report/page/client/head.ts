@@ -85,16 +85,13 @@ export function cardsOf({ counts, weights, domains, run, trainings, stages }: Re
       : []),
     ...(learning.length > 0
       ? ([
-          [
-            "steps of the proxy",
-            `${learning.length > 1 ? `${learning.length} × ` : ""}${integer(learning.at(-1)!.steps)}`,
-          ],
+          ["proxy steps", `${learning.length > 1 ? `${learning.length} × ` : ""}${integer(learning.at(-1)!.steps)}`],
         ] as [string, string][])
       : []),
     ...(weights?.learned
-      ? ([["weights moved by", percent(totalVariation(weights.baseline, weights.learned))]] as [string, string][])
+      ? ([["weight moved", percent(totalVariation(weights.baseline, weights.learned))]] as [string, string][])
       : []),
-    ...(weights?.set ? ([["training set", `${short(weights.set.achievedTokens)} tokens`]] as [string, string][]) : []),
+    ...(weights?.set ? ([["tokens of the set", short(weights.set.achievedTokens)]] as [string, string][]) : []),
     ...(worked > 0 && run.state !== "running"
       ? ([["time at work", duration(worked / 1000)]] as [string, string][])
       : []),

@@ -2,6 +2,7 @@
 import { DoremiError } from "../lib/errors.ts";
 import { EXPORTERS } from "../manifest/export/stacks.ts";
 import { exportManifest } from "../pipeline/export.ts";
+import { manifestPath } from "./paths.ts";
 import { formatTable } from "./table.ts";
 
 export interface ExportArguments {
@@ -44,18 +45,19 @@ export function list(): Shown {
 
 export async function exported(
   stack: string | undefined,
-  path: string | undefined,
+  given: string | undefined,
   options: ExportArguments,
 ): Promise<Shown> {
   const { output } = options;
-  if (stack === undefined || path === undefined || output === undefined) {
-    const missing = stack === undefined ? "a stack" : path === undefined ? "a manifest.json" : "--output";
+  if (stack === undefined || given === undefined || output === undefined) {
+    const missing = stack === undefined ? "a stack" : given === undefined ? "a manifest.json" : "--output";
     throw new DoremiError(
       "usage",
       "missing-argument",
       `doremi export needs a stack, a manifest.json and --output, and ${missing} is missing; \`doremi export --list\` shows the stacks`,
     );
   }
+  const path = await manifestPath(given);
   const { root, data, sequenceLength, leaveOut } = options;
   const result = await exportManifest(stack, path, {
     output,

@@ -9,6 +9,7 @@ import { type Ask, type Draft, draftPipeline, type Question } from "../pipeline/
 import { formatCount } from "../pipeline/init/setting.ts";
 import type { InitOptions } from "./init-contract.ts";
 import { formatBytes, formatInteger, plural } from "./numbers.ts";
+import { ownCommand, quotedPath } from "./paths.ts";
 import { formatPairs, printable } from "./table.ts";
 
 /** names of domains in the summary, at most */
@@ -103,7 +104,7 @@ function summary(draft: Draft, output: string): string[] {
     ...notes.map((note) => printable(note)),
     "",
     `${output} is written. Next:`,
-    `  doremi plan ${output}    what would be done, and how long it takes`,
-    `  doremi run ${output}     all of it`,
+    `  ${ownCommand()} plan ${quotedPath(output)}    what would be done, and how long it takes`,
+    `  ${ownCommand()} run ${quotedPath(output)}     all of it`,
   ];
 }

@@ -172,7 +172,10 @@ export function tokenBudget(text: string): number | "auto" {
   return value;
 }
 
-/** The example that ends a command's help. */
+/** The example that ends a command's help. A line that begins with spaces goes on with the one before. */
 export function addExample(command: Command, ...lines: readonly string[]): Command {
-  return command.addHelpText("after", `\nExample:\n${lines.map((line) => `  $ ${line}`).join("\n")}\n`);
+  return command.addHelpText(
+    "after",
+    `\nExample:\n${lines.map((line) => (line.startsWith(" ") ? `    ${line}` : `  $ ${line}`)).join("\n")}\n`,
+  );
 }

@@ -35,6 +35,11 @@ export function buildProgram(setStatus: SetStatus): Command {
     .version(VERSION, "-V, --version", "print the version")
     .helpOption("-h, --help", "show this help")
     .helpCommand("help [command]", "show the help of a command")
+    .configureHelp({
+      // A line or two each, as wide as the terminal: what a command takes, its own help says.
+      subcommandTerm: (command) => command.name(),
+      subcommandDescription: (command) => /^.*?\.(?=\s|$)/.exec(command.description())?.[0] ?? command.description(),
+    })
     .showHelpAfterError(false)
     .exitOverride()
     // Faults of usage are printed with all others, below.
@@ -67,8 +72,9 @@ export function buildProgram(setStatus: SetStatus): Command {
   return program.addHelpText(
     "after",
     "One line of JSON on stdout is the result; all else goes to stderr.\n" +
-      "Exit status: 0 done, 2 usage, 65 bad data, 66 missing input, 73 cannot write,\n" +
-      "75, 130, 143 interrupted with the state saved, 78 bad configuration.",
+      "Exit status: 0 done, 2 usage, 65 bad data, 66 missing input, 70 a fault of doremi,\n" +
+      "73 cannot write, 75 a store did not answer, 77 no permission, 78 bad configuration,\n" +
+      "75, 130, 143 interrupted with the state saved.",
   );
 }
 

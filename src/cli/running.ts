@@ -8,7 +8,7 @@ import { runOnCluster } from "../pipeline/executor/run.ts";
 import type { Pipeline } from "../pipeline/load.ts";
 import { type RunResult, runPipeline } from "../pipeline/run.ts";
 import { isRemote } from "../storage/location.ts";
-import { quotedPath, shownPath } from "./paths.ts";
+import { ownCommand, quotedPath, shownPath } from "./paths.ts";
 import type { Session } from "./session.ts";
 import { summaryEvent, summaryLines } from "./summary.ts";
 
@@ -100,8 +100,10 @@ function pathLines({ paths, output }: RunResult): string[] {
 
 function closingLines({ status, paths, output }: RunResult, pipeline: Pipeline, tensorboard?: string): string[] {
   const next = [
-    ...(paths.manifest === undefined ? [] : [`Check it:    doremi verify ${quotedPath(paths.manifest)}`]),
-    ...(isRemote(output) || paths.weights === undefined ? [] : [`Look at it:  doremi report ${quotedPath(output)}`]),
+    ...(paths.manifest === undefined ? [] : [`Check it:    ${ownCommand()} verify ${quotedPath(paths.manifest)}`]),
+    ...(isRemote(output) || paths.weights === undefined
+      ? []
+      : [`Look at it:  ${ownCommand()} report ${quotedPath(output)}`]),
     ...(tensorboard === undefined ? [] : [`Its steps:   tensorboard --logdir ${quotedPath(tensorboard)}`]),
   ];
   if (status === "done") return next;

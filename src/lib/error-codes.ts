@@ -164,6 +164,7 @@ export const ERROR_CODES = {
     "missing-folder": "there is no such folder of a run: name what the pipeline file calls `output`",
     "no-match": "no file matches a pattern: check it; patterns of a pipeline file are relative to the file",
     "no-recording": "the run has no trained proxy to replay: run it first",
+    "no-manifest": "the folder holds no resampled set: name a manifest.json, or run the pipeline to its end",
     "no-run": "no run has written into the folder: name what the pipeline file calls `output`",
     "no-trainings": "the run has begun no training: name another folder, or wait",
     "not-a-file": "a pattern or path names a folder where a shard is needed: add /*",

@@ -77,7 +77,7 @@ export function countCommand(setStatus: SetStatus): Command {
     command,
     "doremi count pipelines/quickstart.yaml",
     "doremi count --data 'corpus/{domain}/*.parquet' --tokenizer r50k tokenizer.json",
-    "doremi count --data 'pile/*.jsonl.zst' --tokenizer r50k --domain-column meta.pile_set_name \\",
+    "doremi count --data 'pile/*.zst' --tokenizer r50k --domain-column meta.pile_set_name \\",
     "    --domain-map Pile-CC=web OpenWebText2=web Github=code --unlisted other",
     "doremi count --data 'corpus/{domain}/*.parquet' --tokenizer r50k cl100k --sample 1%",
     "doremi count mine.yaml --max-memory 2GB --cache /scratch/counts",

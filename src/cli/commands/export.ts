@@ -20,7 +20,7 @@ export function exportCommand(setStatus: SetStatus): Command {
         "lineage. Refuses what the stack would misread.",
     )
     .argument("[stack]", "which one; --list shows them all")
-    .argument("[manifest.json]", "the manifest")
+    .argument("[manifest.json]", "the manifest, or the output folder of the run that wrote it")
     .option("--list", "show the stacks, what each samples in, and what it reads")
     .option("-o, --output <folder>", "folder of the files")
     .option("--data <folder>", "the documents in the stack's format, as `doremi materialize` wrote them")
@@ -31,7 +31,7 @@ export function exportCommand(setStatus: SetStatus): Command {
   addExample(
     command,
     "doremi export --list",
-    "doremi export datasets manifest.json --output mixture",
+    "doremi export datasets runs/quickstart --output mixture",
     "doremi export megatron manifest.json --data megatron/ --output megatron/ --sequence-length 4096",
   );
   return command.action(async (stack: string | undefined, path: string | undefined, options: ExportCommandOptions) => {

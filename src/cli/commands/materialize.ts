@@ -4,6 +4,7 @@ import { parseBytes } from "../../lib/byte-size.ts";
 import type { Compression, OutputFormatName } from "../../manifest/materialized.ts";
 import { formatBytes, formatInteger, plural } from "../numbers.ts";
 import { addCommonOptions, addExample, byteSize, positiveInteger } from "../options.ts";
+import { manifestPath } from "../paths.ts";
 import { type CommonOptions, Session, type SetStatus } from "../session.ts";
 import { printable } from "../table.ts";
 
@@ -41,7 +42,7 @@ interface MaterializeCommandOptions extends CommonOptions {
 export function materializeCommand(setStatus: SetStatus): Command {
   const command = new Command("materialize")
     .description("Write the documents that a manifest selects, in its order, in the format that a trainer reads.")
-    .argument("<manifest.json>", "the manifest")
+    .argument("<manifest.json>", "the manifest, or the output folder of the run that wrote it")
     .addOption(new Option("--as <format>", "what to write").choices(Object.keys(OUTPUTS)).makeOptionMandatory())
     .requiredOption("-o, --output <folder>", "folder or URI of the set; empty, or left by an interrupted run")
     .option("--work-dir <folder>", "where to work when the set goes to a URI (default: in the user's cache)")
@@ -77,12 +78,13 @@ export function materializeCommand(setStatus: SetStatus): Command {
   addCommonOptions(command);
   addExample(
     command,
-    "doremi materialize pipelines/runs/quickstart/resample/manifest.json --as megatron -o megatron",
+    "doremi materialize runs/quickstart --as megatron -o megatron",
     "doremi materialize manifest.json --as jsonl --layout domain --shard-size 256MB -o texts",
   );
-  return command.action(async (path: string, options: MaterializeCommandOptions) => {
+  return command.action(async (given: string, options: MaterializeCommandOptions) => {
     const session = new Session("materialize", options);
     const status = await session.finish(async () => {
+      const path = await manifestPath(given);
       const { materialize } = await import("../../pipeline/materialize.ts");
       const { output, layout, repeats, root, followLinks, workers, tokenizer, allowTransform, compression } = options;
       const result = await materialize(path, {

@@ -57,8 +57,8 @@ export function resampleCommand(setStatus: SetStatus): Command {
   addRunningOptions(command);
   addExample(
     command,
-    "doremi resample pipelines/quickstart.yaml --weights weights.json --budget 300M --max-epochs 4",
-    "doremi resample pipelines/quickstart.yaml --weights shares.json --unit documents --min-share 2%",
+    "doremi resample pipelines/quickstart.yaml --weights runs/quickstart/proxy/weights.json --budget 2M",
+    "doremi resample mine.yaml --weights shares.json --unit documents --min-share 2%",
     "doremi resample pipelines/quickstart.yaml --weights uniform --granularity row-group --order domain",
   );
   return command.action(async (path: string, options: ResampleOptions) => {

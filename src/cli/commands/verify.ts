@@ -4,6 +4,7 @@ import { DoremiError, EXIT_STATUS } from "../../lib/errors.ts";
 import type { VerifyResult } from "../../manifest/verify.ts";
 import { formatInteger, plural } from "../numbers.ts";
 import { addCommonOptions, addExample, parseShare, positiveInteger } from "../options.ts";
+import { manifestPath } from "../paths.ts";
 import { type CommonOptions, Session, type SetStatus } from "../session.ts";
 import { printable } from "../table.ts";
 
@@ -21,7 +22,7 @@ interface VerifyCommandOptions extends CommonOptions {
 export function verifyCommand(setStatus: SetStatus): Command {
   const command = new Command("verify")
     .description("Recompute everything that a manifest claims from the files themselves, and name each disagreement.")
-    .argument("<manifest.json>", "the manifest")
+    .argument("<manifest.json>", "the manifest, or the output folder of the run that wrote it")
     .option("--root <folder>", "folder that the manifest's paths start from, if the files were moved")
     .option("-w, --workers <n>", "worker threads (default: all cores)", positiveInteger)
     .option("--sample <share>", "hash and count this share of the files only, such as 5% or 0.05", partOfFiles)
@@ -33,12 +34,13 @@ export function verifyCommand(setStatus: SetStatus): Command {
   addCommonOptions(command);
   addExample(
     command,
-    "doremi verify pipelines/runs/quickstart/resample/manifest.json",
+    "doremi verify runs/quickstart",
     "doremi verify /mnt/copy/manifest.json --root /mnt/copy/data --sample 0.05",
   );
-  return command.action(async (path: string, options: VerifyCommandOptions) => {
+  return command.action(async (given: string, options: VerifyCommandOptions) => {
     const session = new Session("verify", options);
     const status = await session.finish(async () => {
+      const path = await manifestPath(given);
       const { verify } = await import("../../pipeline/verify.ts");
       const { root, workers, followLinks, tokenizer, allowTransform, sample, sampleSeed, strict } = options;
       if (sampleSeed !== undefined && sample === undefined) {

@@ -9,8 +9,8 @@ type ProgressEvent = Extract<StageEvent, { type: "progress" }>;
 const WINDOW_MS = 30_000;
 /** Below this nothing is said about the future. */
 const LEAST_MS = 500;
-/** Weight of a new value in the average of the speed that a stage reports itself, which jumps from step to step. */
-const NEW_SPEED = 0.1;
+/** Weight of a new value in the average of the tokens of a step, which differ from step to step. */
+const NEW_STEP = 0.1;
 
 export interface Reading {
   readonly done: number;
@@ -29,7 +29,7 @@ export class Meter {
   readonly startedMs: number;
   #last: ProgressEvent | undefined;
   #firstDone = 0;
-  #tokensPerSecond: number | undefined;
+  #tokensPerStep: number | undefined;
   /** oldest first; the first one may already have work done, by an earlier run or taken over */
   #samples: { readonly at: number; readonly done: number }[] = [];
 
@@ -42,10 +42,10 @@ export class Meter {
     if (this.#last && (event.unit !== this.#last.unit || event.done < this.#last.done)) this.#samples = [];
     if (this.#samples.length === 0) this.#firstDone = event.done;
     this.#last = event;
-    const speed = event.figures?.tokensPerSecond;
-    if (speed !== undefined) {
-      const before = this.#tokensPerSecond ?? speed;
-      this.#tokensPerSecond = before + NEW_SPEED * (speed - before);
+    const tokens = event.figures?.tokensPerStep;
+    if (tokens !== undefined) {
+      const before = this.#tokensPerStep ?? tokens;
+      this.#tokensPerStep = before + NEW_STEP * (tokens - before);
     }
     this.#samples.push({ at: nowMs, done: event.done });
     while (this.#samples.length > 2 && nowMs - this.#samples[1]!.at >= WINDOW_MS) this.#samples.shift();
@@ -59,10 +59,6 @@ export class Meter {
     const { total, unit } = event;
     // Shares of a file are rounded, so their sum may be a byte too many.
     const done = Math.min(event.done, total);
-    const figures = {
-      ...event.figures,
-      ...(this.#tokensPerSecond !== undefined && { tokensPerSecond: this.#tokensPerSecond }),
-    };
     // Time without news counts too once it is longer than what is usual between two events.
     const usual = (last.at - first.at) / Math.max(1, this.#samples.length - 1);
     const until = nowMs - last.at > 2 * usual ? nowMs : last.at;
@@ -70,6 +66,10 @@ export class Meter {
     const rate =
       elapsed >= LEAST_MS && last.done > first.done ? ((last.done - first.done) / elapsed) * 1000 : undefined;
     const secondsLeft = rate === undefined ? undefined : Math.max(0, total - done) / rate;
+    const { tokensPerStep: _, ...others } = event.figures ?? {};
+    const hasSpeed = rate !== undefined && this.#tokensPerStep !== undefined;
+    // By the same window as the steps, so that the two agree.
+    const figures = { ...others, ...(hasSpeed && { tokensPerSecond: rate * this.#tokensPerStep! }) };
     return { done, total, unit, figures, rate, secondsLeft, worked: done - this.#firstDone };
   }
 }

@@ -120,7 +120,7 @@ export async function trainModel(request: TrainingRequest): Promise<TrainingRepo
         time.waiting += step.waitMs;
         report.progress(step.step, steps, "steps", {
           loss: step.loss,
-          tokensPerSecond: (step.tokens / step.durationMs) * 1e3,
+          tokensPerStep: step.tokens,
         });
       },
       onNote: note,

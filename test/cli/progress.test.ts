@@ -88,9 +88,10 @@ describe("Meter", () => {
 
   it("smooths the speed that a stage reports", () => {
     const meter = new Meter(0);
-    meter.update(progress(1, 10, { tokensPerSecond: 1000 }), 0);
-    meter.update(progress(2, 10, { tokensPerSecond: 2000 }), 1000);
-    expect(meter.read(1000)!.figures.tokensPerSecond).toBe(1100);
+    meter.update(progress(1, 10, { tokensPerStep: 1000 }), 0);
+    meter.update(progress(3, 10, { tokensPerStep: 2000 }), 1000);
+    expect(meter.read(1000)).toMatchObject({ rate: 2, figures: { tokensPerSecond: 2 * 1100 } });
+    expect(meter.read(1000)!.figures).not.toHaveProperty("tokensPerStep");
   });
 });
 

@@ -64,7 +64,8 @@ export { type EvaluationResult, runEvaluation } from "./pipeline/evaluation/run.
 export { type ExportOptions, type ExportResult, exportManifest } from "./pipeline/export.ts";
 export { definePipeline, type LoadOptions, loadPipeline, type Pipeline, parsePipeline } from "./pipeline/load.ts";
 export { type MaterializeOptions, type MaterializeResult, materialize } from "./pipeline/materialize.ts";
-export { type PipelinePlan, type PlannedDomain, type PlannedStage, planPipeline } from "./pipeline/plan.ts";
+export { type PipelinePlan, type PlannedDomain, planPipeline } from "./pipeline/plan.ts";
+export type { PlannedStage } from "./pipeline/plan-stages.ts";
 export { type ReadOptions, readManifest } from "./pipeline/read-manifest.ts";
 export { type RunOptions, type RunResult, runPipeline } from "./pipeline/run.ts";
 export { type PipelineFile, pipelineSchema } from "./pipeline/schema.ts";

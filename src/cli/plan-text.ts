@@ -11,6 +11,7 @@ export function planLines(plan: PipelinePlan): string[] {
     ...formatPairs([
       ["pipeline", plan.name],
       ["output", shownPath(plan.output)],
+      ...(plan.running ? [["at work", runningText(plan.running)] as const] : []),
       ["files", `${plural(plan.files.found, "file")} found, ${formatBytes(plan.files.bytes)}`],
     ]),
     ...section(domainLines(plan)),
@@ -21,6 +22,10 @@ export function planLines(plan: PipelinePlan): string[] {
     ...section(stageLines(plan)),
     ...section(closingLines(plan)),
   ];
+}
+
+function runningText({ host, pid, startedAt }: NonNullable<PipelinePlan["running"]>): string {
+  return `a run, process ${pid} on ${printable(host)} since ${startedAt}; another is refused until it ends`;
 }
 
 function section(lines: readonly string[]): string[] {

@@ -133,9 +133,14 @@ export class OutputFolder {
   }
 
   async workFolder(stage: string, key: string): Promise<string> {
-    const path = join(this.path, STATE, "work", `${stage}-${key.slice(0, 16)}`);
+    const path = this.workPath(stage, key);
     await makeFolder(path);
     return path;
+  }
+
+  /** Where the work folder is, if there is one. */
+  workPath(stage: string, key: string): string {
+    return join(this.path, STATE, "work", `${stage}-${key.slice(0, 16)}`);
   }
 
   /** Deletes unfinished work of the stage under other keys. */
@@ -191,7 +196,7 @@ export class OutputFolder {
 
   /** Puts a folder that was completed but not yet in place when its run died into place. */
   async recover(stage: string, key: string): Promise<void> {
-    const work = join(this.path, STATE, "work", `${stage}-${key.slice(0, 16)}`);
+    const work = this.workPath(stage, key);
     const mark = await readDone(work);
     if (mark?.key === key) await this.#swap(stage, work);
   }

@@ -9,7 +9,7 @@ import { type PlainError, toPlainError } from "../lib/errors.ts";
 import { domainOf } from "../manifest/domain-rule.ts";
 import type { CountOutput } from "../stages/count/contract.ts";
 import type { DiscoveredShard, DiscoverInput, DiscoverOutput } from "../stages/discover/contract.ts";
-import { corpusFiles, passedOverText } from "../stages/discover/files.ts";
+import { corpusFiles, noMatchText } from "../stages/discover/files.ts";
 import { discover, discoverShards } from "../stages/discover/run.ts";
 import type { ResampleInput } from "../stages/resample/contract.ts";
 import { storage } from "../storage/files.ts";
@@ -18,9 +18,11 @@ import { bindStages, discoverInputOf, type StageName } from "./bindings.ts";
 import { resolveWeights, selectionSettings, weightUnit } from "./domain-settings.ts";
 import type { Pipeline } from "./load.ts";
 import { OutputFolder } from "./output-folder.ts";
+import { type PlannedStage, planStages } from "./plan-stages.ts";
 import { type Prepared, prepare } from "./prepare.ts";
 import { mostRounds } from "./replicates.ts";
-import { isDone, nameOf, type Outputs, previousOf } from "./runner.ts";
+import { nameOf, previousOf } from "./runner.ts";
+import { isAlive, readStatus } from "./status.ts";
 import { hasReference, trainingTokens } from "./training-bindings.ts";
 import { trainingEngineFault } from "./training-engine.ts";
 import { type PlannedMemory, planMemory } from "./training-memory.ts";
@@ -43,15 +45,6 @@ export interface PlannedDomain {
   readonly tokens: number;
   /** false: an estimate from the size of the text */
   readonly counted: boolean;
-}
-
-export interface PlannedStage {
-  readonly name: string;
-  readonly status: "unchanged" | "to do" | "waits";
-  /** why it is to do, or what it waits for */
-  readonly why: string;
-  /** null where nothing can be said, or nothing is to do */
-  readonly seconds: number | null;
 }
 
 export interface PlannedTraining {
@@ -100,6 +93,8 @@ export interface PipelinePlan {
   /** null where a run would not come to it, or an input is missing */
   readonly resample: PlannedResample | null;
   readonly stages: readonly PlannedStage[];
+  /** a run that is at work in the output folder now; null where there is none */
+  readonly running: { readonly host: string; readonly pid: number; readonly startedAt: string } | null;
   /** of all that is to do, as far as it can be said */
   readonly seconds: number | null;
   readonly assumptions: readonly string[];
@@ -118,6 +113,7 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
   }
   const bound = prepared ? bindStages(prepared, until) : [];
   const folder = new OutputFolder(pipeline.output);
+  const run = await runAtWork(pipeline.output);
   const training = {
     ...planTraining(pipeline, prepared),
     engineFault: await trainingEngineFault(pipeline, bound, folder),
@@ -128,6 +124,7 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
     name: pipeline.config.name,
     output: pipeline.output,
     training,
+    running: run ? { host: run.process.host, pid: run.process.pid, startedAt: run.startedAt } : null,
     resample: prepared && until === "resample" ? planResampling(prepared) : null,
     assumptions: assumptions(workers, threads),
   };
@@ -146,8 +143,6 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
     signal: new AbortController().signal,
     emit: () => {},
   });
-  const outputs: Record<string, unknown> = { discover: discovered };
-  await bound[0]!.check?.(outputs, folder);
   const textBytes = shards.reduce((sum, shard) => sum + textOf(shard), 0);
   const seconds: Record<string, number> = {
     count: (textBytes * prepared.countTokenizers.length) / (COUNT_BYTES_PER_SECOND * workers),
@@ -163,38 +158,15 @@ export async function planPipeline(pipeline: Pipeline, until: StageName = "resam
     mixture: 0,
     resample: 0,
   };
-  const stages: PlannedStage[] = [];
-  let waitingFor: string | undefined;
-  for (const stage of bound) {
-    const name = nameOf(stage);
-    const kind = stage.stage.name;
-    const estimate = kind in seconds ? Math.ceil(seconds[kind]!) : null;
-    if (waitingFor !== undefined) {
-      const unless = stage.skip ? ", and the weights may have settled by then" : "";
-      stages.push({ name, status: "to do", why: `${waitingFor} comes first${unless}`, seconds: estimate });
-      continue;
-    }
-    if (stage.skip?.(outputs)) continue;
-    if (name === "discover") {
-      stages.push({ name, status: "unchanged", why: `${shards.length} shards`, seconds: null });
-      continue;
-    }
-    const kept = await isDone(stage, outputs as Outputs, folder);
-    if (kept.done) {
-      outputs[name] = kept.output;
-      await stage.check?.(outputs, folder);
-      stages.push({ name, status: "unchanged", why: "done with these settings and inputs", seconds: null });
-    } else {
-      const earlier = await folder.done(name);
-      stages.push({
-        name,
-        status: "to do",
-        why: earlier ? "its settings or inputs changed" : "not done yet",
-        seconds: estimate,
-      });
-      waitingFor = name;
-    }
-  }
+  const { stages, outputs } = await planStages({
+    bound,
+    folder,
+    discovered,
+    shards: shards.length,
+    seconds,
+    steps: { reference: training.reference.steps, proxy: training.proxy.steps },
+    run,
+  });
   const counted = outputs.count as CountOutput | undefined;
   return {
     ...base,
@@ -222,6 +194,11 @@ function planResampling({ pipeline, resampleWeights }: Prepared): PlannedResampl
   };
 }
 
+async function runAtWork(output: string) {
+  const status = await readStatus(output).catch(() => undefined);
+  return status?.state === "running" && (await isAlive(status)) ? status : undefined;
+}
+
 /** Where no tokenizer can be opened: GPT-2's size. */
 const FALLBACK_VOCABULARY = 50_257;
 
@@ -234,7 +211,7 @@ async function findInputs(input: DiscoverInput, missing: { what: string; domain:
       missing.push({
         what: pattern,
         domain,
-        message: `no file matches ${pattern} (${setting})${passedOverText(passedOver)}`,
+        message: `no file matches ${pattern} (${setting})${await noMatchText(pattern, passedOver, domain === null && input.domainColumn === null)}`,
       });
     for (const file of files) {
       const value = domain ?? file.domain;

@@ -220,12 +220,13 @@ export async function isDone(
   bound: BoundStage,
   outputs: Outputs,
   folder: OutputFolder,
-): Promise<{ done: boolean; output?: unknown }> {
+): Promise<{ done: boolean; key: string; output?: unknown }> {
   const { stage } = bound;
   const name = nameOf(bound);
   const input = check(stage.input, bound.input(outputs), `${name}: input`);
   const mark = await folder.done(name);
-  return mark?.key === stageKey(stage, input) ? { done: true, output: mark.output } : { done: false };
+  const key = stageKey(stage, input);
+  return mark?.key === key ? { done: true, key, output: mark.output } : { done: false, key };
 }
 
 /** What of an earlier run a stage may take over: never what another version of it wrote. */

@@ -18,7 +18,8 @@ import { runTrainer } from "./training-session.ts";
 export const MODEL_FOLDER = "model";
 
 /** In the stage's folder until the training is done. */
-const CHECKPOINTS = "checkpoints";
+/** In the stage's folder, while it is at work. */
+export const CHECKPOINTS = "checkpoints";
 const REFERENCE_LOSSES = "reference-losses";
 
 export interface TrainingRequest {

@@ -411,9 +411,17 @@ describe("plan, for a person", () => {
       { name: "discover", status: "unchanged", why: "1 shards", seconds: null },
       { name: "count", status: "to do", why: "not done yet", seconds: 25 },
     ],
+    running: null,
     seconds: 25,
     assumptions: ["counting at 20 MB/s"],
   };
+
+  it("says which run is at work in the folder", () => {
+    const running = { host: "node-7", pid: 12, startedAt: "2026-01-02T03:04:05.000Z" };
+    expect(planLines({ ...plan, running })).toContain(
+      "at work   a run, process 12 on node-7 since 2026-01-02T03:04:05.000Z; another is refused until it ends",
+    );
+  });
 
   it("says files, estimated tokens, models, stages and time", () => {
     const text = planLines(plan).join("\n");

@@ -125,6 +125,17 @@ describe("failures", () => {
     expect(JSON.parse(stderr)).toMatchObject({ event: "error", code: "missing-file" });
   });
 
+  it("a plan with files missing: the plan, and the status that a run would end with", () => {
+    const file = join(folder, "missing.yaml");
+    writeFileSync(file, "version: 1\nname: x\noutput: out\ntokenizer: r50k\ndata:\n  files: nowhere/{domain}/*\n");
+    const { status, result } = doremi("plan", file, "--json");
+    expect(status).toBe(66);
+    expect(result).toMatchObject({
+      command: "plan",
+      missing: [{ message: expect.stringContaining("no file matches") }],
+    });
+  });
+
   it("a wrong setting: status 78, one readable line without a stack", () => {
     const file = join(folder, "wrong.yaml");
     writeFileSync(file, "version: 1\nname: x\noutput: out\ntokenizer: r50k\ndata:\n  flies: a/*\n");

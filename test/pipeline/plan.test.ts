@@ -1,11 +1,12 @@
 /** Plans: what is there, what is missing, what would be done; nothing written. */
-import { cpSync, existsSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { loadPipeline } from "../../src/pipeline/load.ts";
 import { planPipeline } from "../../src/pipeline/plan.ts";
 import { runPipeline } from "../../src/pipeline/run.ts";
+import type { RunStatus } from "../../src/pipeline/status.ts";
 import type { ModelConfig } from "../../src/trainer/contract.ts";
 import { initializeWeights } from "../../src/trainer/initialization.ts";
 import { completeModel, forwardFlops, trainingFlops } from "../../src/trainer/model.ts";
@@ -39,8 +40,7 @@ describe("plans", () => {
       "techdocs",
     ]);
     expect(plan.stages.map(({ name, status }) => [name, status])).toEqual([
-      ["discover", "unchanged"],
-      ...["count", "tokenize", "reference", "proxy", "resample"].map((name) => [name, "to do"]),
+      ...["discover", "count", "tokenize", "reference", "proxy", "resample"].map((name) => [name, "to do"]),
     ]);
     expect(plan.seconds).toBeGreaterThan(1);
     expect(existsSync(output)).toBe(false);
@@ -147,5 +147,44 @@ describe("plans", () => {
       "to do",
       "to do",
     ]);
+  });
+
+  it("of a run that was stopped in a training: from its checkpoint on; of one at work, the stage that it is at", async () => {
+    const output = join(temporaryFolder(), "out");
+    const stop = new AbortController();
+    const run = runPipeline(smallPipeline(output), {
+      signal: stop.signal,
+      onEvent: (event) => {
+        if (event.type === "progress" && event.stage === "reference" && event.done >= 7) stop.abort();
+      },
+    });
+    await expect(run).rejects.toMatchObject({ kind: "interrupted" });
+    const { stages, running } = await planPipeline(smallPipeline(output));
+    expect(running).toBeNull();
+    expect(stages.find(({ name }) => name === "reference")).toMatchObject({
+      status: "to do",
+      why: expect.stringMatching(/^goes on from step \d+ of \d+$/),
+    });
+    // The same while a run is at it: this process is alive.
+    const path = join(output, ".doremi/status.json");
+    const status = JSON.parse(readFileSync(path, "utf8")) as RunStatus;
+    const reference = status.stages.find(({ stage }) => stage === "reference")!;
+    Object.assign(reference, { state: "running" });
+    writeFileSync(path, JSON.stringify({ ...status, state: "running" }));
+    const beside = await planPipeline(smallPipeline(output));
+    expect(beside.running).toMatchObject({ pid: process.pid });
+    expect(beside.stages.find(({ name }) => name === "reference")).toMatchObject({ status: "running" });
+  });
+
+  it("of patterns that match folders only: what to put in their place", async () => {
+    const output = join(temporaryFolder(), "out");
+    const { data } = smallPipeline(output).config;
+    const pipeline = smallPipeline(output, { data: { ...data, files: `${CORPUS}/folders/*` } });
+    const { missing } = await planPipeline(pipeline);
+    expect(missing.map(({ message }) => message)).toEqual([expect.stringContaining(`${CORPUS}/folders/{domain}/*`)]);
+    await expect(runPipeline(pipeline)).rejects.toMatchObject({
+      exitStatus: 66,
+      message: expect.stringMatching(/what matches are folders.*\{domain\}/),
+    });
   });
 });

@@ -1,5 +1,6 @@
 /** `doremi plan`: what a run would do and how long it may take. Does none of it and writes nothing. */
 import { Command, Option } from "commander";
+import { EXIT_STATUS } from "../../lib/errors.ts";
 import { addExample, addRunningOptions, openPipeline, type RunningOptions, STAGES } from "../options.ts";
 import { Session, type SetStatus } from "../session.ts";
 
@@ -11,7 +12,8 @@ interface PlanOptions extends RunningOptions {
 export function planCommand(setStatus: SetStatus): Command {
   const command = new Command("plan")
     .description(
-      "Say what a run would do: files found and missing, stages to do and why, tokens, time. Changes nothing.",
+      "Say what a run would do: files found and missing, stages to do and why, tokens, time. Changes nothing. " +
+        "Where anything is missing that a run could not begin without, the status is a run's, 66.",
     )
     .argument("<pipeline.yaml>", "the pipeline file")
     .option("--json", "only the JSON line on stdout, no text")
@@ -26,7 +28,7 @@ export function planCommand(setStatus: SetStatus): Command {
       const { planLines } = await import("../plan-text.ts");
       const plan = await planPipeline(pipeline, options.until);
       session.summarise(planLines(plan));
-      return { result: plan };
+      return { result: plan, ...(plan.missing.length > 0 && { status: EXIT_STATUS["missing-input"] }) };
     });
     setStatus(status);
   });

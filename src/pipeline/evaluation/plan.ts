@@ -10,13 +10,8 @@ import {
 } from "../../trainer/model.ts";
 import type { Pipeline } from "../load.ts";
 import { OutputFolder } from "../output-folder.ts";
-import {
-  type PipelinePlan,
-  type PlannedStage,
-  type PlannedTraining,
-  planPipeline,
-  TRAIN_FLOPS_PER_SECOND,
-} from "../plan.ts";
+import { type PipelinePlan, type PlannedTraining, planPipeline, TRAIN_FLOPS_PER_SECOND } from "../plan.ts";
+import type { PlannedStage } from "../plan-stages.ts";
 import { isDone, nameOf } from "../runner.ts";
 import { optimizerOf } from "../training-bindings.ts";
 import { warningOf } from "../training-memory.ts";

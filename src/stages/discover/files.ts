@@ -73,3 +73,21 @@ export function passedOverText(passedOver: readonly string[]): string {
   if (passedOver.length === 0) return "";
   return `; what matches lies in ${passedOver.join(", ")}, which doremi wrote: spell its path in the pattern if it is meant`;
 }
+
+/**
+ * Ends a message that no file was found: by what is there in place of files.
+ * @param byPath the pattern is to say the domain
+ */
+export async function noMatchText(pattern: string, passedOver: readonly string[], byPath: boolean): Promise<string> {
+  if (passedOver.length > 0 || isRemote(pattern) || pattern.endsWith("/**")) return passedOverText(passedOver);
+  const open = pattern.replace(/\/+$/, "");
+  for (const below of ["*", "**"]) {
+    const { files } = await corpusFiles(`${open}/${below}`);
+    if (files.length === 0) continue;
+    const named = byPath && !open.includes("{domain}");
+    const folders = named ? open.replace(/(?<=\/)\*$/, "{domain}") : open;
+    const domains = named ? ", with {domain} where the path names the domain" : "";
+    return `; what matches are folders: let the pattern go on to the files in them${domains}, such as ${folders}/${below}`;
+  }
+  return "";
+}

@@ -23,7 +23,7 @@ import {
   discoverOutput,
   type FilesRange,
 } from "./contract.ts";
-import { corpusFiles, passedOverText } from "./files.ts";
+import { corpusFiles, noMatchText } from "./files.ts";
 import { rangeOf } from "./partition.ts";
 
 /** shards opened at once */
@@ -171,7 +171,7 @@ async function findFiles(input: DiscoverInput, passedOver: Set<string>): Promise
         throw new DoremiError(
           "missing-input",
           "no-match",
-          `${who}no file matches ${pattern}; check data.files (globs are relative to the pipeline file)${passedOverText(passed.passedOver)}`,
+          `${who}no file matches ${pattern}; check data.files (globs are relative to the pipeline file)${await noMatchText(pattern, passed.passedOver, source.domain === null && input.domainColumn === null)}`,
           { file: pattern },
         );
       }
@@ -196,7 +196,7 @@ async function findFiles(input: DiscoverInput, passedOver: Set<string>): Promise
       throw new DoremiError(
         "missing-input",
         "no-match",
-        `no file matches ${pattern}; check data.heldOut.files${passedOverText(passed.passedOver)}`,
+        `no file matches ${pattern}; check data.heldOut.files${await noMatchText(pattern, passed.passedOver, input.domainColumn === null)}`,
         {
           file: pattern,
         },

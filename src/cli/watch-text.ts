@@ -41,24 +41,27 @@ const STATES: Readonly<Record<LiveState["state"], string>> = {
 
 function stageLines({ stages }: LiveState): string[] {
   if (stages.length === 0) return ["no stage has begun"];
+  const columns = [
+    { header: "stage", align: "left" as const },
+    { header: "state", align: "left" as const },
+    { header: "done" },
+    { header: "rate" },
+    { header: "left" },
+  ];
+  const rows = stages.map(({ stage, state, progress }) => {
+    const isRunning = state === "running";
+    return [
+      stage,
+      state,
+      progress && progress.total > 0 ? `${Math.floor((100 * progress.done) / progress.total)}%` : "",
+      isRunning && progress?.perSecond ? formatRate(progress.perSecond, progress.unit as RateUnit) : "",
+      isRunning && progress?.secondsLeft != null ? formatClock(progress.secondsLeft) : "",
+    ];
+  });
+  const filled = columns.flatMap((_, column) => (rows.some((row) => row[column] !== "") ? [column] : []));
   return formatTable(
-    [
-      { header: "stage", align: "left" },
-      { header: "state", align: "left" },
-      { header: "done" },
-      { header: "rate" },
-      { header: "left" },
-    ],
-    stages.map(({ stage, state, progress }) => {
-      const isRunning = state === "running";
-      return [
-        stage,
-        state,
-        progress && progress.total > 0 ? `${Math.floor((100 * progress.done) / progress.total)}%` : "",
-        isRunning && progress?.perSecond ? formatRate(progress.perSecond, progress.unit as RateUnit) : "",
-        isRunning && progress?.secondsLeft != null ? formatClock(progress.secondsLeft) : "",
-      ];
-    }),
+    filled.map((column) => columns[column]!),
+    rows.map((row) => filled.map((column) => row[column]!)),
   );
 }
 
@@ -84,7 +87,7 @@ function lossLines(trainings: readonly LiveTraining[], width: number): string[] 
   ];
 }
 
-/** Weights of the proxy that trained last: the domains that have moved most, as many as there is room for. */
+/** Weights of the proxy that trained last, of its last step and averaged, which is the result: the domains that have moved most, as many as there is room for. */
 function domainLines(trainings: readonly LiveTraining[], width: number, room: number): string[] {
   const proxy = trainings.findLast(({ series }) => series.domains !== null);
   const shown = room - 5;
@@ -120,8 +123,8 @@ function domainLines(trainings: readonly LiveTraining[], width: number, room: nu
       [
         { header: `domain, ${proxy.stage}`, align: "left" },
         ...(spark >= 8 ? [{ header: "average weight", align: "left" as const }] : []),
-        { header: "weight" },
-        { header: "average" },
+        { header: "now" },
+        { header: "result" },
         { header: "excess" },
       ],
       [...listed.map(row), ...(rest.length > 0 ? [others] : [])],

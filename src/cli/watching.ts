@@ -1,4 +1,7 @@
-/** A run on a terminal, drawn again every second until it is over or the user leaves. Reads its folder and no more. */
+/**
+ * A run on a terminal, drawn again every second until it is over or the user leaves; elsewhere written once, when it is over.
+ * Reads its folder and no more.
+ */
 import { setTimeout as wait } from "node:timers/promises";
 import { RunFollower } from "../report/live/follow.ts";
 import type { LiveState } from "../report/live/state.ts";
@@ -21,24 +24,29 @@ export async function watchInTerminal(
   run: string,
   stream: TerminalStream,
   { once, signal }: { readonly once: boolean; readonly signal: AbortSignal },
-): Promise<LiveState["state"]> {
+): Promise<LiveState> {
   const follower = new RunFollower(run);
   let state = await readAll(follower);
-  if (!once && stream.isTTY === true && isGoingOn(state) && !signal.aborted) {
-    stream.write(ENTER);
+  const drawn = stream.isTTY === true;
+  if (!once && isGoingOn(state) && !signal.aborted) {
+    if (drawn) stream.write(ENTER);
     try {
       while (isGoingOn(state) && !signal.aborted) {
-        const lines = watchLines(state, screenOf(stream));
-        stream.write(`${HOME}${lines.map((line) => `${line}${CLEAR_LINE}\n`).join("")}${CLEAR_BELOW}`);
+        if (drawn) stream.write(screenText(watchLines(state, screenOf(stream))));
         await wait(REDRAW_MS, undefined, { signal }).catch(() => {});
         state = await follower.read();
       }
     } finally {
-      stream.write(LEAVE);
+      if (drawn) stream.write(LEAVE);
     }
   }
   stream.write(`${watchLines(state, screenOf(stream)).join("\n")}\n`);
-  return state.state;
+  return state;
+}
+
+/** Over what was drawn before. */
+function screenText(lines: readonly string[]): string {
+  return `${HOME}${lines.map((line) => `${line}${CLEAR_LINE}\n`).join("")}${CLEAR_BELOW}`;
 }
 
 /** A log is read a stretch at a time: until nothing new comes. */

@@ -82,13 +82,23 @@ describe("the screen", () => {
     expect(others).toMatch(new RegExp(`^${200 - listed.length} others\\s+${((200 - listed.length) / 2).toFixed(2)}%`));
   });
 
+  it("has no column that no stage fills, as where all is unchanged", () => {
+    const { stages, ...rest } = stateOf(3);
+    const lines = watchLines(
+      { ...rest, state: "unchanged", stages: stages.map((s) => ({ ...s, state: "unchanged", progress: null })) },
+      { columns: 100, rows: 24 },
+    );
+    expect(lines.find((line) => line.startsWith("stage"))).toMatch(/^stage {2}state\s*$/);
+  });
+
   it("is written once where it is no terminal, without control characters, and says how a run ended", async () => {
     const run = join(temporaryFolder(), "out");
     await runPipeline(smallPipeline(run));
     let text = "";
     const signal = new AbortController().signal;
     const state = await watchInTerminal(run, { write: (part) => (text += part) }, { once: false, signal });
-    expect(state).toBe("done");
+    expect(state).toMatchObject({ state: "done", pipeline: "small" });
+    expect(state.stages.every((stage) => stage.state === "done")).toBe(true);
     expect(text).toMatch(/^small: done\n/);
     expect(text).toMatch(/proxy\s+[▁-█]+\s+\d\.\d{3}\s+step 12 of 12/);
     expect(text).not.toContain("\x1b");

@@ -20,8 +20,14 @@ export function watchCommand(setStatus: SetStatus): Command {
     )
     .argument("<run>", "the output folder of a run")
     .option("-p, --port <n>", "on 127.0.0.1 (default: any that is free)", portNumber)
-    .option("--terminal", "in this terminal, in place of a page: stages, losses, weights, until the run is over")
-    .option("--once", "in this terminal, as it is now, and leave")
+    .option(
+      "--terminal",
+      "in this terminal, in place of a page: stages, losses, weights, until the run is over; where stderr is no terminal, once, at its end",
+    )
+    .option(
+      "--once",
+      "in this terminal, as it is now, and leave; the line on stdout has each stage's state and progress",
+    )
     .option("--debug", "show where in the program an error came from (or DOREMI_DEBUG=1)");
   addExample(
     command,
@@ -40,8 +46,12 @@ export function watchCommand(setStatus: SetStatus): Command {
       if (options.terminal || options.once) {
         const { watchInTerminal } = await import("../watching.ts");
         const once = options.once === true;
-        const state = await watchInTerminal(run, process.stderr, { once, signal: signals.signal });
-        await printResult({ command: "watch", state });
+        const { state, pipeline, stages, status } = await watchInTerminal(run, process.stderr, {
+          once,
+          signal: signals.signal,
+        });
+        const failed = status?.error ? { failure: status.error } : {};
+        await printResult({ command: "watch", state, pipeline, stages, ...failed });
         const received = signals.received();
         if (received !== undefined) setStatus(SIGNAL_STATUS[received]);
         return;

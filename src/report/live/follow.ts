@@ -62,7 +62,8 @@ export class RunFollower {
   async read(): Promise<LiveState> {
     const status = (await readStatus(this.folder)) ?? null;
     const done = await this.#finishedStages();
-    const stages = stagesOf(status, done);
+    const state = await stateOf(status, done);
+    const stages = stagesOf(status, done, state);
     await this.#followTrainings();
     const order = stages.map(({ stage }) => stage);
     const trainings = [...this.#trainings]
@@ -72,7 +73,7 @@ export class RunFollower {
     return {
       folder: this.folder,
       pipeline: status?.pipeline.name ?? (await this.#pipelineName()),
-      state: await stateOf(status, done),
+      state,
       status,
       stages,
       messages: status?.messages ?? [],
@@ -155,8 +156,11 @@ export class RunFollower {
   }
 }
 
-function stagesOf(status: RunStatus | null, done: readonly string[]): readonly StageStatus[] {
-  const known = status?.stages ?? [];
+/** A run that is gone could not say that its stages have stopped. */
+function stagesOf(status: RunStatus | null, done: readonly string[], run: LiveRunState): readonly StageStatus[] {
+  const known = (status?.stages ?? []).map((entry): StageStatus => {
+    return run === "gone" && entry.state === "running" ? { ...entry, state: "stopped" } : entry;
+  });
   const others = done.filter((stage) => !known.some((entry) => entry.stage === stage));
   const before = others.map(
     (stage): StageStatus => ({ stage, state: "done", startedAt: null, endedAt: null, progress: null }),

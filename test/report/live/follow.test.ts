@@ -112,12 +112,18 @@ describe("a run seen from its folder", () => {
     const output = join(temporaryFolder(), "run");
     await runPipeline(pipelineOf(output), { until: "count" });
     const status = JSON.parse(readFileSync(statusPath(output), "utf8")) as RunStatus;
-    const own = { ...status, state: "running", endedAt: null };
+    const stages = status.stages.map((entry) => ({
+      ...entry,
+      state: entry.stage === "count" ? "running" : entry.state,
+    }));
+    const own = { ...status, state: "running", endedAt: null, stages };
     writeFileSync(statusPath(output), JSON.stringify(own));
     expect((await new RunFollower(output).read()).state).toBe("running");
     // The number of this process, used before by another one.
     writeFileSync(statusPath(output), JSON.stringify({ ...own, process: { ...own.process, started: "1" } }));
-    expect((await new RunFollower(output).read()).state).toBe("gone");
+    const gone = await new RunFollower(output).read();
+    expect(gone.state).toBe("gone");
+    expect(gone.stages.find(({ stage }) => stage === "count")?.state).toBe("stopped");
     const elsewhere = { ...own.process, system: "another host" };
     writeFileSync(
       statusPath(output),

@@ -45,7 +45,10 @@ export function countCommand(setStatus: SetStatus): Command {
     .description("Count documents, bytes and tokens per domain, of a pipeline file's data or of the files of --data.")
     .argument("[pipeline.yaml]", "the pipeline file")
     .option("--data <pattern...>", "files or globs; {domain} stands for the part of the path that names the domain")
-    .option("--tokenizer <name|file...>", "r50k, p50k, cl100k, o200k or a tokenizer.json; may be several")
+    .option(
+      "--tokenizer <name|file...>",
+      "r50k (or gpt2), p50k, cl100k, o200k, each also with _base, or a tokenizer.json; may be several",
+    )
     .addOption(
       new Option("--special-tokens <text|parse>", "what text of special tokens is (default: text)").choices([
         "text",

@@ -17,7 +17,10 @@ export function initCommand(setStatus: SetStatus): Command {
     .option("-o, --output <file>", "the pipeline file", "pipeline.yaml")
     .option("--text-column <path>", "column of the text; dots go into structs")
     .option("--domain-column <path>", "column that names each row's domain")
-    .option("--tokenizer <name>", "r50k, p50k, cl100k, o200k, or a tokenizer.json (default: r50k)")
+    .option(
+      "--tokenizer <name>",
+      "r50k (or gpt2), p50k, cl100k, o200k, each also with _base, or a tokenizer.json (default: r50k)",
+    )
     .option("--budget <tokens>", "of the resampled set: a number, 300M, 1.5B or auto (default: auto)", tokenBudget)
     .option("-y, --yes", "ask nothing: take the likeliest")
     .option("--force", "write over a file that is there");

@@ -11,6 +11,9 @@ import { readHuggingFace } from "./huggingface.ts";
 import { resolveTiktoken, TIKTOKEN_NAMES, tiktokenName } from "./tiktoken.ts";
 import type { SpecialTokens, TokenizerDescriptor } from "./tokenizer.ts";
 
+/** As models are called on the Hugging Face hub: organisation/model. */
+const HUB_NAME = /^\w[\w.-]*\/[\w.-]+(?<!\.json)$/;
+
 /**
  * @param nameOrPath `r50k`, `gpt2`, `cl100k_base`, …, or the path or URI of a tokenizer.json (or of the folder that holds it)
  * @param baseFolder what a relative path is relative to
@@ -30,7 +33,8 @@ export async function resolveTokenizer(
     return (await readHuggingFace(uri, specialTokens)).descriptor;
   }
   const found = await stat(path).catch(() => undefined);
-  if (found === undefined && !/[/\\]|\.json$/.test(nameOrPath)) throw unknownName(nameOrPath);
+  const isPath = /[/\\]|\.json$/.test(nameOrPath) && !HUB_NAME.test(nameOrPath);
+  if (found === undefined && !isPath) throw unknownName(nameOrPath);
   const file = found?.isDirectory() ? join(path, "tokenizer.json") : path;
   return (await readHuggingFace(file, specialTokens)).descriptor;
 }
@@ -40,6 +44,11 @@ function unknownName(name: string): DoremiError {
     "bad-configuration",
     "unknown-tokenizer",
     `tokenizer ${JSON.stringify(name)}: must be one of ${TIKTOKEN_NAMES.join(", ")}, or the path of a tokenizer.json; ` +
-      `it is no such name and no such file${didYouMean(name, TIKTOKEN_NAMES)}`,
+      `it is no such name and no such file${didYouMean(name, TIKTOKEN_NAMES)}${hubRemedy(name)}`,
   );
+}
+
+function hubRemedy(name: string): string {
+  if (!HUB_NAME.test(name)) return "";
+  return "; nothing is fetched from a hub: download the model's tokenizer.json from its page there, and give the file's path";
 }

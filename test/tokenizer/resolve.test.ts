@@ -39,6 +39,9 @@ describe("by name", () => {
     });
     await expect(resolveTokenizer("cl100", ".")).rejects.toThrow(/r50k, p50k, cl100k, o200k.*did you mean “cl100k”\?/);
     await expect(resolveTokenizer("constructor", ".")).rejects.toThrow(/no such file$/);
+    await expect(resolveTokenizer("meta-llama/Llama-3.1-8B", ".")).rejects.toThrow(
+      /nothing is fetched from a hub: download/,
+    );
   });
 
   it("is one instance for a thread", async () => {
@@ -61,7 +64,7 @@ describe("by path", () => {
     }
   });
 
-  it.each(["missing.json", "./missing"])("%s: a missing file", async (path) => {
+  it.each(["missing.json", "./missing", "some/missing.json"])("%s: a missing file", async (path) => {
     await expect(resolveTokenizer(path, "/nowhere")).rejects.toMatchObject({
       code: "missing-file",
       kind: "missing-input",

@@ -8,6 +8,7 @@ import { didYouMean } from "../../lib/nearest.ts";
 import { relativePath } from "../../lib/relative-path.ts";
 import { corpusFiles } from "../../stages/discover/files.ts";
 import { isRemote, publicLocation, shownLocation } from "../../storage/location.ts";
+import { openTokenizer } from "../../tokenizer/open.ts";
 import { resolveTokenizer } from "../../tokenizer/resolve.ts";
 import { tiktokenName } from "../../tokenizer/tiktoken.ts";
 import { absolutePattern } from "../corpus-settings.ts";
@@ -79,7 +80,7 @@ export async function draftPipeline(request: DraftRequest, ask: Ask): Promise<Dr
   await checkPatterns(request, listing, domains.paths, [...files, ...heldOut]);
   const tokenizer = await decideTokenizer(request, ask);
   const shards = domains.paths.filter((path) => heldOut.length === 0 || !isHeldOut(path));
-  const estimate = await estimateSize(listing, withText, text.path, shards);
+  const estimate = await estimateSize(listing, withText, text.path, shards, await openTokenizer(tokenizer.descriptor));
   const budget = request.budgetTokens ?? "auto";
   const name = nameOf(request.path, listing.root);
   const stray = withText.shards.length - domains.paths.length;
@@ -340,9 +341,9 @@ async function decideTokenizer({ tokenizer, path }: DraftRequest, ask: Ask) {
     tokenizer === undefined && (asked ?? usual) === usual
       ? "GPT-2's; better that of the model that you will train"
       : "";
-  await resolveTokenizer(given, process.cwd());
+  const descriptor = await resolveTokenizer(given, process.cwd());
   const isWritten = tiktokenName(given) !== undefined || isRemote(given);
-  return { value: isWritten ? given : relativePath(dirname(path), resolve(given)), why };
+  return { value: isWritten ? given : relativePath(dirname(path), resolve(given)), why, descriptor };
 }
 
 function nameOf(path: string, root: string): string {

@@ -14,5 +14,5 @@ export function formatCount(value: number): string {
   if (value >= 1e12) return `${short(1e12)} trillion`;
   if (value >= 1e9) return `${short(1e9)} billion`;
   if (value >= 1e6) return `${short(1e6)} million`;
-  return Math.round(value).toLocaleString("en-US");
+  return Number(value.toPrecision(2)).toLocaleString("en-US");
 }

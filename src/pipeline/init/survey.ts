@@ -7,6 +7,7 @@ import { type ShardSample, sampleShard } from "../../formats/sample.ts";
 import { DoremiError } from "../../lib/errors.ts";
 import { storage } from "../../storage/files.ts";
 import { joinLocation } from "../../storage/location.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { extensionOf, type Listing } from "./listing.ts";
 
 /** shards that are opened, at most; of every extension at least one */
@@ -15,8 +16,10 @@ const OPENED = 12;
 const SIZED = 2000;
 const AT_ONCE = 32;
 const ROWS_PER_UNIT = 100;
-/** A text has about so many bytes for each token of the usual vocabularies. */
-const BYTES_PER_TOKEN = 4;
+/** bytes of text that are tokenized for an estimate, about */
+const TOKENIZED_BYTES = 2 << 20;
+/** Where the sample has no text: what the usual vocabularies come to. */
+const USUAL_BYTES_PER_TOKEN = 4;
 
 export interface Survey {
   /** paths that are shards: of an extension whose samples could be read */
@@ -113,31 +116,65 @@ export interface Estimate {
   readonly tokens: number;
 }
 
-/** How large the shards are together, from all sizes and what the samples hold. */
+/**
+ * How large the shards are together, in tokens of the tokenizer: from all sizes, and what the samples hold for each byte
+ * that is stored, kind by kind, since formats compress differently.
+ */
 export async function estimateSize(
   { root }: Listing,
   { samples }: Survey,
   textColumn: string,
   shards: readonly string[],
+  tokenizer: Tokenizer,
 ): Promise<Estimate> {
   const sized = spread(shards, SIZED);
-  let sum = 0;
+  const sizes = new Map<string, number>();
   for (let at = 0; at < sized.length; at += AT_ONCE) {
-    const stats = await Promise.all(
-      sized.slice(at, at + AT_ONCE).map((path) => storage.stat(joinLocation(root, path))),
+    await Promise.all(
+      sized.slice(at, at + AT_ONCE).map(async (path) => {
+        const { size } = await storage.stat(joinLocation(root, path));
+        sizes.set(extensionOf(path), (sizes.get(extensionOf(path)) ?? 0) + size);
+      }),
     );
-    for (const { size } of stats) sum += size;
   }
-  const bytes = Math.round((sum / sized.length) * shards.length);
-  const withText = samples.filter(({ texts }) => texts.has(textColumn));
-  const stored = withText.reduce((total, { size }) => total + size, 0);
-  const rows = withText.reduce((total, sample) => total + sample.rows, 0);
-  const text = withText.reduce((total, sample) => total + sample.rows * meanBytes(sample.texts.get(textColumn)!), 0);
+  const looked = samples.flatMap(({ path, size, rows, texts }) => {
+    const values = texts.get(textColumn);
+    if (!values) return [];
+    const text = rows * meanBytes(values);
+    const limit = TOKENIZED_BYTES / samples.length;
+    return [{ path, size, rows, tokens: text / bytesPerToken(values, limit, tokenizer) }];
+  });
+  const total = { bytes: 0, documents: 0, tokens: 0 };
+  for (const [extension, size] of sizes) {
+    const own = looked.filter(({ path }) => extensionOf(path) === extension);
+    const of = own.length > 0 ? own : looked;
+    const sum = (value: (sample: (typeof looked)[number]) => number) => of.reduce((all, one) => all + value(one), 0);
+    const bytes = (size / sized.length) * shards.length;
+    const stored = sum((sample) => sample.size);
+    total.bytes += bytes;
+    total.documents += (sum(({ rows }) => rows) / stored) * bytes;
+    total.tokens += (sum(({ tokens }) => tokens) / stored) * bytes;
+  }
   return {
-    bytes,
-    documents: Math.round((rows / stored) * bytes),
-    tokens: Math.round(((text / stored) * bytes) / BYTES_PER_TOKEN),
+    bytes: Math.round(total.bytes),
+    documents: Math.round(total.documents),
+    tokens: Math.round(total.tokens),
   };
+}
+
+/** @param limit bytes that are tokenized, about */
+function bytesPerToken(values: readonly (string | null)[], limit: number, tokenizer: Tokenizer): number {
+  let [bytes, tokens] = [0, 0];
+  for (const value of values) {
+    if (value === null) continue;
+    const text = Buffer.from(value);
+    const counts = new Uint32Array(1);
+    tokenizer.count(text, Uint32Array.of(0, text.length), counts);
+    bytes += text.length;
+    tokens += counts[0]!;
+    if (bytes >= limit) break;
+  }
+  return tokens === 0 ? USUAL_BYTES_PER_TOKEN : bytes / tokens;
 }
 
 function meanBytes(values: readonly (string | null)[]): number {

@@ -1,5 +1,5 @@
 /** Whole drafts of folders that are written here, each read again by the real loader and discovered by the real stage. */
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parquetWriteBuffer } from "hyparquet-writer";
@@ -234,4 +234,18 @@ describe("a pipeline file in its corpus", () => {
       { message: expect.stringMatching(/no file matches .* lies in .*set, which doremi wrote: spell its path/) },
     ]);
   });
+});
+
+it("the size is in tokens of the tokenizer, each format by itself", async () => {
+  const counts = JSON.parse(readFileSync(join(CORPUS, "folders.counts.json"), "utf8")) as {
+    domains: Record<string, { documents: number; tokens: Record<string, number> }>;
+  };
+  const total = (name: string) => Object.values(counts.domains).reduce((sum, { tokens }) => sum + tokens[name]!, 0);
+  const tokenizer = join(import.meta.dirname, "../../../pipelines/quickstart/tokenizer-4096.json");
+  for (const [name, given] of Object.entries({ r50k: "r50k", "tokenizer-4096": tokenizer })) {
+    const { estimate } = await draft(join(CORPUS, "folders"), { tokenizer: given });
+    // Of each shard three parts are looked at, and these have more.
+    expect(Math.abs(estimate.tokens / total(name) - 1), name).toBeLessThan(0.15);
+    expect(estimate.documents, name).toBe(92);
+  }
 });

@@ -81,6 +81,7 @@ describe("bad input", () => {
       code: "truncated",
       exitStatus: 65,
       file: path,
+      message: expect.stringContaining("pass it over with data.onBadShard: skip"),
     });
   });
 

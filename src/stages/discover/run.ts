@@ -281,9 +281,24 @@ async function openShard(
     return { path, domain: file.domain, split: file.split, version, layout };
   } catch (error) {
     const plain = toPlainError(error);
-    if (input.onBadShard === "fail" || plain.kind !== "bad-data") throw error;
+    if (input.onBadShard === "fail") throw withRemedy(error);
+    if (plain.kind !== "bad-data") throw error;
     return { path, code: plain.code, reason: plain.message, domain: file.domain, bytes: size };
   }
+}
+
+/** Of the columns, which are the settings' matter: no shard is broken that lacks one. */
+const OF_COLUMNS = new Set(["missing-column", "wrong-column-type"]);
+
+function withRemedy(error: unknown): unknown {
+  if (!(error instanceof DoremiError) || error.kind !== "bad-data" || OF_COLUMNS.has(error.code)) return error;
+  const { kind, code, message, file, rowGroup, line } = error;
+  return new DoremiError(kind, code, `${message}; write the shard anew, or pass it over with data.onBadShard: skip`, {
+    ...(file !== undefined && { file }),
+    ...(rowGroup !== undefined && { rowGroup }),
+    ...(line !== undefined && { line }),
+    cause: error,
+  });
 }
 
 async function layoutOf(path: string, state: FileStat, columns: ColumnSelection): Promise<DiscoveredShard["layout"]> {

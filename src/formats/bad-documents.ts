@@ -12,7 +12,7 @@ const INVALID = "must be UTF-8, and has other bytes";
 
 /** What else can be done, for the message of a refusal. */
 export function policyRemedy(code: string): string {
-  return `or set data.onBadDocument to skip${code === "invalid-utf8" ? " or replace" : ""}`;
+  return `or set data.onBadDocument (of count --data: --on-bad-document) to skip${code === "invalid-utf8" ? " or replace" : ""}`;
 }
 
 /**

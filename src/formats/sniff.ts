@@ -114,7 +114,11 @@ function requireJsonLines(head: Buffer, uri: string): "none" {
       "is a web page (HTML or XML), perhaps an error that was saved in place of the data; fetch it again",
     );
   }
-  throw badShard("bad-magic", place, `must be Parquet, Arrow or JSON Lines; its first bytes are ${shown(head)}`);
+  throw badShard(
+    "bad-magic",
+    place,
+    `must be Parquet, Arrow or JSON Lines; its first bytes are ${shown(head)}; convert a CSV file or plain text to JSON Lines, such as {"text": "…"} on each line`,
+  );
 }
 
 function shown(head: Buffer): string {

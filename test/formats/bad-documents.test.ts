@@ -105,7 +105,7 @@ describe.each(Object.entries(WRITERS))("%s", (name, write) => {
     const where = name === "jsonl" ? / line 2: / : new RegExp(` row group 0: row ${badRows[0]} of it \\(from 0\\) `);
     expect(failure).toMatchObject({ code: "invalid-utf8", kind: "bad-data", file: join(folder, "shard") });
     expect((failure as Error).message).toMatch(where);
-    expect((failure as Error).message).toMatch(/set data\.onBadDocument to skip or replace$/);
+    expect((failure as Error).message).toMatch(/set data\.onBadDocument \(.*--on-bad-document\) to skip or replace$/);
   });
 
   it("says nothing of sound texts", async () => {
@@ -164,7 +164,7 @@ describe("a line of JSON", () => {
   it("that holds no text is refused where only encodings are mended", async () => {
     const failure = await read(bytes, "replace").catch((error: unknown) => error);
     expect(failure).toMatchObject({ code: "bad-json", line: 3 });
-    expect((failure as Error).message).toMatch(/set data\.onBadDocument to skip$/);
+    expect((failure as Error).message).toMatch(/set data\.onBadDocument \(.*--on-bad-document\) to skip$/);
   });
 
   it("with half of a surrogate pair has U+FFFD for it, in the text alone", async () => {

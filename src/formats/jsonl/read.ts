@@ -84,7 +84,8 @@ export async function* readStretch(
     }
   } catch (error) {
     if (error instanceof BadLine) {
-      const more = columns.onBadDocument === undefined ? "" : `, ${policyRemedy(error.code)}`;
+      const mend = error.saysRemedy ? "" : "; mend the line";
+      const more = columns.onBadDocument === undefined ? "" : `${mend}, ${policyRemedy(error.code)}`;
       throw await atLine(file, from, index, error.code, `${error.message}${more}`);
     }
     if (error instanceof LineTooLong) {

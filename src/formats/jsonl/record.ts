@@ -11,6 +11,11 @@ export class BadLine extends Error {
     super(message);
     this.code = code;
   }
+
+  /** Those of bytes and lengths say how to mend them; of others a line can only be mended by who knows it. */
+  get saysRemedy(): boolean {
+    return this.code === "invalid-utf8" || this.code === "line-too-long";
+  }
 }
 
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -55,7 +60,7 @@ export function parseRecord(bytes: Buffer, replace = false): ParsedLine | undefi
   if (isHalf && !replace) {
     throw new BadLine(
       "invalid-utf8",
-      "has a lone surrogate (\\ud800 to \\udfff without its other half), which UTF-8 cannot hold",
+      "has a lone surrogate (\\ud800 to \\udfff without its other half), which UTF-8 cannot hold; write both halves or neither",
     );
   }
   return { record: value as JsonObject, isReplaced: !isValid || isHalf };

@@ -62,7 +62,7 @@ export async function surveyCorpus({ root, paths }: Listing): Promise<Survey> {
     throw new DoremiError(
       "bad-data",
       "no-shard",
-      `${root}: must hold Parquet, Arrow or JSON Lines shards, and none of the ${paths.length} files that were found is one that can be read: ${first?.reason ?? "there is none"}`,
+      `${root}: must hold Parquet, Arrow or JSON Lines shards, and ${paths.length === 1 ? "the one file that was found cannot" : `none of the ${paths.length} files that were found can`} be read: ${first?.reason ?? "there is none"}`,
       { file: root },
     );
   }

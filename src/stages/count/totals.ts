@@ -187,7 +187,8 @@ export class CorpusTotals {
     );
     const bad = this.#bad.found;
     const why = `no text, dropped by the transform, or of an unlisted domain${bad ? ", or left out as bad" : ""}`;
-    const notes = this.#droppedRows > 0 ? [`${this.#droppedRows} rows are not documents (${why})`] : [];
+    const rows = this.#droppedRows === 1 ? "1 row is no document" : `${this.#droppedRows} rows are not documents`;
+    const notes = this.#droppedRows > 0 ? [`${rows} (${why})`] : [];
     return { domains, notes, ...(bad && { badDocuments: bad }) };
   }
 }

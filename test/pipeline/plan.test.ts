@@ -151,15 +151,17 @@ describe("plans", () => {
 
   it("of a run that was stopped in a training: from its checkpoint on; of one at work, the stage that it is at", async () => {
     const output = join(temporaryFolder(), "out");
+    // So many steps that it is stopped on the way, however fast they are.
+    const pipeline = smallPipeline(output, { train: { ...smallTraining(), reference: { steps: 500 } } });
     const stop = new AbortController();
-    const run = runPipeline(smallPipeline(output), {
+    const run = runPipeline(pipeline, {
       signal: stop.signal,
       onEvent: (event) => {
         if (event.type === "progress" && event.stage === "reference" && event.done >= 7) stop.abort();
       },
     });
     await expect(run).rejects.toMatchObject({ kind: "interrupted" });
-    const { stages, running } = await planPipeline(smallPipeline(output));
+    const { stages, running } = await planPipeline(pipeline);
     expect(running).toBeNull();
     expect(stages.find(({ name }) => name === "reference")).toMatchObject({
       status: "to do",
@@ -171,7 +173,7 @@ describe("plans", () => {
     const reference = status.stages.find(({ stage }) => stage === "reference")!;
     Object.assign(reference, { state: "running" });
     writeFileSync(path, JSON.stringify({ ...status, state: "running" }));
-    const beside = await planPipeline(smallPipeline(output));
+    const beside = await planPipeline(pipeline);
     expect(beside.running).toMatchObject({ pid: process.pid });
     expect(beside.stages.find(({ name }) => name === "reference")).toMatchObject({ status: "running" });
   });

@@ -64,6 +64,15 @@ export function chooseText(candidates: readonly TextCandidate[]): { path: string
   return null;
 }
 
+/** Columns that hold documents, too, about as long as the one that is taken. */
+export function otherTexts(candidates: readonly TextCandidate[], taken: string): string[] {
+  const length = candidates.find(({ path }) => path === taken)!.meanLength;
+  return candidates
+    .filter(({ path, meanLength }) => path !== taken && meanLength >= SHORTEST_TEXT)
+    .filter(({ meanLength }) => meanLength * CLEARLY_LONGER >= length)
+    .map(({ path }) => path);
+}
+
 /** Columns whose values repeat as names of domains do; the likeliest first. */
 export function domainCandidates(samples: Samples, textColumn: string): DomainCandidate[] {
   return [...samples]

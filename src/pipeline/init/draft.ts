@@ -13,7 +13,7 @@ import { resolveTokenizer } from "../../tokenizer/resolve.ts";
 import { tiktokenName } from "../../tokenizer/tiktoken.ts";
 import { absolutePattern } from "../corpus-settings.ts";
 import { parsePipeline } from "../load.ts";
-import { chooseText, domainCandidates, type Samples, textCandidates } from "./columns.ts";
+import { chooseText, domainCandidates, otherTexts, type Samples, textCandidates } from "./columns.ts";
 import { escapeGlob, type Listing, listCorpus } from "./listing.ts";
 import { allFiles, domainsOfNames, domainsOfPaths, isHeldOut, type PathDomains } from "./paths.ts";
 import { formatCount, type Setting } from "./setting.ts";
@@ -85,6 +85,11 @@ export async function draftPipeline(request: DraftRequest, ask: Ask): Promise<Dr
   const name = nameOf(request.path, listing.root);
   const stray = withText.shards.length - domains.paths.length;
   const notes = [
+    ...(text.others.length === 0
+      ? []
+      : [
+          `the text is taken from ${text.path}; ${text.others.join(", ")} may be it as well: say so with --text-column`,
+        ]),
     ...withText.broken.map(
       ({ reason }) => `cannot be read: ${reason}; a run stops there, or with onBadShard: skip passes it over`,
     ),
@@ -170,7 +175,7 @@ async function decideText(
   const place = { file: shownLocation(source) };
   if (textColumn !== undefined) {
     requireColumn(textColumn, samples, columns, source, "--text-column");
-    return { path: textColumn, why: "" };
+    return { path: textColumn, why: "", others: [] };
   }
   const candidates = textCandidates(samples);
   if (candidates.length === 0) {
@@ -182,14 +187,18 @@ async function decideText(
     );
   }
   const found = chooseText(candidates);
-  if (found) return { path: found.path, why: found.why };
+  if (found) return { ...found, others: otherTexts(candidates, found.path) };
   const choices = candidates.map(({ path, meanLength }) => ({
     value: path,
     about: `${Math.round(meanLength)} characters`,
   }));
   const usual = candidates[0]!.path;
-  if (ask) return { path: await ask({ text: "Which column is the text?", choices, usual }), why: "as you said" };
-  if (takeLikeliest) return { path: usual, why: "the longest of several that may be it" };
+  if (ask) {
+    const path = await ask({ text: "Which column is the text?", choices, usual });
+    return { path, why: "as you said", others: [] };
+  }
+  if (takeLikeliest)
+    return { path: usual, why: "the longest of several that may be it", others: otherTexts(candidates, usual) };
   throw new DoremiError(
     "usage",
     "ambiguous-text-column",

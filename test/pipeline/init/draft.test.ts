@@ -86,6 +86,13 @@ describe("guesses", () => {
     await found(result.text);
   });
 
+  it("names columns that may be the text as well", async () => {
+    const both = (row: number) => ({ content: text(row).toUpperCase() });
+    const { textColumn, notes } = await draft(corpus({ "a/1.jsonl": rows(9, both), "b/1.jsonl": rows(9, both) }));
+    expect(textColumn).toBe("text");
+    expect(notes).toEqual([expect.stringMatching(/the text is taken from text; content may be it.*--text-column/)]);
+  });
+
   it("thousands of files are listed, and few of them opened", async () => {
     const files = Object.fromEntries(Array.from({ length: 2400 }, (_, i) => [`d${i % 3}x/f${i}.jsonl`, rows(1)]));
     const root = corpus(files);

@@ -64,6 +64,9 @@ export interface Draft {
   readonly notes: readonly string[];
 }
 
+/** Is called as shards are. */
+const IS_SHARD = /\.(parquet|arrows?|feather|ipc|jsonl?|ndjson)(\.(gz|gzip|zst|zstd))?$/i;
+
 /** The domain of documents that name none. */
 const UNNAMED = "other";
 
@@ -91,7 +94,8 @@ export async function draftPipeline(request: DraftRequest, ask: Ask): Promise<Dr
           `the text is taken from ${text.path}; ${text.others.join(", ")} may be it as well: say so with --text-column`,
         ]),
     ...withText.broken.map(
-      ({ reason }) => `cannot be read: ${reason}; a run stops there, or with onBadShard: skip passes it over`,
+      ({ reason, canSkip }) =>
+        `cannot be read: ${reason}; a run stops there${canSkip ? ", or with onBadShard: skip passes it over" : ""}`,
     ),
     ...withText.left.map(leftOutOf),
     ...(listing.passedOver.length === 0
@@ -276,13 +280,23 @@ async function decideDomains(
   if (takeLikeliest && candidates[0] && candidates[0].values.length > 1)
     return byColumn(candidates[0].path, "the likeliest of the columns whose values repeat");
   const file = shownLocation(source);
+  const leftOuts = left.map((kind) => `; ${leftOutOf(kind)}`).join("");
+  const ofAll = domainsOfPaths(listing.paths.filter((path) => IS_SHARD.test(path)));
+  if (ofAll && listing.pattern === null) {
+    throw new DoremiError(
+      "bad-data",
+      "no-shard",
+      `${file}: a mixture needs two domains at least; ${ofAll.why} would name ${ofAll.domains.slice(0, 8).join(", ")}, but of some of them no shard can be taken${leftOuts}`,
+      { file },
+    );
+  }
   const columns = choices.map(({ value, about }) => `${value} (${about})`).join(", ");
   throw new DoremiError(
     "usage",
     "no-domain",
     `${file}: a mixture needs two domains at least, and neither folders, nor names of files, nor a column of known name say which; ` +
       `${choices.length > 0 ? `columns whose values repeat are ${columns}: name one with --domain-column` : `columns of text are ${[...samples.keys()].join(", ")}`}, ` +
-      `or put {domain} into a pattern, such as 'corpus/{domain}/*'${left.map((kind) => `; ${leftOutOf(kind)}`).join("")}`,
+      `or put {domain} into a pattern, such as 'corpus/{domain}/*'${leftOuts}`,
     { file },
   );
 }

@@ -27,8 +27,8 @@ export interface Survey {
   readonly samples: readonly (ShardSample & { readonly path: string; readonly size: number })[];
   /** files that are left out and why, by extension */
   readonly left: readonly { readonly extension: string; readonly files: number; readonly reason: string }[];
-  /** shards among those that were opened which cannot be read, and why */
-  readonly broken: readonly { readonly path: string; readonly reason: string }[];
+  /** shards among those that were opened which cannot be read, and why; canSkip: a run may be told to pass them over */
+  readonly broken: readonly { readonly path: string; readonly reason: string; readonly canSkip: boolean }[];
 }
 
 /** @throws DoremiError no-shard; no-permission, unavailable */
@@ -37,7 +37,7 @@ export async function surveyCorpus({ root, paths }: Listing): Promise<Survey> {
   const shards: string[] = [];
   const samples: (ShardSample & { path: string; size: number })[] = [];
   const left: { extension: string; files: number; reason: string }[] = [];
-  const broken: { path: string; reason: string }[] = [];
+  const broken: { path: string; reason: string; canSkip: boolean }[] = [];
   const each = Math.max(1, Math.floor(OPENED / groups.size));
   for (const [extension, files] of groups) {
     const found: typeof samples = [];
@@ -47,7 +47,7 @@ export async function surveyCorpus({ root, paths }: Listing): Promise<Survey> {
         found.push({ path, ...(await openSample(joinLocation(root, path))) });
       } catch (error) {
         if (!(error instanceof DoremiError) || error.kind !== "bad-data") throw error;
-        refused.push({ path, reason: error.message.replace(joinLocation(root, path), path) });
+        refused.push({ path, reason: error.message.replace(joinLocation(root, path), path), canSkip: true });
       }
     }
     const hasText = found.some(({ texts }) => texts.size > 0);
@@ -69,20 +69,28 @@ export async function surveyCorpus({ root, paths }: Listing): Promise<Survey> {
   return { shards: shards.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)), samples, left, broken };
 }
 
-/** The survey without the kinds of files that lack the column. */
+/** The survey without the kinds of files that lack the column; single files of a kind that has it are broken. */
 export function narrowed({ shards, samples, left, broken }: Survey, column: string): Survey {
   const having = new Set(samples.filter(({ texts }) => texts.has(column)).map(({ path }) => extensionOf(path)));
   const lacking = grouped(shards.filter((path) => !having.has(extensionOf(path))));
+  const without = samples.filter(({ texts }) => !texts.has(column));
+  const reason = ({ path, texts }: Survey["samples"][number]) =>
+    `${path}: has no text in a column ${column}, but in ${[...texts.keys()].join(", ") || "none"}; one name is needed`;
   return {
     shards: shards.filter((path) => having.has(extensionOf(path))),
-    samples: samples.filter(({ path }) => having.has(extensionOf(path))),
-    broken,
+    samples: samples.filter(({ path, texts }) => having.has(extensionOf(path)) && texts.has(column)),
+    broken: [
+      ...broken,
+      ...without
+        .filter(({ path }) => having.has(extensionOf(path)))
+        .map((sample) => ({ path: sample.path, reason: reason(sample), canSkip: false })),
+    ],
     left: [
       ...left,
       ...[...lacking].map(([extension, files]) => ({
         extension,
         files: files.length,
-        reason: `no text in a column ${column}`,
+        reason: reason(without.find(({ path }) => extensionOf(path) === extension)!),
       })),
     ],
   };

@@ -256,3 +256,31 @@ it("the size is in tokens of the tokenizer, each format by itself", async () => 
     expect(estimate.documents, name).toBe(92);
   }
 });
+
+describe("shards that a run could not read", () => {
+  it("are named beside those that it can, with what to do", async () => {
+    const root = corpus({ "a/1.jsonl": rows(40), "b/1.jsonl": rows(40), "b/2.jsonl": [{ content: text(1) }] });
+    writeFileSync(join(root, "b/3.jsonl"), "");
+    const { notes, domains } = await draft(root);
+    expect(domains).toEqual(["a", "b"]);
+    expect(notes).toEqual([
+      expect.stringContaining("content may be it as well"),
+      expect.stringMatching(/^cannot be read: b\/3\.jsonl: .*0 bytes.*onBadShard: skip passes it over$/),
+      expect.stringMatching(
+        /^cannot be read: b\/2\.jsonl: has no text in a column text, but in content; .*stops there$/,
+      ),
+    ]);
+  });
+
+  it("are the reason where a domain has no others", async () => {
+    const root = corpus({ "a/1.jsonl": rows(40), "b/1.jsonl.gz": [{ x: 1 }] });
+    writeFileSync(join(root, "b/2.parquet"), "PAR1 and no more");
+    await expect(draft(root)).rejects.toMatchObject({
+      code: "no-shard",
+      exitStatus: 65,
+      message: expect.stringMatching(
+        /the folder that a file lies in would name a, b, but .*left out 1 file \.parquet: b\/2/,
+      ),
+    });
+  });
+});

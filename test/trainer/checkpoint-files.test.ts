@@ -111,7 +111,7 @@ describe("checkpoints on disk", () => {
     const store = open({ folder: join(folder, "file", "checkpoints") });
     writeFileSync(join(folder, "file"), "");
     await store.save(checkpoint(5));
-    await expect(store.idle()).rejects.toMatchObject({ code: "ENOTDIR" });
-    await expect(store.save(checkpoint(10))).rejects.toMatchObject({ code: "ENOTDIR" });
+    await expect(store.idle()).rejects.toMatchObject({ code: "not-a-folder" });
+    await expect(store.save(checkpoint(10))).rejects.toMatchObject({ code: "not-a-folder" });
   });
 });

@@ -85,6 +85,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     status = value;
   });
   try {
+    refuseUnknownHelp(args, program);
     await program.parseAsync(args, { from: "user" });
     return status;
   } catch (error) {
@@ -98,6 +99,13 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   }
 }
 
+/** Commander shows the help of the program for the help of a command that is not there. */
+function refuseUnknownHelp([first, named]: readonly string[], program: Command): void {
+  if (first !== "help" || named === undefined || named.startsWith("-") || named === "help") return;
+  if (program.commands.some((command) => command.name() === named)) return;
+  throw new CommanderError(1, "commander.unknownCommand", `error: unknown command '${named}'`);
+}
+
 /** The command that the arguments name, when there is one of this name. */
 function namedCommand(args: readonly string[], program: Command): string | null {
   const name = args.find((arg) => !arg.startsWith("-"));
@@ -106,7 +114,7 @@ function namedCommand(args: readonly string[], program: Command): string | null 
 
 /** Commander suggests nothing where a file was given in place of a command, and a pipeline file is the likely one. */
 function withSuggestion(error: CommanderError, args: readonly string[], program: Command): CommanderError {
-  const given = args.find((arg) => !arg.startsWith("-"));
+  const given = args.find((arg) => !arg.startsWith("-") && arg !== "help");
   if (error.code !== "commander.unknownCommand" || given === undefined || /Did you mean/i.test(error.message))
     return error;
   const known = program.commands.map((command) => command.name());

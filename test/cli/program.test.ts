@@ -88,6 +88,16 @@ describe("faults of usage", () => {
     expect(stderr).toMatch(/^doremi: unknown command 'rnu' .*\nTry: doremi --help\n$/);
   });
 
+  it("the help of an unknown command: the same", () => {
+    const { status, stderr, result } = doremi("help", "rnu");
+    expect(status).toBe(2);
+    expect(result).toMatchObject({
+      error: { code: "unknown-command", message: expect.stringContaining("did you mean run?") },
+    });
+    expect(stderr).toMatch(/^doremi: unknown command 'rnu' .*\nTry: doremi --help\n$/);
+    expect(doremi("help", "run").status).toBe(0);
+  });
+
   it("unknown option: status 2 and the nearest one", () => {
     const { status, result } = doremi("run", "x.yaml", "--wrokers", "3");
     expect(status).toBe(2);

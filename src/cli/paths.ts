@@ -1,8 +1,9 @@
 /** Paths and commands as they are shown to a person and taken from one. */
 import { accessSync, constants } from "node:fs";
 import { stat } from "node:fs/promises";
-import { delimiter, join, relative, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { DoremiError } from "../lib/errors.ts";
+import { programPaths } from "../lib/program-paths.ts";
 import { isRemote, shownLocation } from "../storage/location.ts";
 import { printable } from "./table.ts";
 
@@ -34,9 +35,8 @@ export function quotedPath(path: string): string {
 }
 
 /** What to type for `doremi`: in a clone that was not linked there is no such command. */
-export function ownCommand(path = process.env.PATH ?? "", script = process.argv[1] ?? "doremi"): string {
-  const isThere = path.split(delimiter).some((folder) => folder !== "" && isExecutable(join(folder, "doremi")));
-  return isThere ? "doremi" : `node ${quotedPath(script)}`;
+export function ownCommand(path = process.env.PATH, script = process.argv[1] ?? "doremi"): string {
+  return programPaths("doremi", path).some(isExecutable) ? "doremi" : `node ${quotedPath(script)}`;
 }
 
 function isExecutable(path: string): boolean {

@@ -87,7 +87,10 @@ function lossLines(trainings: readonly LiveTraining[], width: number): string[] 
   ];
 }
 
-/** Weights of the proxy that trained last, of its last step and averaged, which is the result: the domains that have moved most, as many as there is room for. */
+/**
+ * Weights of the proxy that trained last, of its last step and averaged, which is the result: the domains that have moved
+ * most, as many as there is room for.
+ */
 function domainLines(trainings: readonly LiveTraining[], width: number, room: number): string[] {
   const proxy = trainings.findLast(({ series }) => series.domains !== null);
   const shown = room - 5;

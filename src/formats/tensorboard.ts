@@ -24,7 +24,12 @@ export function restartRecord(wallTime: number, step: number): Buffer {
 }
 
 export function scalarRecord({ step, wallTime, scalars }: ScalarEvent): Buffer {
-  return record(Buffer.concat([double(1, wallTime), scalarFields(step, scalars)]));
+  return eventRecord(wallTime, scalarFields(step, scalars));
+}
+
+/** @param fields all of the event but its time */
+export function eventRecord(wallTime: number, fields: Buffer): Buffer {
+  return record(Buffer.concat([double(1, wallTime), fields]));
 }
 
 /** Of an event of scalars all but its time. */

@@ -6,7 +6,7 @@
 import { constants } from "node:fs";
 import { access, open, rm, statfs } from "node:fs/promises";
 import { availableParallelism, cpus, homedir } from "node:os";
-import { delimiter, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { chooseEngine, createEngine } from "../engine/choose.ts";
 import { reportCuda } from "../engine/cuda.ts";
 import type { EngineName } from "../engine/engine.ts";
@@ -16,6 +16,7 @@ import { type Trial, tryProvider } from "../engine/trial.ts";
 import { reportWebGpu } from "../engine/webgpu.ts";
 import { availableMemory } from "../lib/available-memory.ts";
 import { toPlainError } from "../lib/errors.ts";
+import { programPaths } from "../lib/program-paths.ts";
 import { Rng } from "../lib/rng.ts";
 import { openOnce } from "../tokenizer/open.ts";
 import { resolveTokenizer } from "../tokenizer/resolve.ts";
@@ -355,11 +356,11 @@ const PROGRAMS = [
 ] as const;
 
 async function programsOf({ environment, isThere }: DoctorProbes): Promise<Diagnosis["programs"]> {
-  const folders = (environment.PATH ?? "").split(delimiter).filter((folder) => folder !== "");
   const found = [];
   for (const { name, use } of PROGRAMS) {
     let path: string | null = null;
-    for (const folder of folders) if (path === null && (await isThere(join(folder, name)))) path = join(folder, name);
+    for (const found of programPaths(name, environment.PATH ?? ""))
+      if (path === null && (await isThere(found))) path = found;
     found.push({ name, path, use });
   }
   return found;

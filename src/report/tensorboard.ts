@@ -11,11 +11,11 @@ import { type FileHandle, open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import {
   crc32c,
+  eventRecord,
   openingRecord,
   restartRecord,
   type ScalarEvent,
   scalarFields,
-  scalarRecord,
   stepOfScalars,
   storedEvents,
 } from "../formats/tensorboard.ts";
@@ -160,9 +160,7 @@ class StageEvents {
   async update(training: Training): Promise<void> {
     if (!training.finished) return this.#readLog(training);
     if (this.#version === training.version) return;
-    // Its number of steps is known when it has been read, and tells when they were taken.
-    const all = this.#readMs === undefined ? await readTraining(this.#run, training, () => {}) : undefined;
-    const times = this.#timesOf(training.modifiedMs / 1000, all);
+    const times = this.#timesOf(training.modifiedMs / 1000, training.steps ?? undefined);
     const steps = await readTraining(this.#run, training, (stretch, form) => this.#take(stretch, form, times));
     if (steps !== undefined && steps < this.steps) await this.#restart(steps + 1);
     await this.#file?.flush();
@@ -202,15 +200,15 @@ class StageEvents {
 
   async #take(stretch: TrajectoryStretch, form: TrainingForm, timeOf: (step: number) => number): Promise<void> {
     for (const [step, metrics] of metricsOf(stretch, form.layout, form.domains)) {
-      const scalars = scalarsOf(metrics);
-      const checksum = crc32c(scalarFields(step, scalars));
+      const fields = scalarFields(step, scalarsOf(metrics));
+      const checksum = crc32c(fields);
       if (step <= this.steps) {
         if (this.#checksums[step - 1] === checksum) continue;
         await this.#restart(step);
       }
       this.#file ??= await this.#create();
       this.#wallTime = Math.max(this.#wallTime, timeOf(step));
-      await this.#file.add(scalarRecord({ step, wallTime: this.#wallTime, scalars }));
+      await this.#file.add(eventRecord(this.#wallTime, fields));
       this.#checksums.push(checksum);
     }
   }

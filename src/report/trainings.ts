@@ -19,7 +19,7 @@ const LEARNS_WEIGHTS = /^proxy(-|$)/;
 const KEY_LENGTH = 16;
 
 const countDone = z.object({ output: z.object({ domains: z.array(z.object({ name: z.string() })) }) });
-const keyDone = z.object({ key: z.string() });
+const trainingDone = z.object({ key: z.string(), output: z.object({ steps: z.number().optional() }) });
 
 /** Where a training is found. */
 export interface Training {
@@ -30,6 +30,8 @@ export interface Training {
   /** of the trajectory of one that is finished, or the log of one that is not */
   readonly path: string;
   readonly finished: boolean;
+  /** that it took; null of one that is not finished */
+  readonly steps: number | null;
   readonly bytes: number;
   /** ms since 1970, when the file was last written */
   readonly modifiedMs: number;
@@ -43,15 +45,15 @@ export async function findTrainings(run: string): Promise<Training[]> {
   const open = await Promise.all(
     (await folderNames(work)).map((entry) => {
       const split = entry.lastIndexOf("-");
-      const named = { stage: entry.slice(0, split), key: entry.slice(split + 1), finished: false };
+      const named = { stage: entry.slice(0, split), key: entry.slice(split + 1), finished: false, steps: null };
       return trainingAt(join(work, entry, TRAJECTORY_LOG), () => named);
     }),
   );
   const finished = await Promise.all(
     (await folderNames(run)).map((stage) =>
       trainingAt(join(run, stage, TRAJECTORY), async () => {
-        const done = await readJson(join(run, stage, "done.json"), keyDone);
-        return done && { stage, key: done.key.slice(0, KEY_LENGTH), finished: true };
+        const done = await readJson(join(run, stage, "done.json"), trainingDone);
+        return done && { stage, key: done.key.slice(0, KEY_LENGTH), finished: true, steps: done.output.steps ?? null };
       }),
     ),
   );
@@ -62,11 +64,11 @@ export async function findTrainings(run: string): Promise<Training[]> {
   );
 }
 
+type Named = Pick<Training, "stage" | "key" | "finished" | "steps">;
+
 async function trainingAt(
   path: string,
-  named: () =>
-    | Pick<Training, "stage" | "key" | "finished">
-    | Promise<Pick<Training, "stage" | "key" | "finished"> | undefined>,
+  named: () => Named | Promise<Named | undefined>,
 ): Promise<Training | undefined> {
   const file = await stat(path).catch(() => undefined);
   const names = file && (await named());

@@ -134,6 +134,13 @@ function moment(time: string): string {
 }
 
 /** 75 → 1 min 15 s */
+/** @param messages as `messagesOf` gives them */
+export function messagesTitle(messages: Element): string {
+  const warnings = messages.querySelectorAll(".warning").length;
+  const notes = messages.children.length - warnings;
+  return [warnings > 0 ? `Warnings (${warnings})` : "", notes > 0 ? `Notes (${notes})` : ""].filter(Boolean).join(", ");
+}
+
 export function duration(seconds: number): string {
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;

@@ -8,7 +8,7 @@ import { DARK, LIGHT } from "../../charts/theme.ts";
 import type { ReportData } from "../../data/contract.ts";
 import { ChartSet, PRINT_WIDTH } from "./charts.ts";
 import { button, choice, el } from "./dom.ts";
-import { cardsOf, headOf, messagesOf, progressOf } from "./head.ts";
+import { cardsOf, headOf, messagesOf, messagesTitle, progressOf } from "./head.ts";
 import type { ShownTable } from "./table.ts";
 import {
   domainTable,
@@ -296,12 +296,6 @@ class Page {
     applyTheme(on ? "light" : storedTheme());
     this.#draw();
   }
-}
-
-function messagesTitle(messages: Element): string {
-  const warnings = messages.querySelectorAll(".warning").length;
-  const notes = messages.children.length - warnings;
-  return [warnings > 0 ? `Warnings (${warnings})` : "", notes > 0 ? `Notes (${notes})` : ""].filter(Boolean).join(", ");
 }
 
 /** What changes when a stage is done. */

@@ -1,8 +1,8 @@
 /** How long the documents of each domain are. */
 import type { Chart } from "./contract.ts";
 import { drawLines } from "./lines.ts";
-import { axisStyle, FAMILY, nameWidth, tooltipStyle } from "./rows.ts";
-import { axisPercent, axisShort, fitText, integer, percent, short } from "./text.ts";
+import { axisStyle, FAMILY, nameWidth, rowAxis, tooltipStyle } from "./rows.ts";
+import { axisPercent, axisShort, integer, percent, short } from "./text.ts";
 import { domainPlace, lineStyle } from "./theme.ts";
 
 const ROW = 24;
@@ -35,18 +35,7 @@ export const lengths: Chart = {
         ...axisStyle(theme),
         axisLabel: { ...axisStyle(theme).axisLabel, formatter: axisShort },
       },
-      yAxis: {
-        type: "category",
-        inverse: true,
-        data: names.map((_, row) => row),
-        ...axisStyle(theme),
-        axisTick: { show: false },
-        axisLabel: {
-          ...{ color: theme.text, fontSize: 12, interval: 0 },
-          formatter: (_: string, row: number) => fitText(names[row] ?? "", left, 12),
-        },
-        splitLine: { show: true, lineStyle: { color: theme.grid } },
-      },
+      yAxis: rowAxis(names, left, theme),
       tooltip: {
         trigger: "item",
         ...tooltipStyle(theme),

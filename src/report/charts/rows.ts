@@ -78,6 +78,24 @@ export function legendOption(
   };
 }
 
+/** Names in rows, the first on top, each in `width` px. */
+export function rowAxis(names: readonly string[], width: number, theme: Theme) {
+  return {
+    type: "category",
+    inverse: true,
+    data: names.map((_, row) => row),
+    ...axisStyle(theme),
+    axisTick: { show: false },
+    axisLabel: {
+      color: theme.text,
+      fontSize: FONT,
+      interval: 0,
+      formatter: (_: string, row: number) => fitText(names[row] ?? "", width, FONT),
+    },
+    splitLine: { show: true, lineStyle: { color: theme.grid } },
+  };
+}
+
 export function axisStyle(theme: Theme) {
   return {
     axisLine: { lineStyle: { color: theme.muted } },
@@ -163,20 +181,7 @@ export function drawRows(view: ChartView, options: RowsOptions, description: str
       axisLabel: { ...axisStyle(theme).axisLabel, formatter: axisFormat },
       splitNumber: width < 500 ? 3 : 5,
     },
-    yAxis: {
-      type: "category",
-      inverse: true,
-      data: names.map((_, row) => row),
-      ...axisStyle(theme),
-      axisTick: { show: false },
-      axisLabel: {
-        color: theme.text,
-        fontSize: FONT,
-        interval: 0,
-        formatter: (_: string, row: number) => fitText(names[row] ?? "", left, FONT),
-      },
-      splitLine: { show: true, lineStyle: { color: theme.grid } },
-    },
+    yAxis: rowAxis(names, left, theme),
     tooltip: {
       trigger: "axis",
       axisPointer: {

@@ -56,11 +56,7 @@ export const domainLoss: Chart = {
     if (!proxy) return null;
     const lines = [
       ...linesOf(data, view, proxy, "loss", (name) => name),
-      ...linesOf(data, view, proxy, "reference", (name) => `${name} (reference)`).map((line) => ({
-        ...line,
-        faint: true,
-        width: 1.25,
-      })),
+      ...linesOf(data, view, proxy, "reference", (name) => `${name} (reference)`).map(faint),
     ];
     if (lines.length === 0) return null;
     return drawLines(
@@ -98,11 +94,7 @@ export const alpha: Chart = {
     if (!proxy) return null;
     const lines = [
       ...linesOf(data, view, proxy, "average", (name) => name),
-      ...linesOf(data, view, proxy, "alpha", (name) => `${name} (this step)`).map((line) => ({
-        ...line,
-        faint: true,
-        width: 1.25,
-      })),
+      ...linesOf(data, view, proxy, "alpha", (name) => `${name} (this step)`).map(faint),
     ];
     if (lines.length === 0) return null;
     return drawLines(
@@ -213,4 +205,9 @@ function withExtremes(
   if (max !== null && maxStep !== null && maxStep !== minStep && !own.some(([step]) => step === maxStep))
     more.push([maxStep, max]);
   return more.length === 0 ? [...own] : [...own, ...more].sort(([a], [b]) => a - b);
+}
+
+/** Beside the line that is meant. */
+function faint(line: Line): Line {
+  return { ...line, faint: true, width: 1.25 };
 }
